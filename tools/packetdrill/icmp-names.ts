@@ -1,0 +1,106 @@
+import type { Named } from './ast';
+import type { IpVersion } from './packet';
+
+/** Message types by number: RFC 792, 950 and 1256 for IPv4, RFC 4443 for IPv6. */
+const TYPES: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> = {
+  4: {
+    unreachable: 3,
+    time_exceeded: 11,
+    parameter_problem: 12,
+    echo_request: 8,
+    echo_reply: 0,
+    redirect: 5,
+    source_quench: 4,
+    router_advertisement: 9,
+    router_solicitation: 10,
+    timestamp_request: 13,
+    timestamp_reply: 14,
+    information_request: 15,
+    information_reply: 16,
+    address_mask_request: 17,
+    address_mask_reply: 18,
+  },
+  6: {
+    unreachable: 1,
+    packet_too_big: 2,
+    time_exceeded: 3,
+    parameter_problem: 4,
+    echo_request: 128,
+    echo_reply: 129,
+    router_solicitation: 133,
+    router_advertisement: 134,
+    neighbor_solicitation: 135,
+    neighbor_advertisement: 136,
+    redirect: 137,
+  },
+};
+
+/** Codes by type and number. */
+const CODES: Readonly<Record<IpVersion, Readonly<Record<number, readonly string[]>>>> = {
+  4: {
+    3: [
+      'net_unreachable',
+      'host_unreachable',
+      'protocol_unreachable',
+      'port_unreachable',
+      'frag_needed',
+      'source_route_failed',
+      'net_unknown',
+      'host_unknown',
+      'source_host_isolated',
+      'net_prohibited',
+      'host_prohibited',
+      'net_unreachable_for_tos',
+      'host_unreachable_for_tos',
+      'packet_filtered',
+      'precedence_violation',
+      'precedence_cutoff',
+    ],
+    5: ['net_redirect', 'host_redirect', 'net_redirect_for_tos', 'host_redirect_for_tos'],
+    11: ['exceeded_ttl', 'exceeded_frag_time'],
+  },
+  6: {
+    1: ['no_route', 'admin_prohibited', 'not_neighbour', 'address_unreachable', 'port_unreachable'],
+    3: ['exceeded_hop_limit', 'exceeded_frag_time'],
+    4: ['header_field', 'unknown_next_header', 'unknown_option'],
+  },
+};
+
+/** Other names for a code. */
+const ALIASES: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> = { 4: {}, 6: { net_unreachable: 0 } };
+
+function numbered(name: string, prefix: string): number | null {
+  const found = new RegExp(`^${prefix}_(\\d{1,3})$`).exec(name);
+  return found !== null && Number(found[1]) <= 255 ? Number(found[1]) : null;
+}
+
+/** The type that a word names (`unreachable`, `type_7`), or null. */
+export function icmpType(version: IpVersion, name: string): Named | null {
+  const number = TYPES[version][name] ?? numbered(name, 'type');
+  return number === null ? null : { name, number };
+}
+
+/** The code that a word names for a type (`frag_needed`, `code_4`), or null. */
+export function icmpCode(version: IpVersion, type: number, name: string): Named | null {
+  const index = CODES[version][type]?.indexOf(name) ?? -1;
+  if (index >= 0) return { name, number: index };
+  const number =
+    numbered(name, 'code') ?? (type === TYPES[version]['unreachable'] ? ALIASES[version][name] : undefined);
+  return number === null || number === undefined ? null : { name, number };
+}
+
+/** The names that a script may use for a type, for error messages. */
+export const icmpTypeNames = (version: IpVersion): string[] => Object.keys(TYPES[version]);
+
+/** The names that a script may use for a code of a type. */
+export const icmpCodeNames = (version: IpVersion, type: number): readonly string[] => CODES[version][type] ?? [];
+
+/** How a type is written: its name, or `type_7`. */
+export function icmpTypeName(version: IpVersion, type: number): string {
+  for (const [name, number] of Object.entries(TYPES[version])) if (number === type) return name;
+  return `type_${type}`;
+}
+
+/** How a code is written: its name, or `code_7`. */
+export const icmpCodeName = (version: IpVersion, type: number, code: number): string =>
+  CODES[version][type]?.[code] ?? `code_${code}`;
