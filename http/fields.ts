@@ -1,0 +1,269 @@
+import type { Bytes } from '../stack/base/bytes';
+import { fieldEnds, fieldNamed, valueBegins, valueGoesOn, valueMissing, valueStops } from './field-values';
+import {
+  CHAR_CLASS,
+  CHAR_TOKEN,
+  CHAR_VALUE,
+  COLON,
+  CR,
+  ERRORS,
+  findName,
+  HTAB,
+  LENIENT_HEADERS,
+  LENIENT_OPTIONAL_CR_BEFORE_LF,
+  LENIENT_OPTIONAL_LF_AFTER_CR,
+  LF,
+  NAME_SHIFT,
+  NAME_UPGRADE,
+  SP,
+} from './grammar';
+import { FIELD_FOLDED, HEAD_DONE, HEAD_FIELDS, HEAD_TRAILERS, type Head } from './head';
+
+/** States of `Head.state` in the field section. FIELDS is its first byte, FIELD the first byte of any later line. */
+const FIELDS = HEAD_FIELDS;
+const FIELD = HEAD_TRAILERS;
+const NAME = 50;
+/** Spaces between a name and its colon (lenient). */
+const NAME_SPACE = 51;
+/** A name that went on after such spaces: no longer one with a meaning. */
+const NAME_REST = 52;
+const OWS = 53;
+const OWS_CR = 54;
+const OWS_FOLD = 55;
+const VALUE = 56;
+/** After a byte that only leniency takes: anything up to the line's end. */
+const VALUE_LENIENT = 57;
+const VALUE_LF = 58;
+const VALUE_FOLD = 59;
+const END_LF = 60;
+
+/**
+ * Reads field lines from `p` until the empty line, the end of the bytes, or a fault; returns where it stopped. Lines that
+ * are whole and ordinary are read in one go, all others in steps that may be interrupted at every byte.
+ */
+export function readFields(h: Head, b: Bytes, p: number, end: number): number {
+  while (p < end && h.state < HEAD_DONE) {
+    if (h.state <= FIELD) {
+      p = readOrdinaryLines(h, b, p, end);
+      if (p === end || h.state >= HEAD_DONE) return p;
+    }
+    p = readStep(h, b, p, end);
+  }
+  return p;
+}
+
+/**
+ * Whole lines of `name: value CR LF` with the first byte of the next line at hand. Stops, without having read any of it,
+ * at a line that is anything else: cut off, folded, malformed, empty, or one whose value is missing.
+ */
+function readOrdinaryLines(h: Head, b: Bytes, from: number, end: number): number {
+  const at = h.at;
+  let line = from;
+  for (;;) {
+    let p = line;
+    while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_TOKEN) !== 0) p++;
+    if (p === line || p === end || b[p] !== COLON) return line;
+    const colon = p++;
+    while (p < end && (b[p] === SP || b[p] === HTAB)) p++;
+    const valueAt = p;
+    while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_VALUE) !== 0) p++;
+    if (p === valueAt || p + 2 >= end || b[p] !== CR || b[p + 1] !== LF) return line;
+    if (b[p + 2] === SP || b[p + 2] === HTAB) return line;
+
+    h.state = FIELD;
+    const nameId = findName(b, line, colon - line);
+    h.mark = line - at;
+    if (!h.endToken(colon, 1)) return h.errorAt;
+    const name = nameId >> NAME_SHIFT;
+    const special = name !== 0 && name <= NAME_UPGRADE;
+    if (special && !(fieldNamed(h, name, colon) && valueBegins(h, valueAt))) return h.errorAt;
+    h.mark = valueAt - at;
+    if (special && !(valueGoesOn(h, b, p) && valueStops(h, true, p))) return h.errorAt;
+    if (!h.endToken(p, 1)) return h.errorAt;
+    if (special) fieldEnds(h);
+    let valueEnd = p;
+    while (b[valueEnd - 1] === SP || b[valueEnd - 1] === HTAB) valueEnd--;
+    h.addField(line - at, colon - line, valueAt - at, valueEnd - valueAt, nameId);
+    line = p + 2;
+  }
+}
+
+/** One step of the interruptible reader: at least one byte, or a change of state. */
+function readStep(h: Head, b: Bytes, p: number, end: number): number {
+  switch (h.state) {
+    case FIELDS:
+      return firstLine(h, b[p]!, p);
+    case FIELD:
+      return lineBegins(h, b[p]!, p);
+    case NAME:
+    case NAME_REST:
+      return readName(h, b, p, end);
+    case NAME_SPACE:
+      return nameSpace(h, b, p);
+    case OWS:
+      return readOws(h, b[p]!, p);
+    case OWS_CR:
+      return owsCr(h, b[p]!, p);
+    case OWS_FOLD:
+      return owsFold(h, b[p]!, p);
+    case VALUE:
+      return readValue(h, b, p, end);
+    case VALUE_LENIENT:
+      return readLenientValue(h, b, p, end);
+    case VALUE_LF:
+      if (b[p] !== LF) return h.fail(ERRORS.lfAfterValue, p, 0);
+      h.state = VALUE_FOLD;
+      return p + 1;
+    case VALUE_FOLD:
+      return valueFold(h, b[p]!, p);
+    default: // END_LF
+      if (b[p] === LF) return h.done(p + 1);
+      if (h.lenient & LENIENT_OPTIONAL_LF_AFTER_CR) return h.done(p);
+      return h.fail(ERRORS.lfAfterHeaders, p, 0);
+  }
+}
+
+function firstLine(h: Head, c: number, p: number): number {
+  if (c !== SP) return lineBegins(h, c, p);
+  if ((h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.spaceAfterStartLine, p, 1);
+  h.state = FIELD;
+  return p + 1;
+}
+
+function lineBegins(h: Head, c: number, p: number): number {
+  if (c === CR) {
+    h.state = END_LF;
+    return p + 1;
+  }
+  if (c === LF) {
+    if (h.lenient & LENIENT_OPTIONAL_CR_BEFORE_LF) return h.done(p + 1);
+    return h.fail(ERRORS.fieldChar, p, 1);
+  }
+  if (c === COLON) return h.fail(ERRORS.fieldToken, p, 0);
+  h.nameAt = p - h.at;
+  h.mark = h.nameAt;
+  h.state = NAME;
+  return p;
+}
+
+function readName(h: Head, b: Bytes, p: number, end: number): number {
+  while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_TOKEN) !== 0) p++;
+  if (p === end) return p;
+  const nameAt = h.at + h.nameAt;
+  // An invalid first byte leaves no name to look up.
+  h.nameId = h.state === NAME && p > nameAt ? findName(b, nameAt, p - nameAt) : 0;
+  if (b[p] === COLON) return nameEnds(h, p);
+  const name = h.nameId >> NAME_SHIFT;
+  // RFC 9112 §5.1: no white space before the colon. Even leniency takes it in fields that decide framing only.
+  if (b[p] !== SP || name === 0 || name > NAME_UPGRADE) return h.fail(ERRORS.fieldToken, p, 0);
+  if ((h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.fieldChar, p, 1);
+  h.state = NAME_SPACE;
+  return p + 1;
+}
+
+function nameSpace(h: Head, b: Bytes, p: number): number {
+  if (b[p] === SP) return p + 1;
+  if (b[p] === COLON) return nameEnds(h, p);
+  h.state = NAME_REST;
+  return p;
+}
+
+function nameEnds(h: Head, colon: number): number {
+  h.nameBytes = colon - h.at - h.nameAt;
+  if (!h.endToken(colon, 1)) return h.errorAt;
+  if (!fieldNamed(h, h.nameId >> NAME_SHIFT, colon)) return h.errorAt;
+  // With a space in it the name is not the known one to anybody above.
+  if (h.state === NAME_SPACE) h.nameId = 0;
+  h.valueAt = -1;
+  h.folded = 0;
+  h.state = OWS;
+  return colon + 1;
+}
+
+function readOws(h: Head, c: number, p: number): number {
+  if (c === SP || c === HTAB) return p + 1;
+  if (c === CR) {
+    h.state = OWS_CR;
+    return p + 1;
+  }
+  if (c === LF) {
+    if ((h.lenient & LENIENT_OPTIONAL_CR_BEFORE_LF) === 0) return h.fail(ERRORS.valueChar, p, 1);
+    h.state = OWS_FOLD;
+    return p + 1;
+  }
+  return lineOfValueBegins(h, p);
+}
+
+function lineOfValueBegins(h: Head, p: number): number {
+  if (h.valueAt < 0) h.valueAt = p - h.at;
+  h.mark = p - h.at;
+  h.state = VALUE;
+  return valueBegins(h, p) ? p : h.errorAt;
+}
+
+function owsCr(h: Head, c: number, p: number): number {
+  if (c !== LF && (h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.lfAfterCr, p, 0);
+  h.state = OWS_FOLD;
+  return c === LF ? p + 1 : p;
+}
+
+/** A line ended before its value began: nothing, or a fold (lenient), follows. */
+function owsFold(h: Head, c: number, p: number): number {
+  if (c === SP || c === HTAB) {
+    if ((h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.valueChar, p, 1);
+    h.state = OWS;
+    return p + 1;
+  }
+  if (!valueMissing(h, p)) return h.errorAt;
+  h.addField(h.nameAt, h.nameBytes, h.nameAt + h.nameBytes, 0, h.nameId);
+  h.state = FIELD;
+  return p;
+}
+
+function readValue(h: Head, b: Bytes, p: number, end: number): number {
+  while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_VALUE) !== 0) p++;
+  if (!valueGoesOn(h, b, p)) return h.errorAt;
+  if (p === end) return p;
+  const c = b[p]!;
+  const clean = c === CR || c === LF;
+  if (!valueStops(h, clean, p)) return h.errorAt;
+  if (!clean) {
+    if ((h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.valueChar, p, 0);
+    h.state = VALUE_LENIENT;
+    return p;
+  }
+  if (c === LF && (h.lenient & LENIENT_OPTIONAL_CR_BEFORE_LF) === 0) return h.fail(ERRORS.crAfterValue, p, 0);
+  return lineOfValueEnds(h, c, p);
+}
+
+function readLenientValue(h: Head, b: Bytes, p: number, end: number): number {
+  while (p < end && b[p] !== CR && b[p] !== LF) p++;
+  return p === end ? p : lineOfValueEnds(h, b[p]!, p);
+}
+
+function lineOfValueEnds(h: Head, c: number, p: number): number {
+  const skip = c === CR ? 1 : 0;
+  if (!h.endToken(p, skip)) return h.errorAt;
+  h.valueEnd = p - h.at;
+  h.state = VALUE_LF;
+  return p + skip;
+}
+
+function valueFold(h: Head, c: number, p: number): number {
+  if (c === SP || c === HTAB) {
+    // RFC 9112 §5.2: obs-fold is refused, or read as white space where leniency was asked for.
+    if ((h.lenient & LENIENT_HEADERS) === 0) return h.fail(ERRORS.fold, p, 0);
+    h.folded = FIELD_FOLDED;
+    return lineOfValueBegins(h, p);
+  }
+  fieldEnds(h);
+  const b = h.bytes;
+  const valueAt = h.at + h.valueAt;
+  let valueEnd = h.at + h.valueEnd;
+  while (valueEnd > valueAt && isSpaceOrEnd(b[valueEnd - 1]!)) valueEnd--;
+  h.addField(h.nameAt, h.nameBytes, h.valueAt, valueEnd - valueAt, h.nameId | h.folded);
+  h.state = FIELD;
+  return p;
+}
+
+const isSpaceOrEnd = (c: number): boolean => c === SP || c === HTAB || c === CR || c === LF;
