@@ -1,0 +1,39 @@
+import { type Millis, NEVER } from '../base/bytes';
+import type { Connection } from './connection';
+import { ACK, RST } from './header';
+import { timestampNow } from './options';
+import type { Tcp } from './tcp';
+
+/** Both sequence numbers are agreed (RFC 9293 §3.3.2, the arrows into ESTABLISHED). */
+export function established(tcp: Tcp, c: Connection, now: Millis): void {
+  // The application may have closed already: its FIN goes out behind what it wrote.
+  tcp.enter(c, c.finQueued ? 'FIN-WAIT-1' : 'ESTABLISHED', now);
+  c.lingerAt = NEVER;
+  c.retransmits = 0;
+  c.backoff = 0;
+  c.congestion.start(c, now);
+  if (c.keepAlive) c.keepAliveAt = now + c.keepAliveIdle;
+  tcp.wantsOutput(c);
+}
+
+/** ABORT (§3.10.5): a RST at SND.NXT, and the connection is gone. */
+export function abortWithReset(tcp: Tcp, c: Connection, now: Millis): void {
+  if (c.state !== 'CLOSED' && c.state !== 'SYN-SENT') sendReset(tcp, c, now);
+  tcp.remove(c, now);
+}
+
+export function sendReset(tcp: Tcp, c: Connection, now: Millis): void {
+  tcp.counters.resetsSent++;
+  tcp.reply({
+    path: c.path,
+    localPort: c.localPort,
+    remotePort: c.remotePort,
+    seq: c.sndNxt,
+    ack: c.rcvNxt,
+    flags: RST | ACK,
+    window: 0,
+    timestamps: c.timestamps,
+    tsVal: timestampNow(c, now),
+    tsEcr: c.tsRecent,
+  });
+}

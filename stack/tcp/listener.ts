@@ -1,0 +1,34 @@
+import type { Address } from '../base/address';
+import type { Connection } from './connection';
+
+/** Whoever accepts. Called by the host between batches, never from inside the core. */
+export interface ListenerOwner {
+  /** Connections wait in `listener.accepted`. */
+  onAcceptable(listener: Listener): void;
+}
+
+/** LISTEN (RFC 9293 §3.3.2): a local port, maybe a local address, and the connections on their way to the application. */
+export class Listener {
+  owner: ListenerOwner | null = null;
+  /** Established and not yet taken by the application. */
+  readonly accepted: Connection[] = [];
+  /** In SYN-RECEIVED. */
+  halfOpen = 0;
+  signalled = false;
+  closed = false;
+
+  constructor(
+    /** Null: any local address of `family`, or of both when `family` is 0. */
+    readonly address: Address | null,
+    readonly family: 0 | 4 | 6,
+    readonly port: number,
+    /** How many may wait to be accepted. */
+    public backlog: number,
+  ) {}
+
+  matches(family: 4 | 6, d0: number, d1: number, d2: number, d3: number): boolean {
+    const a = this.address;
+    if (a === null) return this.family === 0 || this.family === family;
+    return a.family === family && a.w3 === d3 && a.w2 === d2 && a.w1 === d1 && a.w0 === d0;
+  }
+}

@@ -1,0 +1,132 @@
+import type { Millis } from '../base/bytes';
+
+/**
+ * Every constant that TCP implementations differ in, as data. `linux` is the default, because its behaviour is what peers,
+ * tools and scripts expect; `rfc` takes the values that the RFCs recommend where Linux departs from them.
+ */
+export interface TcpProfile {
+  readonly name: string;
+  /** RFC 6298: before the first sample, and the floor (of the variance term for Linux) and ceiling. */
+  readonly rtoInitialMs: Millis;
+  readonly rtoMinMs: Millis;
+  readonly rtoMaxMs: Millis;
+  /** True: RTO = SRTT + max(rtoMin, 4 RTTVAR), as Linux does; false: max(rtoMin, SRTT + 4 RTTVAR), RFC 6298 §2.4. */
+  readonly rtoFloorsVariance: boolean;
+  /** Retransmissions of a SYN or SYN-ACK before giving up. */
+  readonly synRetries: number;
+  readonly synAckRetries: number;
+  /** R1: after so many retransmissions the IP layer is advised (MUST-20). */
+  readonly retries1: number;
+  /** R2: after so many doublings of the RTO the connection fails with ETIMEDOUT. */
+  readonly retries2: number;
+  /** The same for a connection that no application holds any more. */
+  readonly orphanRetries: number;
+  /** RFC 6928, in segments. */
+  readonly initialWindow: number;
+  readonly delayedAckMinMs: Millis;
+  readonly delayedAckMaxMs: Millis;
+  /** Segments acknowledged at once when a connection is young or has just been idle or lossy. 0: delay from the start. */
+  readonly quickAcks: number;
+  readonly timeWaitMs: Millis;
+  readonly finWait2Ms: Millis;
+  /** Keep-alive, once switched on (RFC 9293 §3.8.4). */
+  readonly keepAliveIdleMs: Millis;
+  readonly keepAliveIntervalMs: Millis;
+  readonly keepAliveProbes: number;
+  readonly windowScale: number;
+  readonly timestamps: boolean;
+  readonly sack: boolean;
+  readonly dsack: boolean;
+  readonly ecn: 'off' | 'accept' | 'request';
+  readonly rack: boolean;
+  readonly tailLossProbe: boolean;
+  readonly frto: boolean;
+  readonly congestion: string;
+  readonly slowStartAfterIdle: boolean;
+  /** Packets that may arrive out of order before a loss is assumed (RFC 5681's three duplicate ACKs). */
+  readonly reordering: number;
+  /** Receive and send buffers: at the start, and as far as autotuning may grow them. Bytes. */
+  readonly receiveBufferInitial: number;
+  readonly receiveBufferMax: number;
+  readonly sendBufferInitial: number;
+  readonly sendBufferMax: number;
+  /** Challenge ACKs a connection may send in a second (RFC 5961 §10 asks for a limit), and duplicates' minimal distance. */
+  readonly challengeAcksPerSecond: number;
+  readonly invalidAckIntervalMs: Millis;
+  /** RFC 6191: a SYN may take over a TIME-WAIT; RFC 1337: a RST must not end one. */
+  readonly timeWaitReuse: boolean;
+  readonly protectTimeWait: boolean;
+  readonly abortOnOverflow: boolean;
+  readonly synCookies: boolean;
+  /** 'minshall': Linux's Nagle, which lets a full-size write's tail go while no small segment is in flight. */
+  readonly nagle: 'minshall' | 'rfc';
+  readonly userTimeoutMs: Millis;
+  readonly ephemeralPorts: readonly [number, number];
+}
+
+export const LINUX: TcpProfile = {
+  name: 'linux',
+  rtoInitialMs: 1000,
+  rtoMinMs: 200,
+  rtoMaxMs: 120_000,
+  rtoFloorsVariance: true,
+  synRetries: 5,
+  synAckRetries: 5,
+  retries1: 3,
+  retries2: 15,
+  orphanRetries: 8,
+  initialWindow: 10,
+  delayedAckMinMs: 40,
+  delayedAckMaxMs: 200,
+  quickAcks: 16,
+  timeWaitMs: 60_000,
+  finWait2Ms: 60_000,
+  keepAliveIdleMs: 7_200_000,
+  keepAliveIntervalMs: 75_000,
+  keepAliveProbes: 9,
+  windowScale: 8,
+  timestamps: true,
+  sack: true,
+  dsack: true,
+  ecn: 'accept',
+  rack: true,
+  tailLossProbe: true,
+  frto: true,
+  congestion: 'cubic',
+  slowStartAfterIdle: false,
+  reordering: 3,
+  receiveBufferInitial: 131_072,
+  receiveBufferMax: 6 * 1024 * 1024,
+  sendBufferInitial: 131_072,
+  sendBufferMax: 4 * 1024 * 1024,
+  challengeAcksPerSecond: 10,
+  invalidAckIntervalMs: 500,
+  timeWaitReuse: true,
+  protectTimeWait: false,
+  abortOnOverflow: false,
+  synCookies: true,
+  nagle: 'minshall',
+  userTimeoutMs: 0,
+  ephemeralPorts: [32_768, 60_999],
+};
+
+export const RFC: TcpProfile = {
+  ...LINUX,
+  name: 'rfc',
+  rtoMinMs: 1000,
+  rtoMaxMs: 60_000,
+  rtoFloorsVariance: false,
+  synRetries: 7,
+  delayedAckMinMs: 200,
+  delayedAckMaxMs: 499,
+  quickAcks: 0,
+  timeWaitMs: 240_000,
+  finWait2Ms: Infinity,
+  nagle: 'rfc',
+  congestion: 'reno',
+  protectTimeWait: true,
+  synCookies: false,
+  ephemeralPorts: [49_152, 65_535],
+};
+
+export const PROFILES: Readonly<Record<string, TcpProfile>> = { linux: LINUX, rfc: RFC };

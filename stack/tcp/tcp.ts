@@ -1,0 +1,386 @@
+import type { Address } from '../base/address';
+import type { Millis } from '../base/bytes';
+import type { Datagram } from '../base/datagram';
+import { DeadlineQueue } from '../base/deadlines';
+import type { DropCounters } from '../base/drops';
+import type { BlockPool, Slab, SlabPool } from '../base/memory';
+import { type Random, Secret } from '../base/random';
+import type { Trace } from '../base/trace';
+import type { Path, Transmitter } from '../base/transmit';
+import { type CongestionControl, Reno } from './congestion';
+import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError } from './connection';
+import { readSegment, Segment } from './header';
+import { Listener } from './listener';
+import { output, sendReply } from './output';
+import type { TcpProfile } from './profile';
+import { discardText } from './reassembler';
+import { ReceiveStore } from './receive-store';
+import { type Reply, REPLIES_MAX } from './reply';
+import { segmentArrives } from './segment-arrives';
+import { SentTable } from './sent-table';
+import { type Seq, seqAdd } from './seq';
+import { ConnectionTable } from './table';
+import { acknowledgeFromTimeWait, listenArrives, strayArrives, timeWaitArrives } from './without-connection';
+import { TimeWait } from './time-wait';
+import { expire } from './timeouts';
+
+/** What TCP asks of IP: the way to an address, or why there is none. */
+export interface PathFinder {
+  /** `local` null lets IP choose the source (MUST-44). Null: there is no route, or `local` is not ours. */
+  pathTo(remote: Address, local: Address | null): Path | null;
+  isLocal(address: Address): boolean;
+  /** R1 was reached: this next hop may be dead (MUST-20). */
+  doubt(path: Path): void;
+  /** The peer made progress: the next hop works (RFC 4861 §7.3.1). */
+  confirm(path: Path): void;
+}
+
+export interface TcpLimits {
+  readonly connectionsMax: number;
+  readonly timeWaitsMax: number;
+}
+
+export interface TcpCounters {
+  activeOpens: number;
+  passiveOpens: number;
+  attemptFails: number;
+  establishedResets: number;
+  segmentsIn: number;
+  segmentsOut: number;
+  retransmitted: number;
+  resetsSent: number;
+  timeWaitsEvicted: number;
+  repliesLost: number;
+}
+
+/**
+ * The TCP layer of one stack: its connections, listeners and TIME-WAITs, and the lists of who has something to send or to
+ * tell. Functions in this folder do the work; this is what they share.
+ */
+export class Tcp {
+  readonly connections: ConnectionTable<Connection>;
+  readonly timeWaits: ConnectionTable<TimeWait>;
+  private readonly listeners = new Map<number, Listener[]>();
+  readonly deadlines = new DeadlineQueue<Connection>();
+  private readonly timeWaitDeadlines = new DeadlineQueue<TimeWait>();
+  readonly sent = new SentTable();
+  readonly store: ReceiveStore;
+  readonly secret: Secret;
+  readonly controllers = new Map<string, CongestionControl>();
+  /** Connections that want `output`. */
+  private ready: Connection[] = [];
+  private outputting: Connection[] = [];
+  readonly replies: Reply[] = [];
+  /** Connections and listeners with something to tell their owners. */
+  signalled: Connection[] = [];
+  acceptable: Listener[] = [];
+  private nextId = 1;
+  readonly segment = new Segment();
+  readonly counters: TcpCounters = {
+    activeOpens: 0,
+    passiveOpens: 0,
+    attemptFails: 0,
+    establishedResets: 0,
+    segmentsIn: 0,
+    segmentsOut: 0,
+    retransmitted: 0,
+    resetsSent: 0,
+    timeWaitsEvicted: 0,
+    repliesLost: 0,
+  };
+
+  constructor(
+    readonly profile: TcpProfile,
+    readonly limits: TcpLimits,
+    readonly random: Random,
+    readonly blocks: BlockPool,
+    slabs: SlabPool,
+    readonly out: Transmitter,
+    readonly paths: PathFinder,
+    readonly drops: DropCounters,
+    readonly trace: Trace,
+  ) {
+    this.secret = Secret.from(random);
+    this.connections = new ConnectionTable(this.secret);
+    this.timeWaits = new ConnectionTable(this.secret);
+    this.store = new ReceiveStore(slabs);
+    this.controllers.set('reno', new Reno());
+  }
+
+  /** One segment in. Changes state and sends nothing. */
+  receive(d: Datagram, slab: Slab, now: Millis): void {
+    this.counters.segmentsIn++;
+    const seg = this.segment;
+    const bad = readSegment(d.bytes, d.bodyAt, d.end, d.pseudoSum, d.checksumValid, seg);
+    if (bad !== null) return this.drop(bad, now);
+    // MUST-57: not even a RST for what came to a group.
+    if (d.notUnicast) return this.drop('tcp-not-unicast', now);
+    const ports = (seg.destinationPort << 16) | seg.sourcePort;
+    const hash = this.connections.hashOf(ports, d.d0, d.d1, d.d2, d.d3, d.s0, d.s1, d.s2, d.s3);
+    const c = this.connections.find(
+      hash,
+      seg.destinationPort,
+      seg.sourcePort,
+      d.d0,
+      d.d1,
+      d.d2,
+      d.d3,
+      d.s0,
+      d.s1,
+      d.s2,
+      d.s3,
+    );
+    if (c !== null) {
+      if (this.trace.on) this.trace.add('segment-in', now, c.id, seg.flags, seg.seq, seg.ack, seg.textBytes, seg.window);
+      segmentArrives(this, c, seg, d, slab, now);
+      this.wantsOutput(c);
+      return;
+    }
+    if (this.trace.on) this.trace.add('segment-in', now, 0, seg.flags, seg.seq, seg.ack, seg.textBytes, seg.window);
+    this.withoutConnection(d, seg, hash, now);
+  }
+
+  private withoutConnection(d: Datagram, seg: Segment, hash: number, now: Millis): void {
+    const waiting = this.timeWaits.find(
+      hash,
+      seg.destinationPort,
+      seg.sourcePort,
+      d.d0,
+      d.d1,
+      d.d2,
+      d.d3,
+      d.s0,
+      d.s1,
+      d.s2,
+      d.s3,
+    );
+    if (waiting !== null && !timeWaitArrives(this, waiting, seg, now)) return;
+    const listener = this.findListener(seg.destinationPort, d);
+    if (listener !== null) listenArrives(this, listener, seg, d, waiting, now);
+    else strayArrives(this, seg, d, now);
+  }
+
+  drop(reason: Parameters<DropCounters['count']>[0], now: Millis): void {
+    this.drops.count(reason);
+    if (this.trace.on) this.trace.drop(reason, now);
+  }
+
+  // ── listeners ──
+
+  findListener(port: number, d: Datagram): Listener | null {
+    const list = this.listeners.get(port);
+    if (list === undefined) return null;
+    let wildcard: Listener | null = null;
+    for (const listener of list) {
+      if (!listener.matches(d.family, d.d0, d.d1, d.d2, d.d3)) continue;
+      if (listener.address !== null) return listener;
+      if (wildcard === null || listener.family !== 0) wildcard = listener;
+    }
+    return wildcard;
+  }
+
+  listenersOn(port: number): readonly Listener[] {
+    return this.listeners.get(port) ?? [];
+  }
+
+  addListener(listener: Listener): void {
+    const list = this.listeners.get(listener.port);
+    if (list === undefined) this.listeners.set(listener.port, [listener]);
+    else list.push(listener);
+  }
+
+  removeListener(listener: Listener): void {
+    const list = this.listeners.get(listener.port);
+    if (list === undefined) return;
+    const rest = list.filter((other) => other !== listener);
+    if (rest.length === 0) this.listeners.delete(listener.port);
+    else this.listeners.set(listener.port, rest);
+  }
+
+  *allListeners(): Generator<Listener> {
+    for (const list of this.listeners.values()) yield* list;
+  }
+
+  // ── connections ──
+
+  newConnection(
+    local: Address,
+    localPort: number,
+    remote: Address,
+    remotePort: number,
+    path: Path,
+    listener: Listener | null,
+    now: Millis,
+  ): Connection {
+    const controller = this.controllers.get(this.profile.congestion) ?? this.controllers.get('reno')!;
+    const c = new Connection(this, this.nextId++, local, localPort, remote, remotePort, path, this.profile, controller, listener);
+    c.openedAt = now;
+    c.iss = this.initialSequence(c, now);
+    c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.iss;
+    c.tsOffset = this.secret.hash(local.w3, remote.w3, local.w0 ^ local.w1 ^ local.w2, remote.w0 ^ remote.w1 ^ remote.w2, 0, 0x7473);
+    c.rcvRttAt = c.rcvSpaceAt = now;
+    c.sendBuffer.restart(seqAdd(c.iss, 1));
+    this.connections.insert(c);
+    return c;
+  }
+
+  /** RFC 6528 §3: a 4-microsecond clock plus a keyed hash of the four-tuple (MUST-8, MUST-9). */
+  private initialSequence(c: Connection, now: Millis): Seq {
+    const { local, remote } = c;
+    const hash = this.secret.hash(
+      local.w3 ^ local.w0,
+      remote.w3 ^ remote.w0,
+      (c.localPort << 16) | c.remotePort,
+      local.w1 ^ local.w2,
+      remote.w1 ^ remote.w2,
+      0x69736e,
+    );
+    return ((Math.floor(now * 250) + hash) | 0) as Seq;
+  }
+
+  /** Every change of state goes through here. */
+  enter(c: Connection, state: State, now: Millis): void {
+    if (this.trace.on) this.trace.add('state', now, c.id, STATE_NUMBERS[c.state], STATE_NUMBERS[state]);
+    if (c.state === 'SYN-RECEIVED' && c.listener !== null) c.listener.halfOpen--;
+    if (state === 'SYN-RECEIVED' && c.listener !== null) c.listener.halfOpen++;
+    c.state = state;
+  }
+
+  /** The connection has failed: the owner gets one error, the block is gone. */
+  fail(c: Connection, error: TcpError, now: Millis): void {
+    if (c.state === 'CLOSED') return;
+    if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') this.counters.attemptFails++;
+    else this.counters.establishedResets++;
+    c.error = error;
+    this.remove(c, now);
+    this.signal(c, FAILED);
+  }
+
+  /** Takes the connection out of the layer and releases all that it held of the send side. What was received stays readable. */
+  remove(c: Connection, now: Millis): void {
+    if (c.state === 'CLOSED') return;
+    this.enter(c, 'CLOSED', now);
+    this.connections.remove(c);
+    this.deadlines.remove(c);
+    c.retransmitAt = c.delayedAckAt = c.keepAliveAt = c.lingerAt = c.pacingAt = Number.POSITIVE_INFINITY;
+    c.retransmitTimer = 'none';
+    this.sent.clear(c.sent);
+    c.sendBuffer.clear();
+    c.packetsOut = c.sackedOut = c.lostOut = c.retransOut = 0;
+    if (c.orphaned || c.error !== null) discardText(c, this.store);
+    if (c.listener !== null && c.owner === null) this.forgetUnaccepted(c);
+    this.signal(c, CLOSED);
+  }
+
+  private forgetUnaccepted(c: Connection): void {
+    const at = c.listener!.accepted.indexOf(c);
+    if (at >= 0) c.listener!.accepted.splice(at, 1);
+    discardText(c, this.store);
+  }
+
+  /** The connection is done but for TIME-WAIT; an ACK still owed goes out from there. */
+  enterTimeWait(c: Connection, now: Millis): void {
+    if (this.timeWaits.size >= this.limits.timeWaitsMax) this.evictTimeWait();
+    const waiting = new TimeWait(
+      c.local,
+      c.localPort,
+      c.remote,
+      c.remotePort,
+      c.path,
+      c.sndNxt,
+      c.rcvNxt,
+      Math.min(0xffff, c.rcvWnd >> c.rcvScale),
+      c.timestamps,
+      c.tsRecent,
+      c.tsRecentAt,
+      c.tsOffset,
+      now + this.profile.timeWaitMs,
+      -1e9,
+    );
+    if (c.ackNow) acknowledgeFromTimeWait(this, waiting, now);
+    this.enter(c, 'TIME-WAIT', now);
+    this.remove(c, now);
+    this.timeWaits.insert(waiting);
+    this.timeWaitDeadlines.update(waiting, waiting.expires);
+  }
+
+  /** A repeated FIN restarts the wait (RFC 9293 §3.10.7.4, eighth). */
+  restartTimeWait(waiting: TimeWait, now: Millis): void {
+    waiting.expires = now + this.profile.timeWaitMs;
+  }
+
+  endTimeWait(waiting: TimeWait): void {
+    this.timeWaits.remove(waiting);
+    this.timeWaitDeadlines.remove(waiting);
+  }
+
+  private evictTimeWait(): void {
+    const oldest = this.timeWaitDeadlines.due(Number.POSITIVE_INFINITY);
+    if (oldest === null) return;
+    this.endTimeWait(oldest);
+    this.counters.timeWaitsEvicted++;
+  }
+
+  // ── telling and sending ──
+
+  signal(c: Connection, bits: number): void {
+    if (c.signals === 0) this.signalled.push(c);
+    c.signals |= bits;
+  }
+
+  signalListener(listener: Listener): void {
+    if (listener.signalled) return;
+    listener.signalled = true;
+    this.acceptable.push(listener);
+  }
+
+  wantsOutput(c: Connection): void {
+    if (c.ready) return;
+    c.ready = true;
+    this.ready.push(c);
+  }
+
+  reply(reply: Reply): void {
+    if (this.replies.length >= REPLIES_MAX) this.counters.repliesLost++;
+    else this.replies.push(reply);
+  }
+
+  /** Sends what is due. Returns false when a link's queue is full: flush and call again. */
+  poll(now: Millis): boolean {
+    for (let c = this.deadlines.due(now); c !== null; c = this.deadlines.due(now)) {
+      expire(this, c, now);
+      this.deadlines.update(c, c.nextDeadline());
+      this.wantsOutput(c);
+    }
+    for (let w = this.timeWaitDeadlines.due(now); w !== null; w = this.timeWaitDeadlines.due(now)) this.endTimeWait(w);
+    while (this.replies.length > 0) {
+      if (!sendReply(this, this.replies[0]!, now)) return false;
+      this.replies.shift();
+    }
+    while (this.ready.length > 0) {
+      const list = this.ready;
+      this.ready = this.outputting;
+      this.outputting = list;
+      let full = false;
+      for (let i = 0; i < list.length; i++) {
+        const c = list[i]!;
+        c.ready = false;
+        if (full || !output(this, c, now)) {
+          full = true;
+          this.wantsOutput(c);
+        }
+      }
+      list.length = 0;
+      if (full) return false;
+    }
+    return true;
+  }
+
+  get wantsPoll(): boolean {
+    return this.ready.length > 0 || this.replies.length > 0;
+  }
+
+  nextDeadline(): Millis {
+    return Math.min(this.deadlines.next(), this.timeWaitDeadlines.next());
+  }
+}
