@@ -44,7 +44,7 @@ export interface Native {
   /** A new queue of the interface `name` (at most 15 bytes; '' or a name with %d: the kernel numbers it). */
   openTun(name: string, tap: 0 | 1, wishes: number): Port;
   /** A queue that another process opened. On success the descriptor belongs to the port. */
-  adoptTun(fd: number, wishes: number): Port;
+  adoptTun(fd: number, tap: 0 | 1, wishes: number): Port;
   /** Whether the interface outlives its descriptors, and which user and group may open it (-1: leave). */
   setPersistent(port: Port, on: 0 | 1, uid: number, gid: number): void;
   openPacket(name: string, wishes: number): Port;

@@ -95,14 +95,8 @@ function open(mode: 'tun' | 'tap', options: TunOptions, tap: TapOptions): Native
 function attach(native: Native, mode: 'tun' | 'tap', wishes: Wishes, fd: number | undefined): Port {
   const { offload = true, multiQueue = false } = wishes.options;
   const bits = (offload ? WISH_OFFLOAD : 0) | (multiQueue ? WISH_MULTI_QUEUE : 0);
-  if (fd === undefined) return native.openTun(wishes.name, mode === 'tap' ? 1 : 0, bits);
-  const port = native.adoptTun(fd, bits);
-  const found = native.infoOf(port).kind === KIND_TAP ? 'tap' : 'tun';
-  if (found === mode) return port;
-  native.close(port);
-  throw new TypeError(
-    `descriptor ${fd} is a ${found.toUpperCase()} device; open it with open${found === 'tap' ? 'Tap' : 'Tun'}`,
-  );
+  const tap = mode === 'tap' ? 1 : 0;
+  return fd === undefined ? native.openTun(wishes.name, tap, bits) : native.adoptTun(fd, tap, bits);
 }
 
 function configure(native: Native, port: Port, wishes: Wishes, existed: boolean): NativeDevice {

@@ -144,6 +144,26 @@ static bool make_counters(struct port *port) {
          napi_create_reference(env, array, 1, &port->counters_ref) == napi_ok && (port->counters = data) != NULL;
 }
 
+struct search {
+  int fd;
+  bool found;
+};
+
+static void compare_descriptor(uv_handle_t *handle, void *data) {
+  struct search *search = data;
+  uv_os_fd_t fd;
+  if (uv_handle_get_type(handle) == UV_POLL && !uv_is_closing(handle) && uv_fileno(handle, &fd) == 0) {
+    search->found |= fd == search->fd;
+  }
+}
+
+/* libuv notices two handles for one descriptor only while both watch, and then it aborts the process. */
+static int poll_init(uv_loop_t *loop, struct port *port) {
+  struct search search = {.fd = port->fd, .found = false};
+  uv_walk(loop, compare_descriptor, &search);
+  return search.found ? UV_EEXIST : uv_poll_init(loop, &port->poll, port->fd);
+}
+
 napi_value port_wrap(struct port *port) {
   napi_env env = port->env;
   uv_loop_t *loop;
@@ -156,13 +176,14 @@ napi_value port_wrap(struct port *port) {
     napi_throw_error(env, NULL, "the environment cannot hold a device");
     return NULL;
   }
-  int failed = uv_poll_init(loop, &port->poll, port->fd);
+  int failed = poll_init(loop, port);
   if (failed != 0) {
     drop_references(port);
     port_discard(port);
     return throw_errno(env, -failed, "uv_poll_init");
   }
   port->poll.data = port;
+  port->borrowed = false;
   port->refs = 1;
   if (napi_add_async_cleanup_hook(env, on_environment_ends, port, &port->hook) != napi_ok ||
       napi_create_external(env, port, on_collected, NULL, &external) != napi_ok) {

@@ -80,20 +80,23 @@ napi_value open_tun(napi_env env, napi_callback_info info) {
   return port_wrap(port);
 }
 
-/* adoptTun(fd, wishes): on success the descriptor is the port's; on failure it stays the caller's. */
+/* adoptTun(fd, tap: 0 | 1, wishes): on success the descriptor is the port's; on failure it stays the caller's. */
 napi_value adopt_tun(napi_env env, napi_callback_info info) {
-  napi_value args[2];
+  napi_value args[3];
   struct ifreq ifr = {0};
-  int32_t fd, wishes;
-  if (!get_args(env, info, 2, args) || napi_get_value_int32(env, args[0], &fd) != napi_ok ||
-      napi_get_value_int32(env, args[1], &wishes) != napi_ok) {
+  int32_t fd, tap, wishes;
+  if (!get_args(env, info, 3, args) || napi_get_value_int32(env, args[0], &fd) != napi_ok ||
+      napi_get_value_int32(env, args[1], &tap) != napi_ok || napi_get_value_int32(env, args[2], &wishes) != napi_ok) {
     return NULL;
   }
   if (ioctl(fd, TUNGETIFF, &ifr) < 0) return throw_errno(env, errno, "TUNGETIFF");
   if (!(ifr.ifr_flags & IFF_NO_PI)) {
     return throw_text(env, ENOTSUP, "TUNGETIFF", "the descriptor was opened without IFF_NO_PI");
   }
-  struct port *port = port_new(env, ifr.ifr_flags & IFF_TAP ? KIND_TAP : KIND_TUN);
+  if (((ifr.ifr_flags & IFF_TAP) != 0) != (tap != 0)) {
+    return throw_text(env, EPROTOTYPE, "TUNGETIFF", tap ? "the descriptor is a TUN device" : "the descriptor is a TAP device");
+  }
+  struct port *port = port_new(env, tap ? KIND_TAP : KIND_TUN);
   if (port == NULL) return NULL;
   port->fd = fd;
   port->borrowed = true;
