@@ -52,3 +52,42 @@ export function hex(b: Bytes, at: number, end: number): string {
   for (; at < end; at++) text += u8(b, at).toString(16).padStart(2, '0');
   return text;
 }
+
+/** The 4 or 16 bytes of an address in any spelling that the RFCs allow (RFC 4291 §2.2); null when it is none. */
+export function parseAddress(text: string): Uint8Array | null {
+  if (!text.includes(':')) return parseIpv4(text);
+  const sides = text.split('::');
+  if (sides.length > 2) return null;
+  const head = parseWords(sides[0]!, sides.length === 1);
+  const tail = sides.length === 2 ? parseWords(sides[1]!, true) : [];
+  if (head === null || tail === null) return null;
+  const missing = 16 - head.length - tail.length;
+  if (sides.length === 2 ? missing < 2 : missing !== 0) return null;
+  return Uint8Array.from([...head, ...new Array<number>(missing).fill(0), ...tail]);
+}
+
+function parseIpv4(text: string): Uint8Array | null {
+  const parts = text.split('.');
+  if (parts.length !== 4) return null;
+  const numbers = parts.map((part) => (/^(0|[1-9]\d{0,2})$/.test(part) ? Number(part) : 256));
+  return numbers.every((n) => n <= 255) ? Uint8Array.from(numbers) : null;
+}
+
+/** Bytes of colon-separated words; the last may be an IPv4 address when the text ends there. */
+function parseWords(text: string, last: boolean): number[] | null {
+  if (text === '') return [];
+  const bytes: number[] = [];
+  const words = text.split(':');
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (last && i === words.length - 1 && word.includes('.')) {
+      const v4 = parseIpv4(word);
+      if (v4 === null) return null;
+      bytes.push(...v4);
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(word)) {
+      const value = Number.parseInt(word, 16);
+      bytes.push(value >>> 8, value & 0xff);
+    } else return null;
+  }
+  return bytes.length <= 16 ? bytes : null;
+}

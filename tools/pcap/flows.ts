@@ -236,7 +236,6 @@ function measureRtt(point: Point, tcp: Tcp, timeMs: number): void {
 function judgeText(me: Half, peer: Half, tcp: Tcp, timeMs: number, rttMs: number, notes: string[]): void {
   const bytes = tcp.length + ((tcp.flags & SYN) !== 0 ? 1 : 0) + ((tcp.flags & FIN) !== 0 ? 1 : 0);
   const end = (tcp.seq + bytes) >>> 0;
-  const probed = me.probed;
   me.probed = false;
   if (!me.known) {
     me.known = true;
@@ -258,8 +257,6 @@ function judgeText(me: Half, peer: Half, tcp: Tcp, timeMs: number, rttMs: number
     if (me.gaps.length > GAPS_MAX) me.gaps.shift();
   } else if (ahead < 0 && bytes > 0) {
     notes.push(nameOld(me, peer, tcp.seq, end, timeMs, rttMs));
-  } else if (probed && bytes === 0) {
-    me.probed = false;
   }
   if (!me.probed && diff(end, me.next) > 0) me.next = end;
 }
@@ -287,10 +284,14 @@ function judgeAck(me: Half, peer: Half, tcp: Tcp, notes: string[]): void {
   }
   const pure = tcp.length === 0 && (tcp.flags & (SYN | FIN)) === 0;
   const same = me.acked && tcp.ack === me.ack;
-  if (pure && same && notes.length === 0) judgeRepeatedAck(me, peer, tcp, notes);
+  const sack = tcp.options.find((o) => o.kind === 'sack');
+  const blocks = sack?.kind === 'sack' ? sack.blocks : [];
+  // A first block below the acknowledgment reports a duplicate (RFC 2883 §4).
+  if (blocks.length > 0 && diff(blocks[0]![1], tcp.ack) <= 0) notes.push('d-sack');
+  else if (pure && same && notes.length === 0) judgeRepeatedAck(me, peer, tcp, blocks.length > 0, notes);
   if (!same) me.duplicates = 0;
   if (tcp.window === 0 && (tcp.flags & (SYN | FIN)) === 0) notes.push('zero window');
-  if (tcp.length > 0 && peer.acked && peer.scale >= 0 && me.scale >= 0 && peer.window > 0) {
+  if (notes.length === 0 && tcp.length > 0 && peer.acked && peer.scale >= 0 && me.scale >= 0 && peer.window > 0) {
     if (diff(me.next, peer.ack) === peer.window * 2 ** peer.scale) notes.push('window full');
   }
   me.acked = true;
@@ -298,12 +299,14 @@ function judgeAck(me: Half, peer: Half, tcp: Tcp, notes: string[]): void {
   me.window = tcp.window;
 }
 
-function judgeRepeatedAck(me: Half, peer: Half, tcp: Tcp, notes: string[]): void {
-  if (tcp.window !== me.window) {
-    if (tcp.window !== 0) notes.push('window update');
-  } else if (diff(peer.next, tcp.ack) > 0) {
+function judgeRepeatedAck(me: Half, peer: Half, tcp: Tcp, sack: boolean, notes: string[]): void {
+  const outstanding = diff(peer.next, tcp.ack) > 0;
+  // With selective acknowledgments the window may move as well (RFC 6675 §2).
+  if (outstanding && (tcp.window === me.window || sack)) {
     notes.push(`duplicate ack ${++me.duplicates}`);
-  } else if (peer.probed) {
+  } else if (tcp.window !== me.window) {
+    if (tcp.window !== 0) notes.push('window update');
+  } else if (peer.probed && tcp.window !== 0) {
     notes.push('keep-alive ack');
   }
 }

@@ -15,13 +15,19 @@ export function* readCapture(bytes: Uint8Array, parser = new CaptureParser()): G
 
 /**
  * Packets of a capture file, or of standard input for "-", read as they are asked for. Throws the system's error when
- * it cannot be opened or read, CaptureError where it is damaged. Pass a parser to see interfaces, names and comments.
+ * it cannot be opened or read, CaptureError where it is damaged. Pass a parser to see interfaces, names and comments;
+ * `beforeRead` is called before each read, which may wait.
  */
-export function* readCaptureFile(path: string, parser = new CaptureParser()): Generator<CapturedPacket, void, void> {
+export function* readCaptureFile(
+  path: string,
+  parser = new CaptureParser(),
+  beforeRead: () => void = () => {},
+): Generator<CapturedPacket, void, void> {
   const fd = path === '-' ? STDIN : openSync(path, 'r');
   const chunk = new Uint8Array(CHUNK_BYTES);
   try {
     for (;;) {
+      beforeRead();
       const bytes = readSome(fd, chunk);
       if (bytes === 0) break;
       parser.push(chunk.subarray(0, bytes));
