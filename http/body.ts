@@ -7,23 +7,25 @@ import {
   CHAR_VALUE,
   CR,
   EQUALS,
-  ERRORS,
   HEX_VALUE,
   HTAB,
+  LF,
+  METHOD_CONNECT,
+  QUOTE,
+  SEMICOLON,
+  SP,
+} from './grammar';
+import { HAS_CHUNKED, HAS_CONTENT_LENGTH, HAS_TRANSFER_ENCODING, type Head } from './head';
+import {
+  ERRORS,
   LENIENT_CHUNKED_LENGTH,
   LENIENT_OPTIONAL_CR_BEFORE_LF,
   LENIENT_OPTIONAL_CRLF_AFTER_CHUNK,
   LENIENT_OPTIONAL_LF_AFTER_CR,
   LENIENT_SPACES_AFTER_CHUNK_SIZE,
   LENIENT_TRANSFER_ENCODING,
-  LF,
-  METHOD_CONNECT,
   type ParseError,
-  QUOTE,
-  SEMICOLON,
-  SP,
-} from './grammar';
-import { HAS_CHUNKED, HAS_CONTENT_LENGTH, HAS_TRANSFER_ENCODING, type Head } from './head';
+} from './parse-errors';
 
 /** How the body of a message is delimited. */
 export type Framing = 'none' | 'tunnel' | 'length' | 'chunked' | 'until-close' | 'reject';
@@ -49,7 +51,7 @@ export function bodyFraming(h: Head, noBody: boolean, upgrade: boolean): Framing
     if (flags & HAS_CHUNKED) return tunnel ? 'tunnel' : 'chunked';
     if (isResponse) return 'until-close';
     if ((h.lenient & (LENIENT_CHUNKED_LENGTH | LENIENT_TRANSFER_ENCODING)) === 0) return 'reject';
-    return upgrade ? 'tunnel' : 'until-close';
+    return tunnel || (upgrade && h.contentLength === 0) ? 'tunnel' : 'until-close';
   }
   // Rule 5: an invalid Content-Length was refused while reading.
   // Rule 6: a valid one is the length.

@@ -1,8 +1,9 @@
 import type { Bytes } from '../stack/base/bytes';
 import { bodyFraming, CHUNK_DATA, CHUNK_FAILED, CHUNK_LAST, ChunkedReader } from './body';
 import { readFields } from './fields';
-import { CR, ERRORS, LENIENT_DATA_AFTER_CLOSE, LENIENT_KEEP_ALIVE, LF, type ParseError } from './grammar';
+import { CR, LF } from './grammar';
 import { HEAD_DONE, HEAD_FAILED, HEAD_FIELDS, Head, persists, type Role } from './head';
+import { ERRORS, LENIENT_DATA_AFTER_CLOSE, LENIENT_KEEP_ALIVE, type ParseError } from './parse-errors';
 import { readStartLine } from './start-line';
 
 /** What `onHead` answers: the sum of what applies. */

@@ -1,17 +1,12 @@
 import type { Bytes } from '../stack/base/bytes';
 import {
-  COMMA,
-  ERRORS,
-  HTAB,
-  LENIENT_CHUNKED_LENGTH,
-  LENIENT_TRANSFER_ENCODING,
   NAME_CONNECTION,
   NAME_CONTENT_LENGTH,
   NAME_PROXY_CONNECTION,
   NAME_TRANSFER_ENCODING,
   NAME_UPGRADE,
-  SP,
-} from './grammar';
+} from './field-names';
+import { COMMA, HTAB, SP } from './grammar';
 import {
   HAS_CHUNKED,
   HAS_CLOSE,
@@ -22,6 +17,7 @@ import {
   HAS_UPGRADE,
   type Head,
 } from './head';
+import { ERRORS, LENIENT_CHUNKED_LENGTH, LENIENT_TRANSFER_ENCODING } from './parse-errors';
 
 /*
  * The four fields whose values the reader itself has to understand, byte by byte and each byte once, so that a value may
@@ -190,11 +186,7 @@ function codingByte(h: Head, c: number, p: number): boolean {
     if (wordGoesOn(h, c)) return true;
   } else if (h.step === AFTER_WORD) {
     if (c === SP) return true;
-    if (c === COMMA) {
-      h.step = WORD;
-      h.word = SAYS_CHUNKED << WORD_SHIFT;
-      return mayFollowChunked(h, p);
-    }
+    if (c === COMMA && !mayFollowChunked(h, p)) return false;
     h.step = TOKEN;
   }
   if (c === COMMA) h.step = AFTER_COMMA;

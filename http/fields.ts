@@ -1,23 +1,9 @@
 import type { Bytes } from '../stack/base/bytes';
+import { findName, NAME_SHIFT, NAME_UPGRADE } from './field-names';
 import { fieldEnds, fieldNamed, valueBegins, valueGoesOn, valueMissing, valueStops } from './field-values';
-import {
-  CHAR_CLASS,
-  CHAR_TOKEN,
-  CHAR_VALUE,
-  COLON,
-  CR,
-  ERRORS,
-  findName,
-  HTAB,
-  LENIENT_HEADERS,
-  LENIENT_OPTIONAL_CR_BEFORE_LF,
-  LENIENT_OPTIONAL_LF_AFTER_CR,
-  LF,
-  NAME_SHIFT,
-  NAME_UPGRADE,
-  SP,
-} from './grammar';
+import { CHAR_CLASS, CHAR_TOKEN, CHAR_VALUE, COLON, CR, HTAB, LF, SP } from './grammar';
 import { FIELD_FOLDED, HEAD_DONE, HEAD_FIELDS, HEAD_TRAILERS, type Head } from './head';
+import { ERRORS, LENIENT_HEADERS, LENIENT_OPTIONAL_CR_BEFORE_LF, LENIENT_OPTIONAL_LF_AFTER_CR } from './parse-errors';
 
 /** States of `Head.state` in the field section. FIELDS is its first byte, FIELD the first byte of any later line. */
 const FIELDS = HEAD_FIELDS;

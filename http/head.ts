@@ -1,5 +1,7 @@
 import type { Bytes } from '../stack/base/bytes';
-import { ERRORS, METHOD_CONNECT, NAME_EXPECT, NAME_HOST, NAME_SHIFT, type ParseError } from './grammar';
+import { NAME_EXPECT, NAME_HOST, NAME_SHIFT } from './field-names';
+import { METHOD_CONNECT } from './grammar';
+import { ERRORS, type ParseError } from './parse-errors';
 
 /** What a message's start line is: a server reads requests, a client responses. */
 export type Role = 'request' | 'response';

@@ -2,10 +2,8 @@ import type { Bytes } from '../stack/base/bytes';
 import {
   CR,
   DOT,
-  ERRORS,
-  LENIENT_OPTIONAL_CR_BEFORE_LF,
-  LENIENT_OPTIONAL_LF_AFTER_CR,
-  LENIENT_VERSION,
+  FF,
+  HTAB,
   LF,
   METHOD_AT,
   METHOD_COLUMN,
@@ -13,7 +11,6 @@ import {
   METHOD_PRI,
   METHOD_PROTOCOLS,
   METHOD_TRIE,
-  type ParseError,
   PROTOCOL_HTTP,
   PROTOCOL_ICE,
   PROTOCOL_RTSP,
@@ -33,6 +30,13 @@ import {
   TARGET_START,
 } from './grammar';
 import { HEAD_FIELDS, HEAD_REQUEST, HEAD_RESPONSE, type Head } from './head';
+import {
+  ERRORS,
+  LENIENT_OPTIONAL_CR_BEFORE_LF,
+  LENIENT_OPTIONAL_LF_AFTER_CR,
+  LENIENT_VERSION,
+  type ParseError,
+} from './parse-errors';
 
 /** States of `Head.state` in a request line (RFC 9112 §3), in their order; RESPONSE and those after it: a status line (§4). */
 const METHOD = HEAD_REQUEST;
@@ -49,6 +53,9 @@ const MINOR = 10;
 const VERSION_END = 11;
 const VERSION_LF = 12;
 const PREFACE = 13;
+/** Behind the byte that ended the target, in a line with a version and in one of HTTP/0.9. */
+const TARGET_END = 14;
+const TARGET_END_09 = 15;
 const STATUS_PROTOCOL = HEAD_RESPONSE;
 const STATUS_SPACE = 25;
 const STATUS_DIGIT = 26;
@@ -104,8 +111,14 @@ function requestStep(h: Head, b: Bytes, p: number, end: number): number {
       return readTarget(h, b, p, end);
     case TARGET_LF:
       if (c !== LF) return h.fail(ERRORS.urlExpectedCrlf, p, 0);
-      h.state = HEAD_FIELDS;
+      h.state = TARGET_END_09;
       return p + 1;
+    case TARGET_END:
+    case TARGET_END_09:
+      // Other white space is no separator (RFC 9112 §3), and Node still counts it to the target.
+      if (c === HTAB || c === FF) return h.fail(ERRORS.urlBadChar, p, 1);
+      h.state = h.state === TARGET_END ? PROTOCOL_SPACE : HEAD_FIELDS;
+      return p;
     case PROTOCOL_SPACE:
       if (c === SP) return p + 1;
       h.state = PROTOCOL;
@@ -161,13 +174,13 @@ function targetEnds(h: Head, c: number, p: number): number {
   h.targetBytes = p - h.at - h.targetAt;
   if (!h.endToken(p, 0)) return h.errorAt;
   if (c === SP) {
-    h.state = PROTOCOL_SPACE;
+    h.state = TARGET_END;
     return p + 1;
   }
   // A line that ends here is a request of HTTP/0.9, which Node takes.
   h.versionMajor = 0;
   h.versionMinor = 9;
-  h.state = c === CR ? TARGET_LF : HEAD_FIELDS;
+  h.state = c === CR ? TARGET_LF : TARGET_END_09;
   return p + 1;
 }
 

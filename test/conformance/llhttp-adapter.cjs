@@ -1,21 +1,12 @@
 'use strict';
 // tapwire's parser behind the interface of the llhttp vector runner. Loads the TypeScript sources as they are.
-const fs = require('node:fs');
 const path = require('node:path');
-const Module = require('node:module');
-const { transformSync } = require('@swc/core');
+require('../typescript.cjs');
 
 const root = path.resolve(__dirname, '..', '..');
-Module._extensions['.ts'] = (module, filename) => {
-  const { code } = transformSync(fs.readFileSync(filename, 'utf8'), {
-    filename,
-    module: { type: 'commonjs' },
-    jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-  });
-  module._compile(code, filename);
-};
 const { HttpReader, HEAD_NO_BODY, HEAD_GOES_ON } = require(path.join(root, 'http', 'connection.ts'));
-const { METHODS, ...grammar } = require(path.join(root, 'http', 'grammar.ts'));
+const { METHODS } = require(path.join(root, 'http', 'grammar.ts'));
+const grammar = require(path.join(root, 'http', 'parse-errors.ts'));
 const { FIELD_INTS } = require(path.join(root, 'http', 'head.ts'));
 
 const LENIENT = {
