@@ -150,7 +150,7 @@ function relative(seq: number, base: number | null, absolute: boolean): number {
 /** `P. 1:18(17) ack 1 win 512 <nop,nop,TS val 2 ecr 1>`: the part of the line that packetdrill scripts have. */
 export function segmentText(tcp: Tcp, view: SegmentView | null, absolute: boolean): string {
   const seq = relative(tcp.seq, view?.seqBase ?? null, absolute);
-  const words = [flagsText(tcp.flags), `${seq}:${seq + tcp.length}(${tcp.length})`];
+  const words = [flagsText(tcp.flags), `${seq}:${(seq + tcp.length) >>> 0}(${tcp.length})`];
   if ((tcp.flags & ACK) !== 0) words.push(`ack ${relative(tcp.ack, view?.ackBase ?? null, absolute)}`);
   words.push(`win ${tcp.window}`);
   if ((tcp.flags & URG) !== 0) words.push(`urg ${tcp.urgent}`);
