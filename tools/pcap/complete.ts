@@ -78,17 +78,21 @@ export function completeChecksum(b: Bytes, start: number, field: number, end: nu
 }
 
 /**
- * Completes the checksum of a received frame that its sender marked as verified: a frame that never left the machine may
- * carry only the pseudo-header sum. A checksum that is neither right nor partial is left as it is: it is the evidence.
+ * Completes the checksum of a received frame that its sender marked: `partial` says for certain that the field holds only
+ * the pseudo-header sum; without it the frame is known to be good, so the field is completed only when it holds exactly
+ * that sum. A checksum that is neither right nor partial is left as it is: it is the evidence.
  */
-export function completeReceived(b: Bytes, p: Parts): void {
+export function completeReceived(b: Bytes, p: Parts, partial: boolean): void {
   const field = p.transportAt + (p.protocol === TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
-  const length = p.end - p.transportAt;
-  const pseudo = fold(pseudoSum(b, p, length));
+  if (partial) {
+    completeChecksum(b, p.transportAt, field, p.end);
+    return;
+  }
   const found = u16(b, field);
   if (p.protocol === UDP && found === 0) return;
-  if (finish(sum(b, p.transportAt, p.end, pseudo)) === 0) return;
-  if (found === pseudo) completeChecksum(b, p.transportAt, field, p.end);
+  const pseudo = fold(pseudoSum(b, p, p.end - p.transportAt));
+  if (found !== pseudo || finish(sum(b, p.transportAt, p.end, pseudo)) === 0) return;
+  completeChecksum(b, p.transportAt, field, p.end);
 }
 
 /** How many frames of at most `segmentBytes` of payload the super-frame is worth; 1 when it is not to be cut. */

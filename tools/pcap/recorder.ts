@@ -109,7 +109,13 @@ export interface CaptureFileOptions extends Omit<WriterOptions, 'epochMs' | 'flu
 export class CaptureFile {
   readonly writer: PcapngWriter;
   private readonly timer: NodeJS.Timeout | null;
-  private readonly atExit = (): void => this.close();
+  private readonly atExit = (): void => {
+    try {
+      this.close();
+    } catch (error) {
+      process.stderr.write(`tapwire: the capture ${this.path} is not complete: ${(error as Error).message}\n`);
+    }
+  };
 
   /** Throws the system's error when `path` cannot be created. "-" is standard output. */
   constructor(

@@ -1,5 +1,5 @@
 import type { LinkType } from '../../device/device';
-import { RX_CHECKSUM_VALID } from '../../device/device';
+import { RX_CHECKSUM_PARTIAL, RX_CHECKSUM_VALID } from '../../device/device';
 import type { Bytes, Millis } from '../../stack/base/bytes';
 import {
   TX_BYTES,
@@ -186,7 +186,7 @@ export class PcapngWriter {
     if (to < 0) return;
     copy(bytes, at, length, this.buffer, to);
     if ((rxFlags & RX_CHECKSUM_VALID) !== 0 && findParts(this.buffer, to, to + length, face.ethernet, this.parts)) {
-      completeReceived(this.buffer, this.parts);
+      completeReceived(this.buffer, this.parts, (rxFlags & RX_CHECKSUM_PARTIAL) !== 0);
     }
     this.endFrame(id, timeMs, length, f.DIRECTION_INBOUND, comment);
   }

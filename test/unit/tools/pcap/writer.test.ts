@@ -1,4 +1,4 @@
-import { RX_CHECKSUM_VALID } from '../../../../device/device';
+import { RX_CHECKSUM_PARTIAL, RX_CHECKSUM_VALID } from '../../../../device/device';
 import { put16 } from '../../../../stack/base/bytes';
 import { finish, fold, sum } from '../../../../stack/base/checksum';
 import { Arenas, heapRegions } from '../../../../stack/base/memory';
@@ -286,6 +286,17 @@ describe('partial checksums', () => {
     expect(intact(received(frame, RX_CHECKSUM_VALID))).toBe(true);
     expect([...frame]).toEqual([...before]);
     expect(intact(received(ethernet(0x0800, frame), RX_CHECKSUM_VALID, 'ethernet').subarray(14))).toBe(true);
+  });
+
+  test('a frame marked as partial is completed whatever its field holds, as the device would have', () => {
+    const frame = tcp({ text: 'abc', partial: true });
+    expect(intact(received(frame, RX_CHECKSUM_VALID | RX_CHECKSUM_PARTIAL))).toBe(true);
+    const datagram = udp({ text: 'abc' });
+    put16(datagram, 26, fold(pseudo(17, 11, {})));
+    expect(intact(received(datagram, RX_CHECKSUM_VALID | RX_CHECKSUM_PARTIAL), {}, 17)).toBe(true);
+    expect(intact(received(datagram, RX_CHECKSUM_VALID), {}, 17)).toBe(true);
+    put16(frame, 36, 0x1234);
+    expect([...received(frame, RX_CHECKSUM_VALID | RX_CHECKSUM_PARTIAL)]).not.toEqual([...frame]);
   });
 
   test('what is not marked, or neither right nor partial, is evidence and stays', () => {
