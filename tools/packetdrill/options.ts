@@ -1,3 +1,4 @@
+import { parseAddress } from './address';
 import type { IpVersion } from './packet';
 
 /** Which sockets the script opens on which wire. */
@@ -20,6 +21,8 @@ export interface ScriptConfig {
   /** The MSS to advertise, 0 for the one that follows from the MTU. */
   mss: number;
   toleranceUs: number;
+  /** True when an option set it: then it holds in strict runs too. */
+  toleranceGiven: boolean;
   /** Of the distance to the previous event's time. */
   tolerancePercent: number;
   /** Length of a timestamp tick, in microseconds; 0: TS values are not compared. */
@@ -110,7 +113,10 @@ export const OPTIONS: Readonly<Record<string, Setter>> = {
   connect_port: number(1, 65_535, (c, v) => (c.connectPort = v)),
   mtu: number(68, 65_535, (c, v) => (c.mtu = v)),
   mss: number(0, 65_535, (c, v) => (c.mss = v)),
-  tolerance_usecs: number(0, 3_600_000_000, (c, v) => (c.toleranceUs = v)),
+  tolerance_usecs: number(0, 3_600_000_000, (c, v) => {
+    c.toleranceUs = v;
+    c.toleranceGiven = true;
+  }),
   tolerance_percent: number(0, 1000, (c, v) => (c.tolerancePercent = v), true),
   tcp_ts_tick_usecs: number(0, 1_000_000, (c, v) => (c.tsTickUs = v)),
   tcp_ts_ecr_scaled: flag((c, on) => (c.tsEcrScaled = on)),
@@ -123,6 +129,16 @@ export const OPTIONS: Readonly<Record<string, Setter>> = {
   v: flag((c, on) => (c.verbose = on)),
   is_anyip: flag((c, on) => (c.anyIp = on)),
 };
+
+/** Those of them that take no value. */
+export const FLAG_OPTIONS: ReadonlySet<string> = new Set([
+  'tcp_ts_ecr_scaled',
+  'strict_segments',
+  'dry_run',
+  'verbose',
+  'v',
+  'is_anyip',
+]);
 
 /** Options of the original tool that mean nothing on a virtual clock and an in-memory wire. */
 const IGNORED = new Set(['speed', 'init_scripts', 'send_omit_free', 'persistent_tun_dev']);
@@ -146,6 +162,7 @@ export function defaultConfig(): ScriptConfig {
     mtu: 1500,
     mss: 0,
     toleranceUs: 4000,
+    toleranceGiven: false,
     tolerancePercent: 12.5,
     tsTickUs: 0,
     tsEcrScaled: false,
@@ -163,12 +180,16 @@ const ADDRESSES = {
   6: { localIp: 'fd3d:a0b:17d6::1', remoteIp: 'fd3d:fa7b:d17d::1', gatewayIp: 'fd3d:a0b:17d6:8888::', netmaskIp: '' },
 } as const;
 
-/** Fills in the addresses that no option gave, by the wire's IP version. */
-export function completeConfig(config: ScriptConfig): void {
+/** Fills in the addresses that no option gave, by the wire's IP version. Returns what is wrong with one, or null. */
+export function completeConfig(config: ScriptConfig): string | null {
   const defaults = ADDRESSES[config.wireVersion];
+  const bytes = config.wireVersion === 4 ? 4 : 16;
   for (const key of ['localIp', 'remoteIp', 'gatewayIp', 'netmaskIp'] as const) {
     if (config[key] === '') config[key] = defaults[key];
+    if (config[key] === '' || parseAddress(config[key])?.length === bytes) continue;
+    return `${config[key]} is not an IPv${config.wireVersion} address`;
   }
+  return null;
 }
 
 /** Applies one option. Returns what is wrong with it, or null. `value` is '' for an option without one. */

@@ -1,5 +1,6 @@
 import type { Direction, IcmpLine, IpInfo, PacketLine, Ports, Quote, TcpLine, UdpLine } from './ast';
 import type { Cursor } from './cursor';
+import { encodeOptions } from './encode';
 import { icmpCode, icmpCodeNames, icmpType, icmpTypeNames } from './icmp-names';
 import type { ScriptConfig } from './options';
 import { ACK, type AccEcnCounter, aceBits, FLAG_LETTERS, type SackBlock, type TcpOption } from './packet';
@@ -133,7 +134,7 @@ function parseFlags(c: Cursor): { flags: number; ace: number | null } {
 }
 
 function parseOptions(c: Cursor): TcpOption[] | 'any' {
-  c.next();
+  const at = c.next().at;
   if (c.peek().kind === 'ellipsis') {
     c.next();
     c.sign('>', 'after "..."');
@@ -143,6 +144,10 @@ function parseOptions(c: Cursor): TcpOption[] | 'any' {
   do options.push(parseOption(c));
   while (c.acceptSign(','));
   c.sign('>', 'after the TCP options');
+  const bytes = encodeOptions(options).length;
+  if (bytes % 4 !== 0 || bytes > 40) {
+    c.fail(`these TCP options take ${bytes} bytes: expected a multiple of 4 (add nop or eol), at most 40`, at);
+  }
   return options;
 }
 

@@ -28,7 +28,8 @@ export function parseScript(file: string, text: string, given: readonly GivenOpt
     const wrong = applyOption(config, name, value);
     if (wrong !== null) throw new ScriptError(source, 0, 'parse', `--${name} of the command line: ${wrong}`);
   }
-  completeConfig(config);
+  const wrongAddress = completeConfig(config);
+  if (wrongAddress !== null) throw new ScriptError(source, 0, 'parse', wrongAddress);
   const setUp = c.peek().kind === 'command' ? parseCommand(c) : null;
   const events: Event[] = [];
   while (startsTime(c)) events.push(parseEvent(c, config));

@@ -1,0 +1,223 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Script } from './ast';
+import { explainScript } from './explain';
+import { type Mutant, mutants } from './mutate';
+import { FLAG_OPTIONS, OPTIONS } from './options';
+import { type GivenOption, parseScript } from './parser';
+import { describeResult, exitCode, type ScriptResult } from './report';
+import { type RunOptions, runScript } from './run';
+import { ScriptError } from './source';
+import type { Profile, TargetFactory } from './target';
+
+/** Where the command writes and how it ends; replaced in tests. */
+export interface CommandIo {
+  out(text: string): void;
+  err(text: string): void;
+  exit(code: number): void;
+}
+
+interface Flags {
+  json?: boolean;
+  profile: Profile;
+  strict?: boolean;
+  mutate?: boolean;
+  mutateEvery?: boolean;
+  explain?: boolean;
+  seed: number;
+  define: string[];
+  [option: string]: unknown;
+}
+
+const PROCESS: CommandIo = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  exit: (code) => {
+    process.exitCode = code;
+  },
+};
+
+/** What a script is run on when nothing was registered. */
+const noTarget: TargetFactory = () => {
+  throw new Error('no stack was given to run packetdrill scripts on');
+};
+
+const integer = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('expected an integer.');
+  return value;
+};
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** Options of the language that have a command-line option of their own. */
+const OWN = new Set(['define', 'D', 'verbose', 'v', 'dry_run']);
+
+/** Adds `packetdrill` to the command line. `factory` makes the stack under test. */
+export function registerPacketdrill(
+  program: Command,
+  factory: TargetFactory = noTarget,
+  io: CommandIo = PROCESS,
+): void {
+  const command = program
+    .command('packetdrill')
+    .description('run packetdrill scripts on the stack, in virtual time: no root, no network')
+    .argument('<path...>', 'scripts (.pkt), or folders of them')
+    .option('--json', 'one object a script on standard output')
+    .addOption(new Option('--profile <name>', 'constants of the stack').choices(['linux', 'rfc']).default('linux'))
+    .option('--strict', 'no tolerance: times, PSH, windows and options exactly as written')
+    .option('--mutate', 'also run falsified copies of each script, one of a kind: they must fail')
+    .option('--mutate-every', 'the same with one copy for each place that can be falsified')
+    .option('--explain', 'say in words what each line means, and run nothing')
+    .option('--dry-run', 'check the syntax only')
+    .option('-v, --verbose', 'show each event as it begins, and what code blocks print')
+    .option('--seed <number>', 'of initial sequence numbers and ports', integer, 1)
+    .option('-D, --define <SYMBOL=value>', 'a symbol for the scripts', collect, []);
+  for (const name of Object.keys(OPTIONS)) {
+    if (OWN.has(name)) continue;
+    const flags = FLAG_OPTIONS.has(name) ? `--${name}` : `--${name} <value>`;
+    command.addOption(new Option(flags, 'as in the script, and stronger').hideHelp());
+  }
+  command.action((paths: string[], flags: Flags) => {
+    io.exit(new Session(flags, factory, io).run(paths));
+  });
+}
+
+class Session {
+  private readonly given: readonly GivenOption[];
+  private readonly options: RunOptions;
+
+  constructor(
+    private readonly flags: Flags,
+    factory: TargetFactory,
+    private readonly io: CommandIo,
+  ) {
+    this.given = givenOptions(flags);
+    const { profile, strict, seed, verbose, json } = flags;
+    const trace = verbose === true && json !== true ? (line: string): void => io.err(`${line}\n`) : undefined;
+    this.options = { factory, profile, strict: strict === true, seed, ...(trace && { trace }) };
+  }
+
+  /**
+   * Runs all scripts and returns the exit code: the one that says most, 3 for a stack or an interpreter that broke, then 1
+   * for an expectation that was not met, then 2.
+   */
+  run(paths: readonly string[]): number {
+    const files = paths.flatMap((path) => this.scriptsIn(path));
+    const codes = files.map((file) => (file === null ? 2 : this.runGuarded(file)));
+    if (files.length > 1 && this.flags.json !== true && this.flags.explain !== true) this.summary(codes);
+    return [3, 1, 2].find((code) => codes.includes(code)) ?? 0;
+  }
+
+  /** A broken stack must not pass for a failed expectation, nor stop the other scripts. */
+  private runGuarded(file: string): number {
+    try {
+      return this.runFile(file);
+    } catch (error) {
+      this.io.err(`${file}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      return 3;
+    }
+  }
+
+  private summary(codes: readonly number[]): void {
+    const count = (code: number): number => codes.filter((other) => other === code).length;
+    this.io.out(
+      `${codes.length} scripts: ${count(0)} ok, ${count(1)} failed, ${count(2)} not run, ${count(3)} broken\n`,
+    );
+  }
+
+  /** A script, or all scripts below a folder in the order of their names; null for what is not there. */
+  private scriptsIn(path: string): (string | null)[] {
+    try {
+      if (!statSync(path).isDirectory()) return [path];
+      const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
+      return names
+        .filter((name) => name.endsWith('.pkt'))
+        .sort()
+        .map((name) => join(path, name));
+    } catch (error) {
+      this.io.err(`${path}: ${(error as Error).message}\n`);
+      return [null];
+    }
+  }
+
+  private runFile(file: string): number {
+    const startedMs = performance.now();
+    let script: Script;
+    try {
+      script = parseScript(file, readFileSync(file, 'utf8'), this.given);
+    } catch (error) {
+      if (error instanceof ScriptError) return this.print(unreadable(file, error), startedMs, error.message);
+      this.io.err(`${file}: ${(error as Error).message}\n`);
+      return 2;
+    }
+    if (this.flags.explain === true) {
+      this.io.out(`${file}\n${explainScript(script).join('\n')}\n`);
+      return 0;
+    }
+    const code = this.print(runScript(script, this.options), startedMs);
+    const mutate = this.flags.mutate === true || this.flags.mutateEvery === true;
+    if (!mutate || code !== 0 || script.config.dryRun) return code;
+    return this.runMutants(script);
+  }
+
+  private print(result: ScriptResult, startedMs: number, text?: string): number {
+    result.wallMs = Math.round((performance.now() - startedMs) * 1000) / 1000;
+    if (this.flags.json === true) this.io.out(`${JSON.stringify(result)}\n`);
+    else this.io.out(`${text ?? describeResult(result)}\n`);
+    return exitCode(result);
+  }
+
+  private runMutants(script: Script): number {
+    const { file } = script.source;
+    const list = mutants(script, this.flags.mutateEvery === true);
+    const survivors = list.filter(
+      (mutant) => exitCode(runScript(mutant.script, { ...this.options, trace: () => {} })) !== 1,
+    );
+    if (this.flags.json === true) {
+      const show = ({ kind, line, what }: Mutant): object => ({ kind, line, what });
+      this.io.out(`${JSON.stringify({ file, mutants: list.length, survivors: survivors.map(show) })}\n`);
+    } else {
+      this.io.out(
+        `${file}: ${list.length - survivors.length} of ${list.length} falsified copies failed, as they must\n`,
+      );
+      for (const { kind, line, what } of survivors) this.io.out(`  passes although line ${line} ${what} (${kind})\n`);
+    }
+    return survivors.length === 0 ? 0 : 1;
+  }
+}
+
+/** Options of the language that the command line gave. */
+function givenOptions(flags: Flags): GivenOption[] {
+  const given: GivenOption[] = flags.define.map((value) => ({ name: 'define', value }));
+  if (flags['dryRun'] === true) given.push({ name: 'dry_run', value: '' });
+  for (const name of Object.keys(OPTIONS)) {
+    const value = OWN.has(name) ? undefined : flags[name];
+    if (value !== undefined) given.push({ name, value: value === true ? '' : String(value) });
+  }
+  return given;
+}
+
+function unreadable(file: string, error: ScriptError): ScriptResult {
+  return {
+    file,
+    ok: false,
+    virtualUs: 0,
+    wallMs: 0,
+    warnings: [],
+    failure: {
+      line: error.line,
+      kind: error.kind,
+      message: error.what,
+      expected: '',
+      actual: '',
+      marks: '',
+      atUs: 0,
+      state: '',
+      cause: '',
+      source: error.source.lineText(error.line),
+    },
+    packets: [],
+  };
+}
