@@ -1,0 +1,375 @@
+import { type Device, type FrameBatch, newBatch, RX_AT, RX_BYTES, RX_CHECKSUM_VALID, RX_FIELDS, RX_FLAGS, RX_SEGMENT_BYTES } from '../device/device';
+import { type Address, type Cidr, parseAddress, parseCidr } from '../stack/base/address';
+import { type Millis, NEVER } from '../stack/base/bytes';
+import type { Interface } from '../stack/ip/interface';
+import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack, type StackLimits } from '../stack/stack';
+import { closeListener, connect, listen, type OpenError } from '../stack/tcp/calls';
+import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
+import type { Listener, ListenerOwner } from '../stack/tcp/listener';
+import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { type Loop, nodeLoop } from './loop';
+
+/** One device of a host, with the addresses to use on it. */
+export interface Attachment {
+  device: Device;
+  /** "10.77.0.2/24", one or several. */
+  addresses: readonly string[];
+}
+
+export interface RouteOption {
+  /** "0.0.0.0/0" */
+  destination: string;
+  gateway?: string;
+  /** Name of the device; default: the one whose subnet holds the gateway. */
+  device?: string;
+}
+
+export interface HostOptions {
+  devices: readonly Attachment[];
+  routes?: readonly RouteOption[];
+  /** Default: random. With a seed a host in memory behaves the same every time. */
+  seed?: number;
+  profile?: string | TcpProfile;
+  limits?: Partial<StackLimits>;
+  trace?: boolean;
+  traceCapacity?: number;
+  poison?: boolean;
+  loop?: Loop;
+}
+
+/** Called for every frame, in either direction, before the stack sees it or after it left; for captures. */
+export interface FrameTap {
+  received(device: Device, bytes: Uint8Array, at: number, length: number, flags: number, segmentBytes: number, now: Millis): void;
+  sent(device: Device, queue: Interface['tx'], record: number, now: Millis): void;
+}
+
+/** At most this many frames before other events have their turn (device.md §4: beyond it timers starve). */
+const FRAMES_PER_TURN = 512;
+
+class Port {
+  readonly batch: FrameBatch;
+  /** What the device has not taken yet of iface.tx. */
+  record = 0;
+  framesLeft = 0;
+  blocked = false;
+
+  constructor(
+    readonly device: Device,
+    readonly iface: Interface,
+    slab: FrameBatch['slab'],
+  ) {
+    this.batch = newBatch(slab);
+  }
+}
+
+/**
+ * Drives one stack: moves batches between its devices and the core, tells owners what happened, keeps the one timer. A
+ * turn is: receive a batch, tell the owners, send all that is due, once.
+ */
+export class Host {
+  readonly stack: Stack;
+  readonly loop: Loop;
+  private readonly ports: Port[] = [];
+  private timer: unknown = null;
+  private timerAt: Millis = NEVER;
+  private flushDue = false;
+  private inTurn = false;
+  private retryDue = false;
+  private closed = false;
+  private references = 0;
+  frameTap: FrameTap | null = null;
+
+  constructor(options: HostOptions) {
+    this.loop = options.loop ?? nodeLoop;
+    this.stack = new Stack({
+      ...DEFAULT_CONFIG,
+      seed: options.seed ?? Math.floor(Math.random() * 0x1_0000_0000),
+      profile: profileOf(options.profile),
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      trace: options.trace ?? false,
+      traceCapacity: options.traceCapacity ?? DEFAULT_CONFIG.traceCapacity,
+      poison: options.poison ?? false,
+    });
+    for (const { device, addresses } of options.devices) this.attach(device, addresses);
+    for (const route of options.routes ?? []) this.addRoute(route);
+  }
+
+  private attach(device: Device, addresses: readonly string[]): void {
+    const iface = this.stack.addInterface({
+      name: device.name,
+      link: device.linkType,
+      mtu: device.mtu,
+      mac: device.mac,
+      addresses: addresses.map(cidrOf),
+      checksumOffload: device.offloads.checksum,
+      tso4: device.offloads.tso4,
+      tso6: device.offloads.tso6,
+    });
+    const port = new Port(device, iface, this.stack.slabs.current);
+    this.ports.push(port);
+    device.unref();
+    device.onReadable(() => this.readable(port));
+  }
+
+  private addRoute(route: RouteOption): void {
+    const gateway = route.gateway === undefined ? null : addressOf(route.gateway);
+    const port = this.ports.find(({ device, iface }) =>
+      route.device !== undefined ? device.name === route.device : gateway !== null && iface.addresses.some((cidr) => cidr.contains(gateway)),
+    );
+    if (port === undefined) throw new RangeError(`route ${route.destination}: no device reaches ${route.gateway ?? route.device ?? 'it'}`);
+    this.stack.addRoute(cidrOf(route.destination), gateway, port.iface);
+  }
+
+  get devices(): readonly Device[] {
+    return this.ports.map((port) => port.device);
+  }
+
+  now(): Millis {
+    return this.loop.now();
+  }
+
+  // ── one turn ──
+
+  private readable(port: Port): void {
+    if (this.closed || this.inTurn) return;
+    let frames = 0;
+    while (frames < FRAMES_PER_TURN) {
+      if (!this.stack.rotateSlab()) {
+        // Every slab is full of text that applications have not read: leave frames to the device until they do.
+        return;
+      }
+      port.batch.slab = this.stack.slabs.current;
+      const n = port.device.receive(port.batch);
+      if (n === 0) break;
+      frames += n;
+      this.turn(port, n);
+      if (this.closed) return;
+    }
+  }
+
+  private turn(port: Port, frames: number): void {
+    const now = this.loop.now();
+    const r = port.batch.records;
+    const slab = port.batch.slab;
+    this.inTurn = true;
+    for (let i = 0; i < frames * RX_FIELDS; i += RX_FIELDS) {
+      const valid = (r[i + RX_FLAGS]! & RX_CHECKSUM_VALID) !== 0;
+      if (this.frameTap !== null) {
+        this.frameTap.received(port.device, slab.bytes, r[i + RX_AT]!, r[i + RX_BYTES]!, r[i + RX_FLAGS]!, r[i + RX_SEGMENT_BYTES]!, now);
+      }
+      this.stack.receive(port.iface, slab, r[i + RX_AT]!, r[i + RX_BYTES]!, valid, r[i + RX_SEGMENT_BYTES]!, now);
+    }
+    try {
+      this.dispatch();
+    } finally {
+      this.inTurn = false;
+      this.flush();
+    }
+  }
+
+  /**
+   * Tells owners and listeners what arrived. When an owner throws, the error goes its way and the rest are told in the
+   * next turn.
+   */
+  private dispatch(): void {
+    const tcp = this.stack.tcp;
+    while (tcp.acceptable.length > 0) {
+      const listener = tcp.acceptable.shift()!;
+      listener.signalled = false;
+      this.call(() => listener.owner?.onAcceptable(listener));
+    }
+    while (tcp.signalled.length > 0) {
+      const list = tcp.signalled;
+      tcp.signalled = [];
+      for (let i = 0; i < list.length; i++) {
+        const c = list[i]!;
+        const bits = c.signals;
+        c.signals = 0;
+        if (c.owner === null) continue;
+        let done = false;
+        try {
+          c.owner.onSignals(c, bits);
+          this.loop.between();
+          done = true;
+        } finally {
+          if (!done) {
+            tcp.signalled = list.slice(i + 1).concat(tcp.signalled);
+            this.loop.later(() => this.wake());
+          }
+        }
+      }
+    }
+  }
+
+  private call(task: () => void): void {
+    let done = false;
+    try {
+      task();
+      this.loop.between();
+      done = true;
+    } finally {
+      if (!done) this.loop.later(() => this.wake());
+    }
+  }
+
+  /** Something changed outside a turn (an application's call): tells and sends soon, once. */
+  schedule(): void {
+    if (this.flushDue || this.inTurn || this.closed) return;
+    this.flushDue = true;
+    this.loop.soon(() => {
+      this.flushDue = false;
+      this.flush();
+    });
+  }
+
+  /** Signals raised by calls or timers, not by frames, are told in a turn of their own. */
+  private wake(): void {
+    if (this.closed || this.inTurn) return;
+    this.inTurn = true;
+    try {
+      this.dispatch();
+    } finally {
+      this.inTurn = false;
+      this.flush();
+    }
+  }
+
+  /** Sends all that is due and arms the timer. */
+  private flush(): void {
+    if (this.closed) return;
+    const now = this.loop.now();
+    for (let all = false; !all; ) {
+      all = this.stack.poll(now);
+      if (!this.transmit(now) && !all) break;
+    }
+    if (this.stack.tcp.signalled.length > 0 || this.stack.tcp.acceptable.length > 0) this.loop.later(() => this.wake());
+    this.arm();
+  }
+
+  /** Hands the interfaces' queues to their devices. False when one pushes back. */
+  private transmit(now: Millis): boolean {
+    let took = true;
+    for (const port of this.ports) {
+      const queue = port.iface.tx;
+      if (queue.frames === 0) continue;
+      if (port.framesLeft === 0) port.record = 0;
+      const waiting = queue.frames - (port.blocked ? queue.frames - port.framesLeft : 0);
+      const sent = port.device.transmit(queue, port.record, waiting);
+      if (this.frameTap !== null) this.tapSent(port, sent, now);
+      if (sent === waiting) {
+        port.framesLeft = 0;
+        port.blocked = false;
+        queue.clear();
+        continue;
+      }
+      for (let i = 0; i < sent; i++) port.record = queue.next(port.record);
+      port.framesLeft = waiting - sent;
+      port.blocked = true;
+      took = false;
+      this.retry();
+    }
+    return took;
+  }
+
+  private tapSent(port: Port, frames: number, now: Millis): void {
+    const queue = port.iface.tx;
+    for (let i = 0, record = port.record; i < frames; i++, record = queue.next(record)) {
+      this.frameTap!.sent(port.device, queue, record, now);
+    }
+  }
+
+  /** The link is full: it is tried again when other events had their turn. */
+  private retry(): void {
+    if (this.retryDue) return;
+    this.retryDue = true;
+    this.loop.later(() => {
+      this.retryDue = false;
+      this.flush();
+    });
+  }
+
+  private arm(): void {
+    const next = this.stack.nextDeadline();
+    if (next >= this.timerAt) return;
+    if (this.timer !== null) this.loop.clear(this.timer);
+    this.timerAt = next;
+    this.timer = this.loop.timer(next, () => {
+      this.timer = null;
+      this.timerAt = NEVER;
+      this.flush();
+    });
+  }
+
+  // ── for sockets and servers ──
+
+  /** Opens a connection (RFC 9293 §3.10.1); the owner hears of its fate. */
+  connect(remote: Address, port: number, local: Address | null, localPort: number, owner: ConnectionOwner): Connection | OpenError {
+    const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
+    this.schedule();
+    return c;
+  }
+
+  listen(address: Address | null, family: 0 | 4 | 6, port: number, backlog: number, owner: ListenerOwner): Listener | OpenError {
+    const listener = listen(this.stack.tcp, address, family, port, backlog);
+    if (typeof listener !== 'string') listener.owner = owner;
+    return listener;
+  }
+
+  closeListener(listener: Listener): void {
+    closeListener(this.stack.tcp, listener, this.now());
+    this.schedule();
+  }
+
+  /** Takes the next accepted connection; what it already has is signalled again, to the new owner. */
+  accept(listener: Listener, owner: ConnectionOwner): Connection | null {
+    const c = listener.accepted.shift();
+    if (c === undefined) return null;
+    c.owner = owner;
+    const waiting = (c.readable > 0 ? READABLE : 0) | (c.finReceived ? END : 0) | (c.error !== null ? FAILED : 0);
+    if (waiting !== 0) this.stack.tcp.signal(c, waiting);
+    return c;
+  }
+
+  /** Keeps the process alive until as many `release` calls. */
+  retain(): void {
+    if (this.references++ === 0) for (const port of this.ports) port.device.ref();
+  }
+
+  release(): void {
+    if (--this.references === 0) for (const port of this.ports) port.device.unref();
+  }
+
+  /** Ends everything: connections are forgotten without a word, devices closed. Safe to call twice. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.timer !== null) this.loop.clear(this.timer);
+    for (const port of this.ports) port.device.close();
+  }
+}
+
+export function createHost(options: HostOptions): Host {
+  return new Host(options);
+}
+
+function profileOf(profile: string | TcpProfile | undefined): TcpProfile {
+  if (profile === undefined) return PROFILES['linux']!;
+  if (typeof profile !== 'string') return profile;
+  const known = PROFILES[profile];
+  if (known === undefined) throw new RangeError(`unknown profile '${profile}': one of ${Object.keys(PROFILES).join(', ')}`);
+  return known;
+}
+
+/** @throws RangeError when the text is no ADDRESS/LENGTH. */
+export function cidrOf(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === null) throw new RangeError(`'${text}' is not an address with a prefix length, such as 10.77.0.2/24`);
+  return cidr;
+}
+
+/** @throws RangeError when the text is no numeric address. */
+export function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === null) throw new RangeError(`'${text}' is not an IPv4 or IPv6 address`);
+  return address;
+}
