@@ -67,17 +67,26 @@ for (let name = KNOWN_NAMES.length - 1; name > 0; name--) {
 export function findName(b: Bytes, at: number, bytes: number): number {
   for (let name = hashFirst[nameHash(b, at, bytes)]!; name !== 0; name = hashNext[name]!) {
     if (nameLengths[name] !== bytes) continue;
-    let differs = 0;
-    let differsLower = 0;
-    for (let i = 0, k = name * NAME_STRIDE; i < bytes; i++, k++) {
-      const c = b[at + i]!;
-      const known = nameBytes[k]!;
-      differs |= c ^ known;
-      differsLower |= c ^ (known | 0x20);
-    }
-    if (differs === 0) return (name << NAME_SHIFT) | SPELLING_CANONICAL;
-    if (differsLower === 0) return (name << NAME_SHIFT) | SPELLING_LOWER;
-    if ((differs & ~0x20) === 0) return (name << NAME_SHIFT) | SPELLING_OTHER;
+    const known = name * NAME_STRIDE;
+    let i = 0;
+    while (i < bytes && b[at + i] === nameBytes[known + i]) i++;
+    if (i === bytes) return (name << NAME_SHIFT) | SPELLING_CANONICAL;
+    const spelling = otherSpelling(b, at, bytes, known);
+    if (spelling >= 0) return (name << NAME_SHIFT) | spelling;
   }
   return 0;
+}
+
+/** How the name is spelled if it is, but for case, the one at `known`; else -1. */
+function otherSpelling(b: Bytes, at: number, bytes: number, known: number): number {
+  let differs = 0;
+  let differsLower = 0;
+  for (let i = 0; i < bytes; i++) {
+    const c = b[at + i]!;
+    const k = nameBytes[known + i]!;
+    differs |= c ^ k;
+    differsLower |= c ^ (k | 0x20);
+  }
+  if (differsLower === 0) return SPELLING_LOWER;
+  return (differs & ~0x20) === 0 ? SPELLING_OTHER : -1;
 }

@@ -68,6 +68,8 @@ const WORDS: readonly Uint8Array[] = Array.from({ length: 9 }, (_, i) =>
 );
 const WORD_SHIFT = 8;
 
+/** So many digits never overflow. */
+const LENGTH_DIGITS = 15;
 const LENGTH_MAX_TENTH = Math.floor(Number.MAX_SAFE_INTEGER / 10);
 
 /** The name of number `name` was read up to the colon at `p`. */
@@ -121,6 +123,53 @@ export function valueBegins(h: Head, p: number): boolean {
     default:
       return true;
   }
+}
+
+/**
+ * Reads a value that is whole, [at, end), and as ordinary as nearly all are: one word, or digits alone. Returns false,
+ * having changed nothing, for any other: then the steps above apply.
+ */
+export function ordinaryValue(h: Head, b: Bytes, at: number, end: number): boolean {
+  switch (h.special) {
+    case UPGRADE:
+      h.flags |= HAS_UPGRADE;
+      return true;
+    case CONNECTION:
+      if (isWord(SAYS_KEEP_ALIVE, b, at, end)) h.flags |= HAS_KEEP_ALIVE;
+      else if (isWord(SAYS_CLOSE, b, at, end)) h.flags |= HAS_CLOSE;
+      else if (isWord(SAYS_UPGRADE, b, at, end)) h.flags |= HAS_CONNECTION_UPGRADE;
+      else return false;
+      return true;
+    case TRANSFER_ENCODING:
+      if (h.flags & HAS_CHUNKED || !isWord(SAYS_CHUNKED, b, at, end)) return false;
+      h.flags |= HAS_TRANSFER_ENCODING | HAS_CHUNKED;
+      return true;
+    default: // CONTENT_LENGTH
+      return ordinaryLength(h, b, at, end);
+  }
+}
+
+function isWord(says: number, b: Bytes, at: number, end: number): boolean {
+  const word = WORDS[says]!;
+  if (end - at !== word.length) return false;
+  for (let i = 0; i < word.length; i++) {
+    // A different case is a different bit in letters; of other bytes none becomes a letter so, and '-' is compared twice.
+    if ((b[at + i]! | 0x20) !== word[i]) return false;
+  }
+  return says !== SAYS_KEEP_ALIVE || b[at + 4] === word[4];
+}
+
+function ordinaryLength(h: Head, b: Bytes, at: number, end: number): boolean {
+  if (end - at > LENGTH_DIGITS || h.flags & HAS_CONTENT_LENGTH) return false;
+  let length = 0;
+  for (let p = at; p < end; p++) {
+    const digit = b[p]! - 0x30;
+    if (digit < 0 || digit > 9) return false;
+    length = length * 10 + digit;
+  }
+  h.contentLength = length;
+  h.flags |= HAS_CONTENT_LENGTH;
+  return true;
 }
 
 function mayFollowChunked(h: Head, p: number): boolean {

@@ -1,7 +1,15 @@
 import type { Bytes } from '../stack/base/bytes';
 import { findName, NAME_SHIFT, NAME_UPGRADE } from './field-names';
-import { fieldEnds, fieldNamed, valueBegins, valueGoesOn, valueMissing, valueStops } from './field-values';
-import { CHAR_CLASS, CHAR_TOKEN, CHAR_VALUE, COLON, CR, HTAB, LF, SP } from './grammar';
+import {
+  fieldEnds,
+  fieldNamed,
+  ordinaryValue,
+  valueBegins,
+  valueGoesOn,
+  valueMissing,
+  valueStops,
+} from './field-values';
+import { COLON, CR, HTAB, LF, SP, tokenEnds, valueEnds } from './grammar';
 import { FIELD_FOLDED, HEAD_DONE, HEAD_FIELDS, HEAD_TRAILERS, type Head } from './head';
 import { ERRORS, LENIENT_HEADERS, LENIENT_OPTIONAL_CR_BEFORE_LF, LENIENT_OPTIONAL_LF_AFTER_CR } from './parse-errors';
 
@@ -23,6 +31,9 @@ const VALUE_LF = 58;
 const VALUE_FOLD = 59;
 const END_LF = 60;
 
+/** What findName gives for the names that field-values.ts understands is below this. */
+const SPECIAL_IDS = (NAME_UPGRADE + 1) << NAME_SHIFT;
+
 /**
  * Reads field lines from `p` until the empty line, the end of the bytes, or a fault; returns where it stopped. Lines that
  * are whole and ordinary are read in one go, all others in steps that may be interrupted at every byte.
@@ -32,6 +43,7 @@ export function readFields(h: Head, b: Bytes, p: number, end: number): number {
     if (h.state <= FIELD) {
       p = readOrdinaryLines(h, b, p, end);
       if (p === end || h.state >= HEAD_DONE) return p;
+      if (b[p] === CR && p + 1 < end && b[p + 1] === LF) return h.done(p + 2);
     }
     p = readStep(h, b, p, end);
   }
@@ -46,32 +58,38 @@ function readOrdinaryLines(h: Head, b: Bytes, from: number, end: number): number
   const at = h.at;
   let line = from;
   for (;;) {
-    let p = line;
-    while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_TOKEN) !== 0) p++;
-    if (p === line || p === end || b[p] !== COLON) return line;
-    const colon = p++;
-    while (p < end && (b[p] === SP || b[p] === HTAB)) p++;
-    const valueAt = p;
-    while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_VALUE) !== 0) p++;
-    if (p === valueAt || p + 2 >= end || b[p] !== CR || b[p + 1] !== LF) return line;
-    if (b[p + 2] === SP || b[p + 2] === HTAB) return line;
+    const colon = tokenEnds(b, line, end);
+    if (colon === line || colon === end || b[colon] !== COLON) return line;
+    let valueAt = colon + 1;
+    while (valueAt < end && (b[valueAt] === SP || b[valueAt] === HTAB)) valueAt++;
+    const cr = valueEnds(b, valueAt, end);
+    if (cr === valueAt || cr + 2 >= end || b[cr] !== CR || b[cr + 1] !== LF) return line;
+    if (b[cr + 2] === SP || b[cr + 2] === HTAB) return line;
 
     h.state = FIELD;
+    if (!h.token(colon - line, colon)) return h.errorAt;
     const nameId = findName(b, line, colon - line);
-    h.mark = line - at;
-    if (!h.endToken(colon, 1)) return h.errorAt;
-    const name = nameId >> NAME_SHIFT;
-    const special = name !== 0 && name <= NAME_UPGRADE;
-    if (special && !(fieldNamed(h, name, colon) && valueBegins(h, valueAt))) return h.errorAt;
-    h.mark = valueAt - at;
-    if (special && !(valueGoesOn(h, b, p) && valueStops(h, true, p))) return h.errorAt;
-    if (!h.endToken(p, 1)) return h.errorAt;
-    if (special) fieldEnds(h);
-    let valueEnd = p;
+    if (nameId !== 0 && nameId < SPECIAL_IDS) {
+      if (!readSpecial(h, nameId >> NAME_SHIFT, b, colon, valueAt, cr)) return h.errorAt;
+    } else if (!h.token(cr - valueAt, cr)) {
+      return h.errorAt;
+    }
+    let valueEnd = cr;
     while (b[valueEnd - 1] === SP || b[valueEnd - 1] === HTAB) valueEnd--;
     h.addField(line - at, colon - line, valueAt - at, valueEnd - valueAt, nameId);
-    line = p + 2;
+    line = cr + 2;
   }
+}
+
+/** A whole line of a field that decides framing or the connection's fate. */
+function readSpecial(h: Head, name: number, b: Bytes, colon: number, valueAt: number, cr: number): boolean {
+  if (!fieldNamed(h, name, colon)) return false;
+  if (ordinaryValue(h, b, valueAt, cr)) return h.token(cr - valueAt, cr);
+  if (!valueBegins(h, valueAt)) return false;
+  h.mark = valueAt - h.at;
+  if (!valueGoesOn(h, b, cr) || !valueStops(h, true, cr) || !h.endToken(cr, 1)) return false;
+  fieldEnds(h);
+  return true;
 }
 
 /** One step of the interruptible reader: at least one byte, or a change of state. */
@@ -133,7 +151,7 @@ function lineBegins(h: Head, c: number, p: number): number {
 }
 
 function readName(h: Head, b: Bytes, p: number, end: number): number {
-  while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_TOKEN) !== 0) p++;
+  p = tokenEnds(b, p, end);
   if (p === end) return p;
   const nameAt = h.at + h.nameAt;
   // An invalid first byte leaves no name to look up.
@@ -207,7 +225,7 @@ function owsFold(h: Head, c: number, p: number): number {
 }
 
 function readValue(h: Head, b: Bytes, p: number, end: number): number {
-  while (p < end && (CHAR_CLASS[b[p]!]! & CHAR_VALUE) !== 0) p++;
+  p = valueEnds(b, p, end);
   if (!valueGoesOn(h, b, p)) return h.errorAt;
   if (p === end) return p;
   const c = b[p]!;

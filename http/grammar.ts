@@ -1,9 +1,11 @@
+import type { Bytes } from '../stack/base/bytes';
+
 /** What a byte may be part of; `CHAR_CLASS[byte]` is a set of these bits. */
-export const CHAR_TOKEN = 1;
+const CHAR_TOKEN = 1;
 /** Field values and quoted pairs: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5). */
-export const CHAR_VALUE = 2;
+const CHAR_VALUE = 2;
 /** Path of a request target: what RFC 3986 allows and the few more that browsers send raw; no '#', '?', 8-bit bytes. */
-export const CHAR_PATH = 4;
+const CHAR_PATH = 4;
 /** Authority of a request target, '@' excepted: it may occur once. */
 export const CHAR_AUTHORITY = 8;
 export const CHAR_ALPHA = 16;
@@ -44,7 +46,36 @@ function classes(): Uint8Array {
   return table;
 }
 
-export const CHAR_CLASS: Uint8Array = classes();
+const CHAR_CLASS: Uint8Array = classes();
+
+// Exported by another statement: what is exported where it is declared, a compiler to CommonJS reads through `exports`
+// each time, and the loops below pass here for every byte.
+export { CHAR_CLASS, CHAR_PATH, CHAR_TOKEN, CHAR_VALUE };
+
+/** Where the token that begins at `p` ends: the first byte that is no part of one, or `end`. */
+export function tokenEnds(b: Bytes, p: number, end: number): number {
+  const kinds = CHAR_CLASS;
+  while (p < end && (kinds[b[p]!]! & CHAR_TOKEN) !== 0) p++;
+  return p;
+}
+
+/** Where the first byte from `p` on is that no field value may contain, or `end`. Four at a time: most bytes come here. */
+export function valueEnds(b: Bytes, p: number, end: number): number {
+  const kinds = CHAR_CLASS;
+  const fours = end - 3;
+  while (p < fours && (kinds[b[p]!]! & kinds[b[p + 1]!]! & kinds[b[p + 2]!]! & kinds[b[p + 3]!]! & CHAR_VALUE) !== 0) {
+    p += 4;
+  }
+  while (p < end && (kinds[b[p]!]! & CHAR_VALUE) !== 0) p++;
+  return p;
+}
+
+/** Where the path from `p` on ends: the first byte that is no part of one, or `end`. */
+export function pathEnds(b: Bytes, p: number, end: number): number {
+  const kinds = CHAR_CLASS;
+  while (p < end && (kinds[b[p]!]! & CHAR_PATH) !== 0) p++;
+  return p;
+}
 
 /** The value of a hexadecimal digit, or -1. */
 export const HEX_VALUE: Int8Array = new Int8Array(256).fill(-1);

@@ -58,7 +58,11 @@ export function fieldValue(head: Head, text: string, i: number): string {
 
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
 export function rawHeadersOf(head: Head, text: string): string[] {
-  const raw: string[] = [];
-  for (let i = 0; i < head.fieldCount; i++) raw.push(fieldName(head, text, i), fieldValue(head, text, i));
+  const count = head.fieldCount;
+  const raw = new Array<string>(count * 2);
+  for (let i = 0; i < count; i++) {
+    raw[i * 2] = fieldName(head, text, i);
+    raw[i * 2 + 1] = fieldValue(head, text, i);
+  }
   return raw;
 }

@@ -184,6 +184,14 @@ export class Head {
     return false;
   }
 
+  /** A token of `bytes` was read in one go, up to the byte at `p`. False when it was one too many. */
+  token(bytes: number, p: number): boolean {
+    this.counted += bytes;
+    if (this.counted < this.countedMax) return true;
+    this.fail(ERRORS.headerOverflow, p, 1);
+    return false;
+  }
+
   /** Appends a field; positions from `at`. */
   addField(nameAt: number, nameBytes: number, valueAt: number, valueBytes: number, nameId: number): void {
     const i = this.fieldCount * FIELD_INTS;

@@ -14,6 +14,7 @@ import {
   PROTOCOL_HTTP,
   PROTOCOL_ICE,
   PROTOCOL_RTSP,
+  pathEnds,
   SLASH,
   SP,
   TARGET_AUTHORITY,
@@ -27,6 +28,7 @@ import {
   TARGET_BAD_START,
   TARGET_ENDS,
   TARGET_NEXT,
+  TARGET_PATH,
   TARGET_START,
 } from './grammar';
 import { HEAD_FIELDS, HEAD_REQUEST, HEAD_RESPONSE, type Head } from './head';
@@ -156,11 +158,14 @@ function readMethod(h: Head, b: Bytes, p: number, end: number): number {
 }
 
 function readTarget(h: Head, b: Bytes, p: number, end: number): number {
+  const nextState = TARGET_NEXT;
   let state = h.step;
   while (p < end) {
-    const next = TARGET_NEXT[(state << 8) | b[p]!]!;
+    if (state >= TARGET_PATH) p = pathEnds(b, p, end);
+    if (p === end) break;
+    const next = nextState[(state << 8) | b[p]!]!;
     if (next >= TARGET_ENDS) {
-      if (next === TARGET_ENDS) return targetEnds(h, b[p]!, p);
+      if (next === TARGET_ENDS) return targetEnds(h, b, p, end);
       return h.fail(TARGET_ERRORS[next]!, p, next === TARGET_BAD_CHAR || next === TARGET_BAD_AT ? 1 : 0);
     }
     state = next;
@@ -170,10 +175,17 @@ function readTarget(h: Head, b: Bytes, p: number, end: number): number {
   return p;
 }
 
-function targetEnds(h: Head, c: number, p: number): number {
+function targetEnds(h: Head, b: Bytes, p: number, end: number): number {
+  const c = b[p]!;
   h.targetBytes = p - h.at - h.targetAt;
   if (!h.endToken(p, 0)) return h.errorAt;
   if (c === SP) {
+    if (end - p > 10 && isVersion1(b, p + 1) && b[p + 9] === CR && b[p + 10] === LF && isForHttp1(h.method)) {
+      h.versionMajor = 1;
+      h.versionMinor = b[p + 8]! - 0x30;
+      h.state = HEAD_FIELDS;
+      return p + 11;
+    }
     h.state = TARGET_END;
     return p + 1;
   }
@@ -182,6 +194,23 @@ function targetEnds(h: Head, c: number, p: number): number {
   h.versionMinor = 9;
   h.state = c === CR ? TARGET_LF : TARGET_END_09;
   return p + 1;
+}
+
+const isForHttp1 = (method: number): boolean =>
+  (METHOD_PROTOCOLS[method]! & PROTOCOL_HTTP) !== 0 && method !== METHOD_PRI;
+
+/** "HTTP/1.0" or "HTTP/1.1": nearly all there is, seen at one glance when it is whole. */
+function isVersion1(b: Bytes, p: number): boolean {
+  return (
+    b[p] === 0x48 &&
+    b[p + 1] === 0x54 &&
+    b[p + 2] === 0x54 &&
+    b[p + 3] === 0x50 &&
+    b[p + 4] === SLASH &&
+    b[p + 5] === 0x31 &&
+    b[p + 6] === DOT &&
+    (b[p + 7] === 0x31 || b[p + 7] === 0x30)
+  );
 }
 
 /** `h.step` is the protocol's number * 8 + position; both forms of start line come here. */
@@ -250,6 +279,13 @@ function statusStep(h: Head, b: Bytes, p: number, end: number): number {
   const c = b[p]!;
   switch (h.state) {
     case STATUS_PROTOCOL:
+      if (end - p > 9 && isVersion1(b, p) && b[p + 8] === SP) {
+        h.versionMajor = 1;
+        h.versionMinor = b[p + 7]! - 0x30;
+        h.state = STATUS_DIGIT;
+        h.step = 0;
+        return p + 9;
+      }
       h.state = PROTOCOL;
       h.step = 0;
       return p;
