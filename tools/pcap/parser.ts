@@ -115,20 +115,6 @@ export class CaptureParser {
 
   /** Adds the file's next bytes; they are copied. */
   push(bytes: Uint8Array): void {
-    if (this.skip > 0) {
-      // Bytes of a block that nobody reads need no room.
-      const waiting = Math.min(this.skip, this.fill - this.at);
-      this.at += waiting;
-      this.skip -= waiting;
-      if (this.at === this.fill && this.skip > 0) {
-        const passed = Math.min(this.skip, bytes.length);
-        this.skip -= passed;
-        this.base += this.fill + passed;
-        this.at = 0;
-        this.fill = 0;
-        bytes = bytes.subarray(passed);
-      }
-    }
     if (this.fill + bytes.length > this.buffer.length) this.makeRoom(bytes.length);
     this.buffer.set(bytes, this.fill);
     this.fill += bytes.length;

@@ -184,6 +184,12 @@ describe('other protocols', () => {
     expect(line(ip(44, concat(header(0x10), ascii(text)), v6))).toBe('fd00::1 > fd00::2 udp frag 256:24@16');
   });
 
+  test('behind the header of a later fragment nothing is a header', () => {
+    const later = concat(Uint8Array.of(60, 0, 0, 8, 0, 0, 1, 0), Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0), ascii('x'));
+    const v6 = { from: CLIENT6, to: SERVER6 };
+    expect(line(ip(44, later, v6))).toBe('fd00::1 > fd00::2 destination-options frag 256:9@8');
+  });
+
   test('IPv6 extension headers are passed', () => {
     const v6 = { from: CLIENT6, to: SERVER6 };
     const datagram = udp({ ...v6, text: 'abc' }).subarray(40);

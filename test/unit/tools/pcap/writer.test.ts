@@ -400,6 +400,9 @@ describe('buffering and failure', () => {
       write: () => {
         throw new Error('ENOSPC');
       },
+      close: () => {
+        throw new Error('EIO');
+      },
     };
     const writer = new PcapngWriter(full, { flushEveryMs: 0, onError: (e) => told.push(e.message) });
     writer.addInterface({ name: 'a', linkType: 'ip' });
