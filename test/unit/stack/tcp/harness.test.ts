@@ -25,6 +25,7 @@ describe('the harness', () => {
     expect(() => t.txNothing()).toThrow('sent at 100 ms: > P. 1:11(10) ack 1');
     expect(() => t.tx('P. 1:10(9) ack 1')).toThrow('10 bytes of payload, not 9');
     expect(() => t.tx('P. 1:11(10) ack 1')).toThrow('nothing was sent');
+    t.c.noDelay = true;
     t.write(10).after(5);
     expect(() => t.tx('P. 11:21(10) ack 1')).toThrow('was sent at 100 ms, not at 105 ms');
   });
