@@ -1,6 +1,18 @@
-import { type Device, type FrameBatch, newBatch, RX_AT, RX_BYTES, RX_CHECKSUM_VALID, RX_FIELDS, RX_FLAGS, RX_SEGMENT_BYTES } from '../device/device';
+import {
+  type Device,
+  type FrameBatch,
+  newBatch,
+  RX_AT,
+  RX_BYTES,
+  RX_CHECKSUM_VALID,
+  RX_FIELDS,
+  RX_FLAGS,
+  RX_SEGMENT_BYTES,
+} from '../device/device';
 import { type Address, type Cidr, parseAddress, parseCidr } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
+import { heapRegions, type RegionSource } from '../stack/base/memory';
+import { SimdRegions } from '../stack/base/simd';
 import type { Interface } from '../stack/ip/interface';
 import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack, type StackLimits } from '../stack/stack';
 import { closeListener, connect, listen, type OpenError } from '../stack/tcp/calls';
@@ -39,7 +51,15 @@ export interface HostOptions {
 
 /** Called for every frame, in either direction, before the stack sees it or after it left; for captures. */
 export interface FrameTap {
-  received(device: Device, bytes: Uint8Array, at: number, length: number, flags: number, segmentBytes: number, now: Millis): void;
+  received(
+    device: Device,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    flags: number,
+    segmentBytes: number,
+    now: Millis,
+  ): void;
   sent(device: Device, queue: Interface['tx'], record: number, now: Millis): void;
 }
 
@@ -89,6 +109,7 @@ export class Host {
       trace: options.trace ?? false,
       traceCapacity: options.traceCapacity ?? DEFAULT_CONFIG.traceCapacity,
       poison: options.poison ?? false,
+      regions: options.devices.some(({ device }) => device.offloads.checksum) ? heapRegions : simdRegions(),
     });
     for (const { device, addresses } of options.devices) this.attach(device, addresses);
     for (const route of options.routes ?? []) this.addRoute(route);
@@ -114,9 +135,12 @@ export class Host {
   private addRoute(route: RouteOption): void {
     const gateway = route.gateway === undefined ? null : addressOf(route.gateway);
     const port = this.ports.find(({ device, iface }) =>
-      route.device !== undefined ? device.name === route.device : gateway !== null && iface.addresses.some((cidr) => cidr.contains(gateway)),
+      route.device !== undefined
+        ? device.name === route.device
+        : gateway !== null && iface.addresses.some((cidr) => cidr.contains(gateway)),
     );
-    if (port === undefined) throw new RangeError(`route ${route.destination}: no device reaches ${route.gateway ?? route.device ?? 'it'}`);
+    if (port === undefined)
+      throw new RangeError(`route ${route.destination}: no device reaches ${route.gateway ?? route.device ?? 'it'}`);
     this.stack.addRoute(cidrOf(route.destination), gateway, port.iface);
   }
 
@@ -155,7 +179,15 @@ export class Host {
     for (let i = 0; i < frames * RX_FIELDS; i += RX_FIELDS) {
       const valid = (r[i + RX_FLAGS]! & RX_CHECKSUM_VALID) !== 0;
       if (this.frameTap !== null) {
-        this.frameTap.received(port.device, slab.bytes, r[i + RX_AT]!, r[i + RX_BYTES]!, r[i + RX_FLAGS]!, r[i + RX_SEGMENT_BYTES]!, now);
+        this.frameTap.received(
+          port.device,
+          slab.bytes,
+          r[i + RX_AT]!,
+          r[i + RX_BYTES]!,
+          r[i + RX_FLAGS]!,
+          r[i + RX_SEGMENT_BYTES]!,
+          now,
+        );
       }
       this.stack.receive(port.iface, slab, r[i + RX_AT]!, r[i + RX_BYTES]!, valid, r[i + RX_SEGMENT_BYTES]!, now);
     }
@@ -303,13 +335,25 @@ export class Host {
   // ── for sockets and servers ──
 
   /** Opens a connection (RFC 9293 §3.10.1); the owner hears of its fate. */
-  connect(remote: Address, port: number, local: Address | null, localPort: number, owner: ConnectionOwner): Connection | OpenError {
+  connect(
+    remote: Address,
+    port: number,
+    local: Address | null,
+    localPort: number,
+    owner: ConnectionOwner,
+  ): Connection | OpenError {
     const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
     this.schedule();
     return c;
   }
 
-  listen(address: Address | null, family: 0 | 4 | 6, port: number, backlog: number, owner: ListenerOwner): Listener | OpenError {
+  listen(
+    address: Address | null,
+    family: 0 | 4 | 6,
+    port: number,
+    backlog: number,
+    owner: ListenerOwner,
+  ): Listener | OpenError {
     const listener = listen(this.stack.tcp, address, family, port, backlog);
     if (typeof listener !== 'string') listener.owner = owner;
     return listener;
@@ -345,7 +389,16 @@ export class Host {
     this.closed = true;
     if (this.timer !== null) this.loop.clear(this.timer);
     for (const port of this.ports) port.device.close();
+    this.stack.close();
   }
+}
+
+let shared: RegionSource | null = null;
+
+/** One WebAssembly memory serves every host of the process whose device leaves checksums to us. */
+function simdRegions(): RegionSource {
+  shared ??= SimdRegions.create() ?? heapRegions;
+  return shared;
 }
 
 export function createHost(options: HostOptions): Host {
@@ -356,7 +409,8 @@ function profileOf(profile: string | TcpProfile | undefined): TcpProfile {
   if (profile === undefined) return PROFILES['linux']!;
   if (typeof profile !== 'string') return profile;
   const known = PROFILES[profile];
-  if (known === undefined) throw new RangeError(`unknown profile '${profile}': one of ${Object.keys(PROFILES).join(', ')}`);
+  if (known === undefined)
+    throw new RangeError(`unknown profile '${profile}': one of ${Object.keys(PROFILES).join(', ')}`);
   return known;
 }
 

@@ -273,7 +273,8 @@ export class Stack implements PathFinder, LinkOutput {
     for (const other of this.interfaces) {
       if (other.ownsWords(d.family, d.d0, d.d1, d.d2, d.d3)) return null;
     }
-    if (d.d3 >>> 24 === 127) return iface.addresses.some((cidr) => cidr.address.isLoopback) ? null : 'ip-bad-destination';
+    if (d.d3 >>> 24 === 127)
+      return iface.addresses.some((cidr) => cidr.address.isLoopback) ? null : 'ip-bad-destination';
     if (d.d3 >>> 28 === 14 || iface.isBroadcast(d.d3)) {
       d.notUnicast = true;
       return null;
@@ -324,10 +325,16 @@ export class Stack implements PathFinder, LinkOutput {
 
   /** RFC 826 request: to everyone while the address is unknown, to its owner while it is only doubted. */
   private solicit(iface: Interface, neighbor: Neighbor): boolean {
-    const source = this.routes.source({ destination: new Cidr(neighbor.address, 32), gateway: null, interface: iface, metric: 0 }, neighbor.address);
+    const source = this.routes.source(
+      { destination: new Cidr(neighbor.address, 32), gateway: null, interface: iface, metric: 0 },
+      neighbor.address,
+    );
     if (source === null) return true;
     const to = neighbor.state === 'PROBE' ? neighbor.mac : BROADCAST_MAC;
-    return this.sendArp({ iface, operation: ARP_REQUEST, senderIp: source.w3, targetMac: null, targetIp: neighbor.address.w3 }, to);
+    return this.sendArp(
+      { iface, operation: ARP_REQUEST, senderIp: source.w3, targetMac: null, targetIp: neighbor.address.w3 },
+      to,
+    );
   }
 
   private sendArp(arp: ArpOut, to: Uint8Array): boolean {
@@ -382,6 +389,12 @@ export class Stack implements PathFinder, LinkOutput {
     return next;
   }
 
+  /** Gives all memory back. The stack must not be used any more. */
+  close(): void {
+    this.slabs.close();
+    this.arenas.close();
+  }
+
   /** Something waits for poll already, whatever the time. */
   get wantsPoll(): boolean {
     if (this.tcp.wantsPoll || this.echoes.length > 0 || this.arpOut.length > 0 || this.released.length > 0) return true;
@@ -431,7 +444,9 @@ export class Stack implements PathFinder, LinkOutput {
 
   isLocal(address: Address): boolean {
     return this.interfaces.some(
-      (iface) => iface.owns(address) || (address.isLoopback && iface.addresses.some((cidr) => cidr.contains(address) && cidr.address.isLoopback)),
+      (iface) =>
+        iface.owns(address) ||
+        (address.isLoopback && iface.addresses.some((cidr) => cidr.contains(address) && cidr.address.isLoopback)),
     );
   }
 
@@ -480,4 +495,3 @@ export class Stack implements PathFinder, LinkOutput {
 }
 
 const ARP_OUT_MAX = 64;
-

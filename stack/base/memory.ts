@@ -5,11 +5,17 @@ import type { Bytes } from './bytes';
 export interface RegionSource {
   /** A zeroed region of at least `bytes` bytes. Throws RangeError when there is none. */
   allocate(bytes: number): Bytes;
+  /** The stack is closed: nobody will touch the region again. */
+  release(region: Bytes): void;
   /** True when views of a region must never leave the stack, because the region outlives it and is used again. */
   readonly fixed: boolean;
 }
 
-export const heapRegions: RegionSource = { allocate: (bytes) => new Uint8Array(bytes), fixed: false };
+export const heapRegions: RegionSource = {
+  allocate: (bytes) => new Uint8Array(bytes),
+  release: () => {},
+  fixed: false,
+};
 
 /**
  * Every region that an outgoing frame may gather bytes from, by number: a piece of a frame is (arena, at, bytes), which
@@ -23,6 +29,12 @@ export class Arenas {
   add(bytes: number): number {
     this.list.push(this.source.allocate(bytes));
     return this.list.length - 1;
+  }
+
+  /** Gives every region back. */
+  close(): void {
+    for (const region of this.list) this.source.release(region);
+    this.list.length = 0;
   }
 }
 
@@ -114,6 +126,12 @@ export class SlabPool {
     const slab = new Slab(this.slabs.length, this.source.allocate(SLAB_BYTES));
     this.slabs.push(slab);
     return slab;
+  }
+
+  /** Gives every slab's memory back. */
+  close(): void {
+    for (const slab of this.slabs) this.source.release(slab.bytes);
+    this.slabs.length = 0;
   }
 
   /** Slabs of which the stack keeps something. Zero when nothing is queued: the leak check of tests. */

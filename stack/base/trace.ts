@@ -91,7 +91,7 @@ export class Trace {
 
   /** A hash over every event ever added: the same seed and the same calls give the same one. */
   hash(): string {
-    return ((this.hashHigh >>> 0).toString(16).padStart(8, '0') + (this.hashLow >>> 0).toString(16).padStart(8, '0'));
+    return (this.hashHigh >>> 0).toString(16).padStart(8, '0') + (this.hashLow >>> 0).toString(16).padStart(8, '0');
   }
 
   private event(index: number): TraceEvent {

@@ -41,5 +41,12 @@ export interface Transmitter {
    * Completes the datagram. `headerBytes` is what stands in `header` from where `begin` said; `checksumField` is the
    * checksum's offset in it, or -1; `segmentBytes` is the payload of each segment when the link shall cut, else 0.
    */
-  end(headerBytes: number, protocol: number, tos: number, hopLimit: number, checksumField: number, segmentBytes: number): void;
+  end(
+    headerBytes: number,
+    protocol: number,
+    tos: number,
+    hopLimit: number,
+    checksumField: number,
+    segmentBytes: number,
+  ): void;
 }

@@ -1,4 +1,4 @@
-import { Arenas } from './memory';
+import type { Arenas } from './memory';
 
 /** The checksum field holds the pseudo-header sum; the device (or its peer) completes it (virtio-net NEEDS_CSUM). */
 export const TX_CHECKSUM_PARTIAL = 1;

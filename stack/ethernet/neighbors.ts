@@ -109,7 +109,14 @@ export class Neighbors {
    * The neighbour told its address. `solicited`: it answered us, so the way back works too; otherwise the address is
    * only taken over when an entry exists (RFC 826's merge) or `create` says that it asked for us.
    */
-  confirm(address: Address, mac: Uint8Array, macAt: number, solicited: boolean, create: boolean, now: Millis): Neighbor | null {
+  confirm(
+    address: Address,
+    mac: Uint8Array,
+    macAt: number,
+    solicited: boolean,
+    create: boolean,
+    now: Millis,
+  ): Neighbor | null {
     let entry = this.get(address);
     if (entry === undefined) {
       if (!create) return null;

@@ -1,8 +1,8 @@
+import { MAPPED } from '../base/address';
 import { type Bytes, i32, put16, put32, u16 } from '../base/bytes';
 import { checksum, fold } from '../base/checksum';
-import type { Drop } from '../base/drops';
-import { MAPPED } from '../base/address';
 import type { Datagram } from '../base/datagram';
+import type { Drop } from '../base/drops';
 
 /** RFC 791 §3.1. */
 const TOS = 1;
@@ -104,12 +104,6 @@ export function writeIpv4(
   put32(b, at + SOURCE, source);
   put32(b, at + DESTINATION, destination);
   const total =
-    0x4500 +
-    tos +
-    length +
-    identification +
-    flags +
-    (ttl << 8) +
-    pseudoSumV4(source, destination, protocol);
+    0x4500 + tos + length + identification + flags + (ttl << 8) + pseudoSumV4(source, destination, protocol);
   put16(b, at + CHECKSUM, ~fold(total) & 0xffff);
 }

@@ -46,7 +46,14 @@ export class IpOutput implements Transmitter {
     this.path!.iface.tx.piece(arena, at, bytes);
   }
 
-  end(headerBytes: number, protocol: number, tos: number, hopLimit: number, checksumField: number, segmentBytes: number): void {
+  end(
+    headerBytes: number,
+    protocol: number,
+    tos: number,
+    hopLimit: number,
+    checksumField: number,
+    segmentBytes: number,
+  ): void {
     const path = this.path!;
     const iface = path.iface;
     const queue = iface.tx;

@@ -1,4 +1,4 @@
-import { Address, ANY_V4, ANY_V6, type Cidr } from '../base/address';
+import { type Address, ANY_V4, ANY_V6, type Cidr } from '../base/address';
 import type { Millis } from '../base/bytes';
 import type { NextHop, Path } from '../base/transmit';
 import type { Interface } from './interface';

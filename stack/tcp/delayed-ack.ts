@@ -11,7 +11,8 @@ import type { Tcp } from './tcp';
  */
 export function textReceived(tcp: Tcp, c: Connection, segmentBytes: number, bytes: number, now: Millis): void {
   if (segmentBytes > c.rcvMss) c.rcvMss = Math.min(segmentBytes, 65_535);
-  else if (segmentBytes > 88 && bytes >= segmentBytes) c.rcvMss = Math.max(c.rcvMss - ((c.rcvMss - segmentBytes) >> 3), 88);
+  else if (segmentBytes > 88 && bytes >= segmentBytes)
+    c.rcvMss = Math.max(c.rcvMss - ((c.rcvMss - segmentBytes) >> 3), 88);
   estimateGap(tcp, c, now);
   c.ackPending = true;
   if (c.ackNow) return;

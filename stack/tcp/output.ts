@@ -26,7 +26,17 @@ import { type Seq, seqAdd, seqAfter, seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
 /** Why a segment was sent, for the trace. */
-export const RULES = ['syn', 'data', 'retransmit', 'fin', 'ack', 'window-probe', 'keep-alive', 'tail-probe', 'reply'] as const;
+export const RULES = [
+  'syn',
+  'data',
+  'retransmit',
+  'fin',
+  'ack',
+  'window-probe',
+  'keep-alive',
+  'tail-probe',
+  'reply',
+] as const;
 const RULE = Object.fromEntries(RULES.map((rule, i) => [rule, i])) as Record<(typeof RULES)[number], number>;
 
 /** Payload of one frame at most, so that a super-segment with its headers stays below 64 KiB. */
@@ -73,7 +83,18 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
   const flags = passive ? SYN | ACK : SYN;
   const window = initialWindow(c);
   const headerBytes = optionsEnd - at;
-  writeHeader(out.header, at, c.localPort, c.remotePort, c.iss, passive ? c.rcvNxt : (0 as Seq), headerBytes, flags, window, 0);
+  writeHeader(
+    out.header,
+    at,
+    c.localPort,
+    c.remotePort,
+    c.iss,
+    passive ? c.rcvNxt : (0 as Seq),
+    headerBytes,
+    flags,
+    window,
+    0,
+  );
   out.end(headerBytes, TCP, c.tos, c.hopLimit, TCP_CHECKSUM, 0);
   c.rcvWnd = window;
   c.rcvWup = c.rcvNxt;
@@ -399,7 +420,7 @@ export function sendReply(tcp: Tcp, reply: Reply, now: Millis): boolean {
   );
   out.end(headerBytes, TCP, 0, 64, TCP_CHECKSUM, 0);
   tcp.counters.segmentsOut++;
-  if (tcp.trace.on) tcp.trace.add('segment-out', now, 0, reply.flags, reply.seq, reply.ack, 0, reply.window, RULE.reply);
+  if (tcp.trace.on)
+    tcp.trace.add('segment-out', now, 0, reply.flags, reply.seq, reply.ack, 0, reply.window, RULE.reply);
   return true;
 }
-

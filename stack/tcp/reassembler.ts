@@ -24,7 +24,14 @@ function linkReadable(c: Connection, store: ReceiveStore, node: number): void {
  * `c.sackRecent` for the block that now holds it (RFC 2018 §4) and the D-SACK range for what was a duplicate (RFC 2883).
  * Returns false when nothing of it was new.
  */
-export function queueBeyondHole(c: Connection, store: ReceiveStore, seq: Seq, slab: Slab, at: number, bytes: number): boolean {
+export function queueBeyondHole(
+  c: Connection,
+  store: ReceiveStore,
+  seq: Seq,
+  slab: Slab,
+  at: number,
+  bytes: number,
+): boolean {
   // Where it goes: behind the last node that begins at or before it. Mostly that is the tail.
   let before = NONE;
   if (c.oooTail !== NONE && !seqAfter(store.seq(c.oooTail), seq)) {

@@ -111,7 +111,9 @@ export class ReceiveStore {
     const order = slabs.filter((slab) => !slab.escaped).sort((a, b) => live[a.id]! - live[b.id]!);
     const victim = order[0];
     if (victim === undefined) return false;
-    const target = slabs.find((slab) => slab !== victim && slab !== this.slabs.current && slab.room >= live[victim.id]!);
+    const target = slabs.find(
+      (slab) => slab !== victim && slab !== this.slabs.current && slab.room >= live[victim.id]!,
+    );
     if (target === undefined) return this.compactInPlace(victim);
     for (let node = 0; node < this.count; node++) {
       if (this.fields[node * FIELDS + SLAB] !== victim.id) continue;

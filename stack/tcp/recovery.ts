@@ -1,13 +1,19 @@
 import type { Millis } from '../base/bytes';
-import { NONE } from '../base/memory';
 import type { Datagram } from '../base/datagram';
+import { NONE } from '../base/memory';
 import type { Connection, RecoveryState } from './connection';
 import type { Segment } from './header';
 import { LOST, RETRANSMITTED, SACKED } from './sent-table';
 import { seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
-const RECOVERY_NUMBERS: Readonly<Record<RecoveryState, number>> = { Open: 0, Disorder: 1, CWR: 2, Recovery: 3, Loss: 4 };
+const RECOVERY_NUMBERS: Readonly<Record<RecoveryState, number>> = {
+  Open: 0,
+  Disorder: 1,
+  CWR: 2,
+  Recovery: 3,
+  Loss: 4,
+};
 
 /** What one acknowledgment told. One record is reused for all. */
 export class AckSample {
@@ -42,7 +48,16 @@ export const newAckSample = (): AckSample => new AckSample();
 
 function enterRecovery(tcp: Tcp, c: Connection, state: RecoveryState, now: Millis): void {
   if (tcp.trace.on) {
-    tcp.trace.add('congestion', now, c.id, RECOVERY_NUMBERS[c.recovery], RECOVERY_NUMBERS[state], c.cwnd, c.ssthresh, c.inFlight);
+    tcp.trace.add(
+      'congestion',
+      now,
+      c.id,
+      RECOVERY_NUMBERS[c.recovery],
+      RECOVERY_NUMBERS[state],
+      c.cwnd,
+      c.ssthresh,
+      c.inFlight,
+    );
   }
   c.recovery = state;
 }

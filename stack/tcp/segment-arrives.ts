@@ -4,7 +4,7 @@ import type { Slab } from '../base/memory';
 import { acknowledged, advanceSend } from './acknowledgment';
 import { CONNECTED, type Connection, END, READABLE, URGENT } from './connection';
 import { textReceived } from './delayed-ack';
-import { ACK, FIN, RST, SYN, type Segment, URG } from './header';
+import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
 import { timestampNow } from './options';
 import { appendText, drainContiguous, queueBeyondHole } from './reassembler';
@@ -149,9 +149,14 @@ function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): bool
 /** The table of §3.10.7.4: is any of the segment inside the window? */
 export function acceptable(seg: Segment, rcvNxt: Seq, window: number): boolean {
   const length = seg.length;
-  if (length === 0) return window === 0 ? seg.seq === rcvNxt : seqInWindow(seg.seq, rcvNxt, window) || seg.seq === rcvNxt;
+  if (length === 0)
+    return window === 0 ? seg.seq === rcvNxt : seqInWindow(seg.seq, rcvNxt, window) || seg.seq === rcvNxt;
   if (window === 0) return false;
-  return seqInWindow(seg.seq, rcvNxt, window) || seqInWindow(seqAdd(seg.seq, length - 1), rcvNxt, window) || covers(seg, rcvNxt, length);
+  return (
+    seqInWindow(seg.seq, rcvNxt, window) ||
+    seqInWindow(seqAdd(seg.seq, length - 1), rcvNxt, window) ||
+    covers(seg, rcvNxt, length)
+  );
 }
 
 /** A segment longer than the window that begins before and ends behind it. */
@@ -354,7 +359,8 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
     }
     tcp.signal(c, READABLE);
     textReceived(tcp, c, d !== null && d.segmentBytes > 0 ? d.segmentBytes : seg.textBytes, bytes, now);
-    const age = c.timestamps && seg.hasTimestamps && seg.textBytes >= c.rcvMss ? (timestampNow(c, now) - seg.tsEcr) | 0 : -1;
+    const age =
+      c.timestamps && seg.hasTimestamps && seg.textBytes >= c.rcvMss ? (timestampNow(c, now) - seg.tsEcr) | 0 : -1;
     measureReceiverRtt(c, seg.tsEcr === 0 ? -1 : age, now);
   } else {
     queueBeyondHole(c, tcp.store, seq, slab, at, bytes);

@@ -128,15 +128,18 @@ export class SentTable {
     const f = this.fields;
     const i = record * FIELDS;
     const k = rest * FIELDS;
-    assert(seqDiff(at, f[i + SEQ]! as Seq) > 0 && seqDiff(at, f[i + END]! as Seq) < 0, 'a split lies inside the record');
+    assert(
+      seqDiff(at, f[i + SEQ]! as Seq) > 0 && seqDiff(at, f[i + END]! as Seq) < 0,
+      'a split lies inside the record',
+    );
     f[k + SEQ] = at;
     f[k + END] = f[i + END]!;
     f[k + FLAGS] = f[i + FLAGS]! & ~HAS_SYN;
     f[i + FLAGS] = f[i + FLAGS]! & ~HAS_FIN;
     f[k + DELIVERED] = f[i + DELIVERED]!;
     f[i + END] = at;
-    f[i + PACKETS] = Math.ceil((at - f[i + SEQ]! | 0) / mss);
-    f[k + PACKETS] = Math.ceil((f[k + END]! - at | 0) / mss);
+    f[i + PACKETS] = Math.ceil(((at - f[i + SEQ]!) | 0) / mss);
+    f[k + PACKETS] = Math.ceil(((f[k + END]! - at) | 0) / mss);
     f[k + PREV] = record;
     f[k + NEXT] = f[i + NEXT]!;
     if (f[i + NEXT] === NONE) list.tail = rest;

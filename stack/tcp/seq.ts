@@ -13,5 +13,5 @@ export const seqAfter = (a: Seq, b: Seq): boolean => ((a - b) | 0) > 0;
 export const seqMax = (a: Seq, b: Seq): Seq => (((a - b) | 0) > 0 ? a : b);
 export const seqMin = (a: Seq, b: Seq): Seq => (((a - b) | 0) < 0 ? a : b);
 /** Whether x lies in [left, left + size). */
-export const seqInWindow = (x: Seq, left: Seq, size: number): boolean => ((x - left) >>> 0) < size;
+export const seqInWindow = (x: Seq, left: Seq, size: number): boolean => (x - left) >>> 0 < size;
 export const seqText = (a: Seq): string => String(a >>> 0);

@@ -1,5 +1,5 @@
 import type { Address } from '../base/address';
-import { Secret } from '../base/random';
+import type { Secret } from '../base/random';
 
 /** What a table entry must say of itself: the four-tuple, and where it stands. */
 export interface TableEntry {
@@ -31,7 +31,17 @@ export class ConnectionTable<T extends TableEntry> {
   }
 
   /** Of the ports and the eight address words, as they stand in a received datagram: local is its destination. */
-  hashOf(ports: number, l0: number, l1: number, l2: number, l3: number, r0: number, r1: number, r2: number, r3: number): number {
+  hashOf(
+    ports: number,
+    l0: number,
+    l1: number,
+    l2: number,
+    l3: number,
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+  ): number {
     let h = this.k0 ^ ports;
     h = Math.imul(h ^ (h >>> 15), this.k1) ^ r3;
     h = Math.imul(h ^ (h >>> 13), this.k2) ^ l3;
@@ -66,7 +76,16 @@ export class ConnectionTable<T extends TableEntry> {
       if (this.hashes[i] !== hash || entry.remotePort !== remotePort || entry.localPort !== localPort) continue;
       const l = entry.local;
       const r = entry.remote;
-      if (r.w3 === r3 && l.w3 === l3 && r.w2 === r2 && r.w0 === r0 && r.w1 === r1 && l.w2 === l2 && l.w0 === l0 && l.w1 === l1) {
+      if (
+        r.w3 === r3 &&
+        l.w3 === l3 &&
+        r.w2 === r2 &&
+        r.w0 === r0 &&
+        r.w1 === r1 &&
+        l.w2 === l2 &&
+        l.w0 === l0 &&
+        l.w1 === l1
+      ) {
         return entry;
       }
     }

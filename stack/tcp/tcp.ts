@@ -10,19 +10,19 @@ import type { Path, Transmitter } from '../base/transmit';
 import { type CongestionControl, Reno } from './congestion';
 import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError } from './connection';
 import { readSegment, Segment } from './header';
-import { Listener } from './listener';
+import type { Listener } from './listener';
 import { output, sendReply } from './output';
 import type { TcpProfile } from './profile';
 import { discardText } from './reassembler';
 import { ReceiveStore } from './receive-store';
-import { type Reply, REPLIES_MAX } from './reply';
+import { REPLIES_MAX, type Reply } from './reply';
 import { segmentArrives } from './segment-arrives';
 import { SentTable } from './sent-table';
 import { type Seq, seqAdd } from './seq';
 import { ConnectionTable } from './table';
-import { acknowledgeFromTimeWait, listenArrives, strayArrives, timeWaitArrives } from './without-connection';
 import { TimeWait } from './time-wait';
 import { expire } from './timeouts';
+import { acknowledgeFromTimeWait, listenArrives, strayArrives, timeWaitArrives } from './without-connection';
 
 /** What TCP asks of IP: the way to an address, or why there is none. */
 export interface PathFinder {
@@ -131,7 +131,8 @@ export class Tcp {
       d.s3,
     );
     if (c !== null) {
-      if (this.trace.on) this.trace.add('segment-in', now, c.id, seg.flags, seg.seq, seg.ack, seg.textBytes, seg.window);
+      if (this.trace.on)
+        this.trace.add('segment-in', now, c.id, seg.flags, seg.seq, seg.ack, seg.textBytes, seg.window);
       segmentArrives(this, c, seg, d, slab, now);
       this.wantsOutput(c);
       return;
@@ -213,11 +214,29 @@ export class Tcp {
     now: Millis,
   ): Connection {
     const controller = this.controllers.get(this.profile.congestion) ?? this.controllers.get('reno')!;
-    const c = new Connection(this, this.nextId++, local, localPort, remote, remotePort, path, this.profile, controller, listener);
+    const c = new Connection(
+      this,
+      this.nextId++,
+      local,
+      localPort,
+      remote,
+      remotePort,
+      path,
+      this.profile,
+      controller,
+      listener,
+    );
     c.openedAt = now;
     c.iss = this.initialSequence(c, now);
     c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.iss;
-    c.tsOffset = this.secret.hash(local.w3, remote.w3, local.w0 ^ local.w1 ^ local.w2, remote.w0 ^ remote.w1 ^ remote.w2, 0, 0x7473);
+    c.tsOffset = this.secret.hash(
+      local.w3,
+      remote.w3,
+      local.w0 ^ local.w1 ^ local.w2,
+      remote.w0 ^ remote.w1 ^ remote.w2,
+      0,
+      0x7473,
+    );
     c.rcvRttAt = c.rcvSpaceAt = now;
     c.sendBuffer.restart(seqAdd(c.iss, 1));
     this.connections.insert(c);

@@ -117,4 +117,3 @@ function abortWithResetAndError(tcp: Tcp, c: Connection, now: Millis): void {
   abortWithReset(tcp, c, now);
   tcp.signal(c, FAILED);
 }
-

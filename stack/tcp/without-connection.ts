@@ -2,7 +2,7 @@ import { Address } from '../base/address';
 import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
 import type { Connection } from './connection';
-import { ACK, FIN, RST, SYN, type Segment } from './header';
+import { ACK, FIN, RST, type Segment, SYN } from './header';
 import type { Listener } from './listener';
 import { applySynOptions } from './options';
 import { initialWindow } from './receive-window';
