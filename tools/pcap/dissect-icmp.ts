@@ -27,15 +27,16 @@ const UNREACHABLE4 = [
 const UNREACHABLE6 = [
   'no_route',
   'admin_prohibited',
-  'beyond_scope',
+  'not_neighbour',
   'address_unreachable',
   'port_unreachable',
   'source_policy_failed',
   'reject_route',
 ];
-const REDIRECT = ['net', 'host', 'tos_net', 'tos_host'];
-const EXCEEDED = ['in_transit', 'reassembly'];
-const PROBLEM6 = ['header_field', 'next_header', 'option'];
+const REDIRECT = ['net_redirect', 'host_redirect', 'net_redirect_for_tos', 'host_redirect_for_tos'];
+const EXCEEDED4 = ['exceeded_ttl', 'exceeded_frag_time'];
+const EXCEEDED6 = ['exceeded_hop_limit', 'exceeded_frag_time'];
+const PROBLEM6 = ['header_field', 'unknown_next_header', 'unknown_option'];
 
 interface Kind {
   name: string;
@@ -52,7 +53,7 @@ const TYPES4: Readonly<Record<number, Kind>> = {
   8: { name: 'echo_request' },
   9: { name: 'router_advertisement' },
   10: { name: 'router_solicitation' },
-  11: { name: 'time_exceeded', codes: EXCEEDED, quotes: true },
+  11: { name: 'time_exceeded', codes: EXCEEDED4, quotes: true },
   12: { name: 'parameter_problem', quotes: true },
   13: { name: 'timestamp_request' },
   14: { name: 'timestamp_reply' },
@@ -60,7 +61,7 @@ const TYPES4: Readonly<Record<number, Kind>> = {
 const TYPES6: Readonly<Record<number, Kind>> = {
   1: { name: 'unreachable', codes: UNREACHABLE6, quotes: true },
   2: { name: 'packet_too_big', quotes: true },
-  3: { name: 'time_exceeded', codes: EXCEEDED, quotes: true },
+  3: { name: 'time_exceeded', codes: EXCEEDED6, quotes: true },
   4: { name: 'parameter_problem', codes: PROBLEM6, quotes: true },
   128: { name: 'echo_request' },
   129: { name: 'echo_reply' },
@@ -94,7 +95,7 @@ export function dissectIcmp(p: Packet, ip: Ip, quoted: boolean): number {
     version: ip.version,
     type,
     code,
-    name: kind?.name ?? `type-${type}`,
+    name: kind?.name ?? `type_${type}`,
     details: '',
     quote: null,
     length: ip.end - at - HEADER,
@@ -109,8 +110,8 @@ export function dissectIcmp(p: Packet, ip: Ip, quoted: boolean): number {
 }
 
 function codeText(kind: Kind | undefined, code: number): string {
-  if (kind?.codes !== undefined) return kind.codes[code] ?? `code-${code}`;
-  return code === 0 ? '' : `code-${code}`;
+  if (kind?.codes !== undefined) return kind.codes[code] ?? `code_${code}`;
+  return code === 0 ? '' : `code_${code}`;
 }
 
 /** What the four bytes after the checksum, and the body of neighbour discovery, say. */

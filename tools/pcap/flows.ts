@@ -46,6 +46,8 @@ class Half {
   /** -1: no SYN was seen, so the scale is unknown. */
   scale = -1;
   duplicates = 0;
+  /** A sum over the last SACK blocks sent: whether the next ones are news. */
+  sack = 0;
   /** The last segment was a keep-alive or a probe of a zero window. */
   probed = false;
   readonly gaps: Gap[] = [];
@@ -286,9 +288,9 @@ function judgeAck(me: Half, peer: Half, tcp: Tcp, notes: string[]): void {
   const same = me.acked && tcp.ack === me.ack;
   const sack = tcp.options.find((o) => o.kind === 'sack');
   const blocks = sack?.kind === 'sack' ? sack.blocks : [];
-  // A first block below the acknowledgment reports a duplicate (RFC 2883 §4).
-  if (blocks.length > 0 && diff(blocks[0]![1], tcp.ack) <= 0) notes.push('d-sack');
-  else if (pure && same && notes.length === 0) judgeRepeatedAck(me, peer, tcp, blocks.length > 0, notes);
+  if (reportsDuplicate(blocks, tcp.ack)) notes.push('d-sack');
+  else if (pure && same && notes.length === 0) judgeRepeatedAck(me, peer, tcp, sackSum(blocks) !== me.sack, notes);
+  me.sack = sackSum(blocks);
   if (!same) me.duplicates = 0;
   if (tcp.window === 0 && (tcp.flags & (SYN | FIN)) === 0) notes.push('zero window');
   if (notes.length === 0 && tcp.length > 0 && peer.acked && peer.scale >= 0 && me.scale >= 0 && peer.window > 0) {
@@ -299,10 +301,24 @@ function judgeAck(me: Half, peer: Half, tcp: Tcp, notes: string[]): void {
   me.window = tcp.window;
 }
 
-function judgeRepeatedAck(me: Half, peer: Half, tcp: Tcp, sack: boolean, notes: string[]): void {
+/** A first block below the acknowledgment, or inside the second block, names a duplicate (RFC 2883 §4). */
+function reportsDuplicate(blocks: readonly [number, number][], ack: number): boolean {
+  const [first, second] = blocks;
+  if (first === undefined) return false;
+  if (diff(first[1], ack) <= 0) return true;
+  return second !== undefined && diff(first[0], second[0]) >= 0 && diff(first[1], second[1]) <= 0;
+}
+
+function sackSum(blocks: readonly [number, number][]): number {
+  let total = 0;
+  for (const [left, right] of blocks) total = (Math.imul(total, 31) + Math.imul(left, 17) + right) | 0;
+  return total;
+}
+
+function judgeRepeatedAck(me: Half, peer: Half, tcp: Tcp, newSack: boolean, notes: string[]): void {
   const outstanding = diff(peer.next, tcp.ack) > 0;
-  // With selective acknowledgments the window may move as well (RFC 6675 §2).
-  if (outstanding && (tcp.window === me.window || sack)) {
+  // One that newly acknowledges selectively counts even when the window moved as well (RFC 6675 §2).
+  if (outstanding && (tcp.window === me.window || newSack)) {
     notes.push(`duplicate ack ${++me.duplicates}`);
   } else if (tcp.window !== me.window) {
     if (tcp.window !== 0) notes.push('window update');

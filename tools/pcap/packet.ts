@@ -110,7 +110,7 @@ export interface Icmp {
   version: 4 | 6;
   type: number;
   code: number;
-  /** As the packetdrill language calls it, or "type-N". */
+  /** As the packetdrill language calls it, or "type_N". */
   name: string;
   /** What belongs to the type: "mtu 1400", "id 1 seq 2". */
   details: string;

@@ -110,15 +110,15 @@ describe('other protocols', () => {
       icmp(3, 4, 1400, tcp({ ...reply, seq: 77, text: 'x'.repeat(100) }).subarray(0, 28)),
     ],
     [
-      '10.77.0.1 > 10.77.0.2 icmp time_exceeded in_transit [10.77.0.1.51234 > 10.77.0.2.80 S 5:5(0) win 65535]',
+      '10.77.0.1 > 10.77.0.2 icmp time_exceeded exceeded_ttl [10.77.0.1.51234 > 10.77.0.2.80 S 5:5(0) win 65535]',
       icmp(11, 0, 0, tcp({ flags: 'S', seq: 5 })),
     ],
     [
-      '10.77.0.1 > 10.77.0.2 icmp redirect host to 10.0.0.9 [10.77.0.1 > 10.77.0.2 tcp]',
+      '10.77.0.1 > 10.77.0.2 icmp redirect host_redirect to 10.0.0.9 [10.77.0.1 > 10.77.0.2 tcp]',
       icmp(5, 1, 0x0a000009, tcp().subarray(0, 20)),
     ],
-    ['10.77.0.1 > 10.77.0.2 icmp unreachable code-77 [unreadable quote]', icmp(3, 77, 0, Uint8Array.of(0x45))],
-    ['10.77.0.1 > 10.77.0.2 icmp type-99 code-3', icmp(99, 3, 0, new Uint8Array(0))],
+    ['10.77.0.1 > 10.77.0.2 icmp unreachable code_77 [unreadable quote]', icmp(3, 77, 0, Uint8Array.of(0x45))],
+    ['10.77.0.1 > 10.77.0.2 icmp type_99 code_3', icmp(99, 3, 0, new Uint8Array(0))],
     [
       'fd00::1 > fd00::2 icmp6 packet_too_big mtu 1280 [fd00::2.80 > fd00::1.51234 . 0:9(9) ack 0 win 65535]',
       icmp(2, 0, 1280, tcp({ from: SERVER6, to: CLIENT6, sport: 80, dport: 51234, text: 'x'.repeat(9) }), {

@@ -77,6 +77,16 @@ describe('what a segment is in the light of those before', () => {
     expect(t.s(1, 101, 0, { options: sack(1001, 1101) })).toEqual(['d-sack']);
   });
 
+  test('a duplicate of text that waits behind a gap is reported inside a larger block', () => {
+    const t = new Talk().open();
+    t.c(101, 1, 300);
+    const both = sack(1201, 1301);
+    const inside = [1, 1, 5, 18, ...both.slice(4), ...sack(1101, 1401).slice(4)];
+    expect(t.s(1, 1, 0, { options: inside })).toEqual(['d-sack']);
+    const apart = [1, 1, 5, 18, ...both.slice(4), ...sack(1501, 1601).slice(4)];
+    expect(t.s(1, 1, 0, { options: apart })).toEqual(['duplicate ack 1']);
+  });
+
   test('a missing segment that comes within a round trip was overtaken, later it was sent again', () => {
     const early = new Talk().open();
     expect(early.c(101, 1, 100)).toEqual(['gap of 100 bytes']);
@@ -104,6 +114,7 @@ describe('what a segment is in the light of those before', () => {
     t.c(201, 1, 100);
     expect(t.s(1, 101)).toEqual(['duplicate ack 1']);
     expect(t.s(1, 101, 0, { win: 60000, options: sack(1201, 1301) })).toEqual(['duplicate ack 2']);
+    expect(t.s(1, 101, 0, { win: 61000, options: sack(1201, 1301) })).toEqual(['window update']);
     t.c(101, 1, 100);
     expect(t.s(1, 301)).toEqual([]);
     t.c(301, 1, 10);
