@@ -1,5 +1,3 @@
-import { clearInterval, setImmediate, setInterval } from 'node:timers';
-import { FRAME_BYTES_MAX } from '../stack/base/memory';
 import {
   TX_BYTES,
   TX_CHECKSUM_PARTIAL,
@@ -12,20 +10,16 @@ import {
 import {
   type Device,
   type DeviceCounters,
-  FRAMES_PER_BATCH,
   type FrameBatch,
   type LinkType,
   NO_OFFLOADS,
   newCounters,
   type Offloads,
-  RX_AT,
-  RX_BYTES,
   RX_CHECKSUM_PARTIAL,
   RX_CHECKSUM_VALID,
-  RX_FIELDS,
-  RX_FLAGS,
-  RX_SEGMENT_BYTES,
 } from './device';
+import { ETHERNET_HEADER_BYTES, FrameQueue } from './frame-queue';
+import { Readiness, type Schedule } from './readiness';
 
 /** What `memoryPair` may be told. Everything has a default. */
 export interface MemoryOptions {
@@ -47,139 +41,19 @@ export interface MemoryOptions {
    * Runs `task` soon, but not before it returns. The default is `setImmediate`. A virtual clock passes its own; then no
    * real timer is used, and `ref` and `unref` mean nothing.
    */
-  schedule?: (task: () => void) => void;
+  schedule?: Schedule;
 }
 
-const ETHERNET_HEADER_BYTES = 14;
 const IP_BYTES_MAX = 65_535;
 const MTU_MIN = 68;
-/** Frames begin on a cache line; after an Ethernet header that is 2 further, so that IP is on a 4-byte boundary. */
-const LINE = 64;
-const lineUp = (n: number): number => (n + LINE - 1) & -LINE;
-const RING_BYTES_MIN = 1 << 16;
-
-/**
- * Frames on their way in one direction: their bytes lie one behind the other in a ring, laid out as they will lie in the
- * receiver's slab, so that a whole batch moves with one copy (two where the ring wraps).
- */
-class Pipe {
-  /** Per frame: RX_AT (in `ring`), RX_BYTES, RX_FLAGS, RX_SEGMENT_BYTES. Itself a ring, of `framesMax` records. */
-  private readonly records: Int32Array;
-  private ring = new Uint8Array(0);
-  private first = 0;
-  /** Where the next frame goes, a multiple of LINE; the ring's free part ends before the first frame's line. */
-  private tail = 0;
-  frames = 0;
-
-  constructor(
-    private readonly framesMax: number,
-    private readonly bytesMax: number,
-    private readonly lead: number,
-  ) {
-    this.records = new Int32Array(framesMax * RX_FIELDS);
-  }
-
-  /** Copies one frame in. False: no room now. */
-  push(queue: TxQueue, record: number, flags: number, segmentBytes: number): boolean {
-    if (this.frames === this.framesMax) return false;
-    const bytes = queue.records[record + TX_BYTES]!;
-    const at = this.place(lineUp(this.lead + bytes));
-    if (at < 0) return false;
-    queue.copyFrame(record, this.ring, at + this.lead);
-    const r = ((this.first + this.frames) % this.framesMax) * RX_FIELDS;
-    this.records[r + RX_AT] = at + this.lead;
-    this.records[r + RX_BYTES] = bytes;
-    this.records[r + RX_FLAGS] = flags;
-    this.records[r + RX_SEGMENT_BYTES] = segmentBytes;
-    this.frames++;
-    this.tail = at + lineUp(this.lead + bytes);
-    return true;
-  }
-
-  /** A place for `bytes` contiguous bytes, or -1. */
-  private place(bytes: number): number {
-    for (;;) {
-      if (this.frames === 0) this.tail = 0;
-      const head = this.frames === 0 ? -1 : this.records[this.first * RX_FIELDS + RX_AT]! - this.lead;
-      const end = head >= this.tail ? head : this.ring.length;
-      if (this.tail + bytes <= end) return this.tail;
-      if (head < this.tail && bytes <= head) return 0;
-      if (!this.grow()) return -1;
-    }
-  }
-
-  /** Doubles the ring, its frames moved to the front: a quiet link costs 64 KiB, one never used nothing. */
-  private grow(): boolean {
-    if (this.ring.length >= this.bytesMax) return false;
-    const grown = new Uint8Array(Math.min(this.bytesMax, Math.max(RING_BYTES_MIN, this.ring.length * 2)));
-    let to = 0;
-    for (let i = 0; i < this.frames; i++) {
-      const r = ((this.first + i) % this.framesMax) * RX_FIELDS;
-      const at = this.records[r + RX_AT]!;
-      const bytes = this.records[r + RX_BYTES]!;
-      grown.set(this.ring.subarray(at, at + bytes), to + this.lead);
-      this.records[r + RX_AT] = to + this.lead;
-      to += lineUp(this.lead + bytes);
-    }
-    this.ring = grown;
-    this.tail = to;
-    return true;
-  }
-
-  /** Moves waiting frames into the batch (see Device.receive); returns how many, having added to `counters`. */
-  take(batch: FrameBatch, counters: DeviceCounters): number {
-    const slab = batch.slab;
-    const into = batch.records;
-    let count = 0;
-    let runFrom = 0;
-    let runEnd = -1;
-    let runTo = 0;
-    let fill = lineUp(slab.fill);
-    while (count < this.frames && count < FRAMES_PER_BATCH && slab.bytes.length - fill >= FRAME_BYTES_MAX) {
-      const r = ((this.first + count) % this.framesMax) * RX_FIELDS;
-      const bytes = this.records[r + RX_BYTES]!;
-      const from = this.records[r + RX_AT]! - this.lead;
-      if (from !== runEnd) {
-        if (runEnd > runFrom) slab.bytes.set(this.ring.subarray(runFrom, runEnd), runTo);
-        runFrom = from;
-        runTo = fill;
-      }
-      runEnd = from + lineUp(this.lead + bytes);
-      const w = count * RX_FIELDS;
-      into[w + RX_AT] = fill + this.lead;
-      into[w + RX_BYTES] = bytes;
-      into[w + RX_FLAGS] = this.records[r + RX_FLAGS]!;
-      into[w + RX_SEGMENT_BYTES] = this.records[r + RX_SEGMENT_BYTES]!;
-      counters.rxBytes += bytes;
-      fill += lineUp(this.lead + bytes);
-      count++;
-    }
-    if (count === 0) return 0;
-    slab.bytes.set(this.ring.subarray(runFrom, runEnd), runTo);
-    slab.fill = fill;
-    this.first = (this.first + count) % this.framesMax;
-    this.frames -= count;
-    counters.rxFrames += count;
-    return count;
-  }
-
-  drop(): void {
-    this.frames = 0;
-    this.tail = 0;
-    this.ring = new Uint8Array(0);
-  }
-}
 
 /** One end of a link in memory. Made in pairs by `memoryPair`. */
 export class MemoryDevice implements Device {
   readonly counters: DeviceCounters = newCounters();
   /** Set by memoryPair, once. */
   private peer: MemoryDevice = this;
-  private ready: (() => void) | null = null;
-  private scheduled: NodeJS.Immediate | true | null = null;
-  private keepAlive: NodeJS.Timeout | null = null;
-  private refed = true;
   private closed = false;
+  private readonly readiness: Readiness;
   /** A transmit took fewer frames than it was offered; `ready` is owed when the peer makes room. */
   private pushedBack = false;
   private room = false;
@@ -190,10 +64,18 @@ export class MemoryDevice implements Device {
     readonly mtu: number,
     readonly mac: Uint8Array | null,
     readonly offloads: Offloads,
-    private readonly incoming: Pipe,
-    private readonly outgoing: Pipe,
-    private readonly schedule: ((task: () => void) => void) | null,
-  ) {}
+    private readonly incoming: FrameQueue,
+    private readonly outgoing: FrameQueue,
+    schedule: Schedule | null,
+  ) {
+    this.readiness = new Readiness(
+      schedule,
+      () => this.incoming.frames > 0 || this.room,
+      () => {
+        this.room = false;
+      },
+    );
+  }
 
   /** Joins two ends; each one's `incoming` is the other's `outgoing`. */
   static join(a: MemoryDevice, b: MemoryDevice): void {
@@ -204,12 +86,16 @@ export class MemoryDevice implements Device {
   receive(batch: FrameBatch): number {
     if (this.closed) return 0;
     const count = this.incoming.take(batch, this.counters);
-    if (count > 0 && this.peer.pushedBack) {
-      this.peer.pushedBack = false;
-      this.peer.room = true;
-      this.peer.wake();
-    }
+    if (count > 0) this.peer.makeRoom();
     return count;
+  }
+
+  /** If it was pushed back, it may go on. */
+  private makeRoom(): void {
+    if (!this.pushedBack) return;
+    this.pushedBack = false;
+    this.room = true;
+    this.readiness.wake();
   }
 
   transmit(queue: TxQueue, firstRecord: number, frames: number): number {
@@ -222,17 +108,20 @@ export class MemoryDevice implements Device {
         const partial = (r[record + TX_FLAGS]! & TX_CHECKSUM_PARTIAL) !== 0;
         const flags = partial ? RX_CHECKSUM_VALID | RX_CHECKSUM_PARTIAL : 0;
         const segmentBytes = (r[record + TX_FLAGS]! & TX_SEGMENT) !== 0 ? r[record + TX_SEGMENT_BYTES]! : 0;
-        if (!this.outgoing.push(queue, record, flags, segmentBytes)) {
+        const at = this.outgoing.open(r[record + TX_BYTES]!);
+        if (at < 0) {
           this.pushedBack = true;
-          this.peer.wake();
+          this.peer.readiness.wake();
           return taken;
         }
+        queue.copyFrame(record, this.outgoing.bytes, at);
+        this.outgoing.commit(r[record + TX_BYTES]!, flags, segmentBytes);
         this.counters.txFrames++;
         this.counters.txBytes += r[record + TX_BYTES]!;
       }
       record = queue.next(record);
     }
-    this.peer.wake();
+    this.peer.readiness.wake();
     return frames;
   }
 
@@ -253,71 +142,24 @@ export class MemoryDevice implements Device {
   }
 
   onReadable(ready: (() => void) | null): void {
-    if (this.closed) return;
-    this.ready = ready;
-    this.hold();
-    this.wake();
-  }
-
-  /** Arranges one call of `ready` if it has something to do. */
-  private wake(): void {
-    if (this.ready === null || this.scheduled !== null || !(this.incoming.frames > 0 || this.room)) return;
-    if (this.schedule !== null) {
-      this.scheduled = true;
-      this.schedule(this.turn);
-    } else {
-      this.scheduled = setImmediate(this.turn);
-      if (!this.refed) this.scheduled.unref();
-    }
-  }
-
-  private readonly turn = (): void => {
-    this.scheduled = null;
-    // The frames may have been taken since, by a host that was awake for another reason.
-    if (this.ready === null || !(this.incoming.frames > 0 || this.room)) return;
-    this.room = false;
-    try {
-      this.ready();
-    } finally {
-      // Even when the host threw, the frames that still wait are announced again, as a real descriptor would.
-      this.wake();
-    }
-  };
-
-  /** A real timer that never matters, because nothing else tells Node that someone waits here. */
-  private hold(): void {
-    const wanted = this.refed && this.ready !== null && this.schedule === null && !this.closed;
-    if (wanted && this.keepAlive === null) this.keepAlive = setInterval(() => {}, 0x7fffffff);
-    else if (!wanted && this.keepAlive !== null) {
-      clearInterval(this.keepAlive);
-      this.keepAlive = null;
-    }
+    if (!this.closed) this.readiness.set(ready);
   }
 
   ref(): void {
-    this.refed = true;
-    if (this.scheduled !== null && this.scheduled !== true) this.scheduled.ref();
-    this.hold();
+    this.readiness.ref();
   }
 
   unref(): void {
-    this.refed = false;
-    if (this.scheduled !== null && this.scheduled !== true) this.scheduled.unref();
-    this.hold();
+    this.readiness.unref();
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.ready = null;
-    this.hold();
+    this.readiness.set(null);
     this.incoming.drop();
     // A peer that was pushed back hears that it may go on: what it sends now is lost, as on a cable cut.
-    if (this.peer.pushedBack) {
-      this.peer.pushedBack = false;
-      this.peer.room = true;
-      this.peer.wake();
-    }
+    this.peer.makeRoom();
   }
 }
 
@@ -333,14 +175,12 @@ export function memoryPair(options: MemoryOptions = {}): [MemoryDevice, MemoryDe
   const queueFrames = inRange('queueFrames', options.queueFrames ?? 1024, 1, 1 << 20);
   const queueBytes = inRange('queueBytes', options.queueBytes ?? 1 << 22, 1, 1 << 30);
   const linkType = options.linkType ?? 'ip';
-  const lead = linkType === 'ethernet' ? 2 : 0;
-  const ringBytes = lineUp(Math.max(queueBytes, FRAME_BYTES_MAX));
   const offloads = options.offloads ?? NO_OFFLOADS;
   const names = options.names ?? ['memory-a', 'memory-b'];
   const macs = linkType === 'ip' ? null : (options.macs ?? [macNumbered(1), macNumbered(2)]);
   const schedule = options.schedule ?? null;
-  const ab = new Pipe(queueFrames, ringBytes, lead);
-  const ba = new Pipe(queueFrames, ringBytes, lead);
+  const ab = new FrameQueue(queueFrames, queueBytes, linkType);
+  const ba = new FrameQueue(queueFrames, queueBytes, linkType);
   const a = new MemoryDevice(names[0], linkType, mtu, macs?.[0] ?? null, offloads, ba, ab, schedule);
   const b = new MemoryDevice(names[1], linkType, mtu, macs?.[1] ?? null, offloads, ab, ba, schedule);
   MemoryDevice.join(a, b);

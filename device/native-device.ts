@@ -38,6 +38,10 @@ class NativeCounters implements DeviceCounters {
   get txErrors(): number {
     return this.values[TX_ERRORS]!;
   }
+  /** Frames that came too late for the addon to count. */
+  lose(frames: number): void {
+    this.values[TX_ERRORS]! += frames;
+  }
 }
 
 /** A device over a descriptor of the kernel: the common part of TUN, TAP and packet sockets. */
@@ -45,7 +49,7 @@ export class NativeDevice implements Device {
   readonly name: string;
   readonly linkType: LinkType;
   readonly offloads: Offloads;
-  readonly counters: DeviceCounters;
+  readonly counters: NativeCounters;
   /** The descriptor, to hand to a child process; whoever reads it takes frames away from this device. */
   readonly fd: number;
   failure: Error | null = null;
@@ -85,7 +89,10 @@ export class NativeDevice implements Device {
   }
 
   transmit(queue: TxQueue, firstRecord: number, frames: number): number {
-    if (this.closed) return frames;
+    if (this.closed) {
+      this.counters.lose(frames);
+      return frames;
+    }
     if (queue.arenas !== this.arenas || this.arenasKnown !== queue.arenas.list.length) this.learn(queue.arenas);
     return this.native.transmit(this.port, queue.records, firstRecord, frames);
   }

@@ -29,6 +29,8 @@ export interface TunOptions {
   persist?: boolean | Owner;
   /** Packets that wait for a busy stack (txqueuelen). Default for a new interface 1000, without offload 5000. */
   queueLength?: number;
+  /** Bring the interface up. Default true; false leaves that, and any routes, to the program. */
+  up?: boolean;
   /** Several devices may share the interface: the kernel spreads flows over them. Set it on every one. */
   multiQueue?: boolean;
 }
@@ -137,6 +139,7 @@ function setUp(link: Link, info: PortInfo, wishes: Wishes, existed: boolean, und
   for (const cidr of host) {
     if (addAddress(index, cidr)) undo.push(() => removeAddress(index, cidr));
   }
+  if (options.up === false) return;
   if (!link.up) setLink(index, { up: true });
   const uncovered = stack
     .filter((mine) => !host.some((theirs) => contains(theirs, mine.address)))

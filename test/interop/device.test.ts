@@ -1,4 +1,4 @@
-import { inNamespace } from './device-namespace';
+import { inNamespace } from './device/namespace';
 
 const ALL = { checksum: true, tso4: true, tso6: true };
 const NONE = { checksum: false, tso4: false, tso6: false };
@@ -252,5 +252,74 @@ describe('errors', () => {
 
   test('support is probed without making anything', () => {
     expect(inNamespace('support')).toEqual({ support: { ok: true, reason: '', cure: '' }, changed: 0 });
+  });
+});
+
+describe('raw sockets', () => {
+  test('TCP with the kernel as the peer', () => {
+    expect(inNamespace('rawTcp')).toEqual({
+      client: { outcome: 'connected', chunk: 'hello kernel' },
+      flags: 1,
+      data: 'hello raw',
+      counters: expect.objectContaining({ txFrames: 2, txErrors: 0 }),
+      linkType: 'ip',
+      name: 'raw-10.7.0.1',
+      offloads: NONE,
+    });
+  });
+
+  test('a second protocol, back-pressure, and what cannot be sent', () => {
+    expect(inNamespace('rawOthers')).toMatchObject({
+      taken: [2, 2, 1],
+      asked: true,
+      replies: [0, 0],
+      counters: { txFrames: 2, txErrors: 3 },
+    });
+  });
+
+  test('without privileges the error names the cure', () => {
+    expect(inNamespace('rawRefused')).toMatch(
+      /^Cannot open raw sockets: this user may not .*\(EPERM\)\. Run it with sudo/,
+    );
+  });
+});
+
+describe('the interface of tuntap2', () => {
+  test('properties', () => {
+    expect(inNamespace('tuntap2Properties')).toEqual({
+      before: ['tun0', true, false, false, null, null, 1500, ''],
+      shown: ['tun0', 'UNKNOWN', '10.0.1.100/16', 'abcd:1:2:3::/64'],
+      after: [true, '10.0.1.100/16', 'abcd:1:2:3::/64', 1400, 1400],
+      down: false,
+      errors: [
+        'a TUN device has no link address',
+        '"fd00::1/64" is not an IPv4 address with a prefix length',
+        expect.stringMatching(/^Cannot set up tun0: .*\(EINVAL\)$/),
+      ],
+      tap: ['tap0', true, '00:11:22:33:44:55'],
+      gone: 'ENODEV',
+      interfaces: ['lo'],
+    });
+  });
+
+  test('a Duplex of frames', () => {
+    expect(inNamespace('tuntap2Frames')).toEqual({
+      payloads: ['frame 0', 'frame 1', 'frame 2', 'frame 3', 'frame 4', 'while paused'],
+      paused: 5,
+      message: 'written',
+      gone: true,
+    });
+  });
+
+  test('errors', () => {
+    expect(inNamespace('tuntap2Errors')).toEqual({
+      outcomes: [
+        'Cannot send on TUN: the kernel refused a frame of 20 bytes (EIO)',
+        'Cannot send on TUN: the kernel refused a frame of 20 bytes (EIO)',
+        'a frame of 200000 bytes is too long',
+        'The device TUN stopped working: its interface was removed (ENODEV)',
+      ],
+      interfaces: ['lo'],
+    });
   });
 });

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type * as scenarios from './device-scenarios';
+import type * as scenarios from './scenarios';
 
 type Scenarios = typeof scenarios;
 type Result<K extends keyof Scenarios> = Scenarios[K] extends (...args: never[]) => infer R ? Awaited<R> : never;
@@ -22,7 +22,7 @@ const SECONDS_MAX = 20;
  * fails, dies or takes longer than 20 s.
  */
 export function inNamespace<K extends keyof Scenarios & string>(name: K, around: Surroundings = {}): Result<K> {
-  const child = join(__dirname, 'device-child.cjs');
+  const child = join(__dirname, 'child.cjs');
   const command = [process.execPath, ...(around.node ?? []), child, name, ...(around.args ?? [])];
   const script = `${around.before ?? ':'} && exec "$@"`;
   const { status, signal, stdout, stderr } = spawnSync(

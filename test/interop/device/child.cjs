@@ -1,5 +1,5 @@
-// Runs one function of device-scenarios.ts in this process and prints what it returns as JSON. Started in a network
-// namespace of its own by device-namespace.ts.
+// Runs one function of scenarios.ts in this process and prints what it returns as JSON. Started in a network
+// namespace of its own by namespace.ts.
 'use strict';
 
 const { readFileSync } = require('node:fs');
@@ -16,7 +16,7 @@ require.extensions['.ts'] = (module, filename) => {
 };
 
 const [, , name, ...args] = process.argv;
-Promise.resolve(require('./device-scenarios.ts')[name](...args)).then(
+Promise.resolve(require('./scenarios.ts')[name](...args)).then(
   (result) => {
     if (result !== undefined) process.stdout.write(`${JSON.stringify(result)}\n`);
   },
