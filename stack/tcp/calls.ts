@@ -86,7 +86,7 @@ export function connect(
   now: Millis,
 ): Connection | OpenError {
   if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified || remotePort === 0) return 'EINVAL';
-  if (local !== null && local.isUnspecified) local = null;
+  if (local?.isUnspecified) local = null;
   if (local !== null && !tcp.paths.isLocal(local)) return 'EADDRNOTAVAIL';
   const path = tcp.paths.pathTo(remote, local);
   if (path === null) return 'ENETUNREACH';

@@ -168,16 +168,21 @@ function forgetBlocks(c: Connection): void {
 
 /** Releases everything queued. */
 export function discardText(c: Connection, store: ReceiveStore): void {
-  for (let node = c.readHead; node !== NONE; ) {
-    const next = store.next(node);
-    store.release(node);
-    node = next;
-  }
-  for (let node = c.oooHead; node !== NONE; ) {
-    const next = store.next(node);
-    store.release(node);
-    node = next;
-  }
-  c.readHead = c.readTail = c.oooHead = c.oooTail = NONE;
-  c.readable = c.oooNodes = c.charged = c.sackRecentCount = 0;
+  discardBeyondHole(c, store);
+  for (let node = c.readHead; node !== NONE; node = release(store, node));
+  c.readHead = c.readTail = NONE;
+  c.readable = c.charged = 0;
+}
+
+/** Releases what can never become readable any more. */
+export function discardBeyondHole(c: Connection, store: ReceiveStore): void {
+  for (let node = c.oooHead; node !== NONE; node = release(store, node)) c.charged -= store.bytes(node) + NODE_COST;
+  c.oooHead = c.oooTail = NONE;
+  c.oooNodes = c.sackRecentCount = 0;
+}
+
+function release(store: ReceiveStore, node: number): number {
+  const next = store.next(node);
+  store.release(node);
+  return next;
 }

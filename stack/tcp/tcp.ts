@@ -13,7 +13,7 @@ import { readSegment, Segment } from './header';
 import type { Listener } from './listener';
 import { output, sendReply } from './output';
 import type { TcpProfile } from './profile';
-import { discardText } from './reassembler';
+import { discardBeyondHole, discardText } from './reassembler';
 import { ReceiveStore } from './receive-store';
 import { REPLIES_MAX, type Reply } from './reply';
 import { segmentArrives } from './segment-arrives';
@@ -286,7 +286,9 @@ export class Tcp {
     this.sent.clear(c.sent);
     c.sendBuffer.clear();
     c.packetsOut = c.sackedOut = c.lostOut = c.retransOut = 0;
-    if (c.orphaned || c.error !== null) discardText(c, this.store);
+    // What arrived in order before the end can still be read, before a RST as well (as Linux does).
+    if (c.orphaned) discardText(c, this.store);
+    else discardBeyondHole(c, this.store);
     if (c.listener !== null && c.owner === null) this.forgetUnaccepted(c);
     this.signal(c, CLOSED);
   }
