@@ -1,0 +1,168 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+
+/*
+ * The laboratory: one network namespace for the clients, in which TUN devices appear, and one for the kernel servers,
+ * joined by a veth pair. Both vanish with the processes in them. Server processes run on CPU 0, clients on CPU 1.
+ */
+
+export const KERNEL_SERVER = '10.91.0.2';
+const KERNEL_CLIENT = '10.91.0.1';
+
+const INSIDE = 'TAPWIRE_BENCH_INSIDE';
+const TOOLS = ['ip', 'unshare', 'nsenter', 'taskset', 'wrk', 'ethtool'];
+
+/** True in the namespace. Outside, runs this very command again inside one and returns its exit code. */
+export function enter(argv: readonly string[]): number | null {
+  if (process.env[INSIDE] === '1') return null;
+  const missing = TOOLS.filter((tool) => spawnSync('which', [tool]).status !== 0);
+  if (missing.length > 0) {
+    process.stderr.write(
+      `bench: ${missing.join(', ')} not found. On Debian: apt-get install iproute2 util-linux wrk ethtool\n`,
+    );
+    return 2;
+  }
+  const flags = process.getuid?.() === 0 ? ['-n'] : ['-Urn'];
+  const { status, error } = spawnSync('unshare', [...flags, process.execPath, ...process.execArgv, ...argv], {
+    stdio: 'inherit',
+    env: { ...process.env, [INSIDE]: '1' },
+  });
+  if (error !== undefined) throw error;
+  return status ?? 1;
+}
+
+const run = (command: string, ...args: string[]): void => {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+};
+
+const children = new Set<ChildProcess>();
+
+function keep(child: ChildProcess): ChildProcess {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+export function killAll(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+export interface Server {
+  readonly host: string;
+  readonly child: ChildProcess;
+  /** Asks the server a question and waits for its answer. */
+  ask(question: string): Promise<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+export class Lab {
+  private namespacePid = 0;
+  private taps = 0;
+
+  /** Makes the second namespace and the veth pair. */
+  open(): void {
+    run('ip', 'link', 'set', 'lo', 'up');
+    const holder = keep(spawn('unshare', ['-n', 'sleep', '100000'], { stdio: 'ignore' }));
+    this.namespacePid = holder.pid!;
+    this.waitForNamespace();
+    run('ip', 'link', 'add', 'twb-c', 'type', 'veth', 'peer', 'name', 'twb-s', 'netns', String(this.namespacePid));
+    run('ip', 'address', 'add', `${KERNEL_CLIENT}/24`, 'dev', 'twb-c');
+    run('ip', 'link', 'set', 'twb-c', 'up');
+    this.inServer('ip', 'link', 'set', 'lo', 'up');
+    this.inServer('ip', 'address', 'add', `${KERNEL_SERVER}/24`, 'dev', 'twb-s');
+    this.inServer('ip', 'link', 'set', 'twb-s', 'up');
+    this.waitForPing();
+  }
+
+  private waitForNamespace(): void {
+    const own = spawnSync('readlink', ['/proc/self/ns/net']).stdout.toString();
+    for (let i = 0; i < 200; i++) {
+      const theirs = spawnSync('readlink', [`/proc/${this.namespacePid}/ns/net`]).stdout.toString();
+      if (theirs !== '' && theirs !== own) return;
+      spawnSync('sleep', ['0.01']);
+    }
+    throw new Error('bench: the server namespace did not come up');
+  }
+
+  private waitForPing(): void {
+    for (let i = 0; i < 100; i++) {
+      if (spawnSync('ip', ['-o', 'link', 'show', 'twb-c']).stdout.toString().includes('LOWER_UP')) return;
+      spawnSync('sleep', ['0.02']);
+    }
+  }
+
+  private inServer(command: string, ...args: string[]): void {
+    run('nsenter', `--net=/proc/${this.namespacePid}/ns/net`, command, ...args);
+  }
+
+  /** Segmentation and checksum offload of the veth pair: the kernel's own shortcut. */
+  offloads(on: boolean): void {
+    const args = ['tso', 'gso', 'gro', 'tx', 'rx', 'sg'].flatMap((name) => [name, on ? 'on' : 'off']);
+    spawnSync('ethtool', ['-K', 'twb-c', ...args]);
+    spawnSync('nsenter', [`--net=/proc/${this.namespacePid}/ns/net`, 'ethtool', '-K', 'twb-s', ...args]);
+  }
+
+  /** An application over Node's own modules and the kernel's TCP, behind the veth pair. */
+  kernelServer(app: string): Promise<Server> {
+    return this.start(KERNEL_SERVER, 'nsenter', [
+      `--net=/proc/${this.namespacePid}/ns/net`,
+      ...this.node(app, ['--kernel']),
+    ]);
+  }
+
+  /** The same application over tapwire on a TUN device. */
+  tapwireServer(app: string, offload: boolean): Promise<Server> {
+    const n = ++this.taps;
+    const args = ['--tun', `twb${n}`, '--subnet', `10.92.${n}`, ...(offload ? [] : ['--no-offload'])];
+    const [command, ...rest] = this.node(app, args);
+    return this.start(`10.92.${n}.2`, command!, rest);
+  }
+
+  private node(app: string, args: readonly string[]): string[] {
+    return ['taskset', '-c', '0', process.execPath, '--expose-gc', ...process.execArgv, app, ...args];
+  }
+
+  private start(host: string, command: string, args: readonly string[]): Promise<Server> {
+    const child = keep(spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    return new Promise((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`bench: ${args.join(' ')} ended with ${code}`)));
+      child.once('message', () => resolve({ host, child, ask: (q) => ask(child, q), stop: () => stop(child) }));
+    });
+  }
+
+  /** Runs a client on CPU 1 and returns what it printed. */
+  client(command: string, args: readonly string[]): Promise<string> {
+    const child = keep(spawn('taskset', ['-c', '1', command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
+    let text = '';
+    child.stdout!.on('data', (piece) => {
+      text += piece;
+    });
+    return new Promise((resolve, reject) => {
+      child.once('exit', (code) =>
+        code === 0 ? resolve(text) : reject(new Error(`bench: ${command} ${args.join(' ')} ended with ${code}`)),
+      );
+    });
+  }
+
+  nodeClient(file: string, args: readonly string[]): Promise<string> {
+    return this.client(process.execPath, [...process.execArgv, file, ...args]);
+  }
+}
+
+function ask(child: ChildProcess, question: string): Promise<Record<string, number>> {
+  return new Promise((resolve) => {
+    child.once('message', (answer) => resolve(answer as Record<string, number>));
+    child.send(question);
+  });
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.removeAllListeners('exit');
+    child.once('exit', () => {
+      children.delete(child);
+      resolve();
+    });
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), 2000).unref();
+  });
+}
