@@ -130,6 +130,17 @@ describe('packet sockets', () => {
     expect(inNamespace('packetDownAndGone')).toEqual({ got: [1, 3], failed: null, code: 'ENODEV', calls: 1 });
   });
 
+  test('a full socket pushes back, and ready tells when there is room', () => {
+    expect(inNamespace('packetPushBack')).toEqual({
+      first: true,
+      left: 0,
+      calls: true,
+      spurious: 0,
+      afterwards: 0,
+      errors: 0,
+    });
+  });
+
   test('an own link address is listened to', () => {
     expect(inNamespace('promiscuous')).toEqual({ during: true, after: false, mac: [2, 0, 0, 0, 9, 9] });
   });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, connect as netConnect } from 'node:net';
@@ -5,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCidr } from '../../../device/cidr';
 import { addAddress, addNeighbor, bringLoopbackUp, findLink, setLink } from '../../../device/netlink';
 import { openPacket } from '../../../device/packet';
-import { type Received, receiveOnce, send } from '../../unit/device/frames';
+import { Arenas, heapRegions } from '../../../stack/base/memory';
+import { TxQueue } from '../../../stack/base/tx-queue';
+import { put, type Received, receiveOnce, send } from '../../unit/device/frames';
 import { ethernet, firstFrame, ip, text, udp4 } from './shared';
 
 function vethPair(): void {
@@ -141,4 +144,55 @@ export async function packetLoopback(): Promise<unknown> {
   server.close();
   device.close();
   return { flags: large.flags, mtu: device.mtu };
+}
+
+/** Behind a slow queue the socket's memory fills up: transmit takes fewer, and ready tells when there is room again. */
+export async function packetPushBack(): Promise<unknown> {
+  vethPair();
+  execFileSync('tc', [
+    'qdisc',
+    'add',
+    'dev',
+    'left0',
+    'root',
+    'tbf',
+    'rate',
+    '40mbit',
+    'burst',
+    '3000',
+    'limit',
+    '10000000',
+  ]);
+  const device = openPacket({ interface: 'left0' });
+  const queue = new TxQueue(new Arenas(heapRegions));
+  for (let i = 0; i < 200; i++) put(queue, ethernet('020000000102', '020000000101', 0x88b5, new Uint8Array(1500)), 14);
+  let record = 0;
+  let left = 200;
+  let calls = 0;
+  let spurious = 0;
+  const flush = (): number => {
+    const taken = device.transmit(queue, record, left);
+    for (let i = 0; i < taken; i++) record = queue.next(record);
+    left -= taken;
+    return taken;
+  };
+  const first = flush();
+  device.onReadable(() => {
+    calls++;
+    receiveOnce(device);
+    if (flush() === 0) spurious++;
+  });
+  for (let i = 0; left > 0 && i < 100; i++) await sleep(10);
+  const done = calls;
+  await sleep(50);
+  const result = {
+    first: first > 0 && first < 200,
+    left,
+    calls: calls > 0,
+    spurious,
+    afterwards: calls - done,
+    errors: device.counters.txErrors,
+  };
+  device.close();
+  return result;
 }
