@@ -42,7 +42,7 @@ export interface Started {
   attempt(): Outcome | null;
   /** When a waiting call finishes by itself, in microseconds; Infinity for never. */
   readonly deadlineUs: number;
-  /** What the call wrote and the script does not expect; called when the result is as expected. */
+  /** What the call wrote and the script does not expect; called when it succeeded as expected. */
   check?(): OutputDifference | null;
   /** The result is a new descriptor, to be compared through the map. */
   readonly opens?: boolean;

@@ -172,6 +172,7 @@ export const POLLERR = 0x8;
 export const POLLHUP = 0x10;
 export const POLLNVAL = 0x20;
 export const POLLRDHUP = 0x2000;
+export const EPOLLEXCLUSIVE = 0x1000_0000;
 export const EPOLLONESHOT = 0x4000_0000;
 export const EPOLLET = 0x8000_0000;
 
@@ -258,6 +259,7 @@ const SIMPLE: Readonly<Record<string, number>> = {
   EPOLLRDNORM: 0x40,
   EPOLLWRNORM: 0x100,
   EPOLLRDHUP: POLLRDHUP,
+  EPOLLEXCLUSIVE,
   EPOLLONESHOT,
   EPOLLET,
   EPOLL_CTL_ADD,

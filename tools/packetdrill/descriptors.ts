@@ -3,6 +3,7 @@ import {
   EPOLL_CTL_DEL,
   EPOLL_CTL_MOD,
   EPOLLET,
+  EPOLLEXCLUSIVE,
   EPOLLONESHOT,
   type Errno,
   O_NONBLOCK,
@@ -132,7 +133,8 @@ export class Descriptors {
       if (reports.length === max) break;
       const entry = this.table[fd];
       // Errors and hang-ups are reported whether asked for or not.
-      const ready = this.readiness(fd) & (interest.events | POLLERR | POLLHUP) & ~(EPOLLET | EPOLLONESHOT);
+      const ready =
+        this.readiness(fd) & (interest.events | POLLERR | POLLHUP) & ~(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE);
       if (interest.events === 0 || ready === 0 || entry === undefined) continue;
       const wakeups = entry.kind === 'socket' ? entry.socket.wakeups() : interest.reported + 1;
       if ((interest.events & EPOLLET) !== 0 && wakeups === interest.reported) continue;

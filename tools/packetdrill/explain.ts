@@ -154,6 +154,8 @@ function explainCommandAction(action: CommandAction): string {
       return action.on ? 'the link begins to lose everything that the stack sends' : 'the link works again';
     case 'flush-metrics':
       return 'what was learned about the peer is forgotten';
+    case 'route':
+      return 'the route to the peer changes';
     case 'nothing':
       return 'nothing happens';
     case 'unknown':

@@ -1,4 +1,5 @@
 import type { Bytes } from '../../stack/base/bytes';
+import type { RouteMetrics } from './commands';
 import type { Errno, SocketOptionName } from './constants';
 import type { SocketFamily } from './options';
 import type { IpVersion } from './packet';
@@ -10,7 +11,7 @@ import type { IpVersion } from './packet';
 export interface Target {
   /** One IP datagram arrives. What it leads to may be emitted now or at the next `poll`. The frame may be kept. */
   receive(frame: Bytes): void;
-  /** Does everything that is due at the clock's time and emits what there is to send. Never calls back into the runner but through `emit`. */
+  /** Does everything that is due at the clock's time and sends what there is to send. Calls back through `emit` only. */
   poll(): void;
   /** When `poll` has something to do next; at most the clock's time when it has now, Infinity when never. */
   nextDeadlineUs(): number;
@@ -20,6 +21,8 @@ export interface Target {
   sysctl(name: string, value: string): boolean;
   /** Restores the defaults of the profile, as if no `sysctl` had been called. */
   resetSysctls(): void;
+  /** Changes the route to the peer; null leaves as it is. False when the stack has no such thing. */
+  route(metrics: RouteMetrics): boolean;
   /** Forgets what earlier connections to a host left behind: Fast Open cookies, slow-start thresholds. */
   flushMetrics(): void;
   /** The run is over. */

@@ -1,0 +1,187 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { registerPacketdrill } from '../../../../tools/packetdrill/command';
+import type { TargetFactory } from '../../../../tools/packetdrill/target';
+import { toyStack } from './toy-stack';
+
+const GOOD = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 1000 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1460>
+`;
+const BAD = GOOD.replace('ack 1 <', 'ack 2 <');
+const BROKEN = '0 socket(';
+const STRANGE = '0 < sctp: ABORT[flgs=0]';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packetdrill-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+interface Ran {
+  out: string;
+  err: string;
+  code: number | null;
+}
+
+/** Runs the command; paths of the temporary folder are shown without it. */
+function tapwire(args: string[], factory: TargetFactory = toyStack()): Ran {
+  const ran: Ran = { out: '', err: '', code: null };
+  const program = new Command();
+  const io = {
+    out: (text: string) => void (ran.out += text.replaceAll(`${folder}/`, '').replace(/ in [\d.]+ ms/g, '')),
+    err: (text: string) => void (ran.err += text.replaceAll(`${folder}/`, '')),
+    exit: (code: number) => void (ran.code = code),
+  };
+  program.exitOverride().configureOutput({ writeErr: io.err });
+  registerPacketdrill(program, factory, io);
+  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: io.err });
+  program.parse(['packetdrill', ...args], { from: 'user' });
+  return ran;
+}
+
+describe('exit codes', () => {
+  test.each<[string, string, number, string]>([
+    ['all is well', GOOD, 0, 'a.pkt: ok, 0.000 s\n'],
+    ['an expectation was not met', BAD, 1, 'a.pkt:5: packet: ack 1, not 2\n'],
+    ['not the language', BROKEN, 2, 'a.pkt:1:10: expected an expression, found the end of the script\n'],
+    ['not supported', STRANGE, 2, 'a.pkt:1:5: unsupported: SCTP\n'],
+  ])('%s', (_, text, code, begins) => {
+    const ran = tapwire([file('a.pkt', text)]);
+    expect(ran.code).toBe(code);
+    expect(ran.out.slice(0, begins.length)).toBe(begins);
+    expect(ran.err).toBe('');
+  });
+
+  test('a stack that breaks is neither', () => {
+    const ran = tapwire([file('a.pkt', GOOD), file('b.pkt', BAD)], toyStack({ busy: true }));
+    expect([ran.code, ran.out]).toEqual([3, '2 scripts: 0 ok, 0 failed, 0 not run, 2 broken\n']);
+    expect(ran.err).toContain('never gets it done');
+  });
+
+  test('no stack at all is an error, not a success', () => {
+    const program = new Command();
+    let code = -1;
+    let err = '';
+    const io = { out: () => {}, err: (text: string) => void (err += text), exit: (n: number) => void (code = n) };
+    registerPacketdrill(program, undefined, io);
+    program.parse(['packetdrill', file('a.pkt', GOOD)], { from: 'user' });
+    expect(code).toBe(3);
+    expect(err).toContain('no stack was given');
+  });
+
+  test('a file that is not there', () => {
+    const ran = tapwire([join(folder, 'nosuch.pkt')]);
+    expect([ran.code, ran.out]).toEqual([2, '']);
+    expect(ran.err).toContain('nosuch.pkt: ENOENT');
+  });
+});
+
+describe('folders', () => {
+  test('all scripts below, by name, and a summary; a failure outweighs what was not run', () => {
+    mkdirSync(join(folder, 'sub'));
+    file('b.pkt', GOOD);
+    file('a.pkt', BAD);
+    file('note.txt', 'no script');
+    file('sub/c.pkt', BROKEN);
+    const ran = tapwire([folder]);
+    expect(ran.code).toBe(1);
+    expect(ran.out.match(/^[\w/]+\.pkt/gm)).toEqual(['a.pkt', 'b.pkt', 'sub/c.pkt']);
+    expect(ran.out.trimEnd().split('\n').at(-1)).toBe('3 scripts: 1 ok, 1 failed, 1 not run, 0 broken');
+  });
+});
+
+describe('--json', () => {
+  const json = (text: string): Record<string, unknown> => {
+    const { out } = tapwire(['--json', file('a.pkt', text)]);
+    expect(out.endsWith('\n') && out.indexOf('\n') === out.length - 1).toBe(true);
+    return JSON.parse(out);
+  };
+
+  test('one object', () => {
+    expect(json(GOOD)).toEqual({
+      file: 'a.pkt',
+      ok: true,
+      virtualUs: 0,
+      wallMs: expect.any(Number),
+      warnings: [],
+      packets: [
+        { atUs: 0, direction: 'in', text: '< S 0:0(0) win 1000 <mss 1000>', line: 4 },
+        { atUs: 0, direction: 'out', text: '> S. 0:0(0) ack 1 win 65535 <mss 1460>', line: 5 },
+      ],
+    });
+  });
+
+  test.each([
+    [BAD, { line: 5, kind: 'packet', message: 'ack 1, not 2' }],
+    [BROKEN, { line: 1, kind: 'parse', message: 'expected an expression, found the end of the script' }],
+    [STRANGE, { line: 1, kind: 'unsupported', message: 'SCTP', source: STRANGE }],
+  ])('%j', (text, failure) => {
+    expect(json(text)).toMatchObject({ ok: false, failure });
+  });
+});
+
+describe('options', () => {
+  test('those of the language, stronger than in the script', () => {
+    const path = file('a.pkt', `--tolerance_usecs=0 ${GOOD}+.1 < . 1:1(0) ack 1 win W\n`);
+    expect(tapwire(['-D', 'W=5', '--tolerance_usecs=100', '--strict_segments', path]).code).toBe(0);
+    expect(tapwire([path]).code).toBe(2);
+    expect(tapwire(['--mtu', 'x', path]).out).toContain('--mtu of the command line: expected an integer');
+  });
+
+  test('--dry-run and --explain run nothing', () => {
+    const path = file('a.pkt', BAD);
+    expect(tapwire(['--dry-run', path]).code).toBe(0);
+    const { code, out } = tapwire(['--explain', path]);
+    expect([code, out]).toEqual([0, expect.stringContaining('line 5: At once the stack must send a SYN+ACK')]);
+  });
+
+  test('--verbose shows the events', () => {
+    expect(tapwire(['-v', file('a.pkt', GOOD)]).err).toContain('0.000  +0 > S. 0:0(0) ack 1 <mss 1460>\n');
+  });
+
+  test('--strict', () => {
+    const path = file('a.pkt', GOOD.replace('<mss 1460>', 'win 7 <mss 1460>'));
+    expect(tapwire([path]).code).toBe(0);
+    expect(tapwire(['--strict', path]).code).toBe(1);
+  });
+
+  test('--mutate runs the falsified copies', () => {
+    const path = file('a.pkt', GOOD);
+    expect(tapwire(['--mutate', path])).toMatchObject({
+      code: 0,
+      out: 'a.pkt: ok, 0.000 s\na.pkt: 3 of 3 falsified copies failed, as they must\n',
+    });
+    expect(tapwire(['--mutate-every', '--json', path]).out.split('\n')[1]).toBe(
+      '{"file":"a.pkt","mutants":3,"survivors":[]}',
+    );
+    expect(tapwire(['--mutate', file('b.pkt', BAD)]).out).not.toContain('falsified');
+  });
+
+  test('a copy that passes is reported, and is a failure', () => {
+    const path = file('a.pkt', `--non_fatal=packet ${GOOD}`);
+    const ran = tapwire(['--mutate', path]);
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain('  passes although line 5 expects ack 8 instead of 1 (ack)\n');
+  });
+
+  test('an unknown option is refused', () => {
+    expect(() => tapwire(['--nosuch', file('a.pkt', GOOD)])).toThrow('unknown option');
+    expect(() => tapwire(['--profile', 'bsd', file('a.pkt', GOOD)])).toThrow('Allowed choices are linux, rfc');
+    expect(() => tapwire(['--seed', 'x', file('a.pkt', GOOD)])).toThrow('expected an integer');
+  });
+});
