@@ -1,0 +1,113 @@
+// Runs everything that a developer needs green, part by part, and says aloud what it leaves out.
+//   npm test                      all parts
+//   npm test -- unit interop      some parts
+'use strict';
+
+const { spawnSync } = require('node:child_process');
+const { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join, resolve } = require('node:path');
+
+const root = resolve(__dirname, '..');
+const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+
+/** Why the kernel cannot be tested against here; null: it can. */
+function noKernel() {
+  if (process.platform !== 'linux') return `the kernel's side needs Linux, this is ${process.platform}`;
+  if (process.getuid() !== 0) return 'network namespaces need root';
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    return `/dev/net/tun cannot be opened (${error.code})`;
+  }
+  const { status } = spawnSync('unshare', ['-n', 'true']);
+  return status === 0 ? null : 'network namespaces are not permitted here';
+}
+
+/** Limits are far above what a part takes; they are there so that nothing can hang for ever. */
+const PARTS = [
+  { name: 'unit', minutes: 6, built: false, skip: () => null },
+  { name: 'fuzz', minutes: 4, built: false, skip: () => null },
+  { name: 'sim', minutes: 4, built: false, skip: () => null },
+  { name: 'interop', minutes: 8, built: true, skip: noKernel },
+  { name: 'package', minutes: 5, built: true, skip: () => null },
+];
+
+function hasTests(folder) {
+  if (!existsSync(folder)) return false;
+  return readdirSync(folder, { recursive: true }).some((file) => String(file).endsWith('.test.ts'));
+}
+
+/** The parts that test commands and the package use dist/, which must be what the sources say. */
+function build() {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts', 'build.cjs')], { cwd: root, stdio: 'inherit' });
+  return status === 0;
+}
+
+/** Runs one part; returns jest's own figures. */
+function run({ name, minutes }, scratch) {
+  const report = join(scratch, `${name}.json`);
+  const args = [jest, '--selectProjects', name, '--json', `--outputFile=${report}`];
+  const limit = { timeout: minutes * 60_000, killSignal: 'SIGKILL' };
+  const { status, error } = spawnSync(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    ...limit,
+  });
+  if (!existsSync(report)) {
+    const why = error?.code === 'ETIMEDOUT' ? `it was stopped after ${minutes} minutes` : `jest ended with ${status}`;
+    console.log(`${name}: FAILED, ${why}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const result = JSON.parse(readFileSync(report, 'utf8'));
+  // A file that could not even be loaded has no tests to count.
+  const unloadable = result.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  );
+  const failed = result.numFailedTests + unloadable.length;
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped: result.numPendingTests + result.numTodoTests,
+  };
+}
+
+function main(chosen) {
+  const unknown = chosen.filter((name) => !PARTS.some((part) => part.name === name));
+  if (unknown.length > 0) {
+    console.error(`unknown part ${unknown.join(', ')}: one of ${PARTS.map((part) => part.name).join(', ')}`);
+    return 2;
+  }
+  const scratch = mkdtempSync(join(tmpdir(), 'tapwire-test-'));
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const notes = [];
+  let isBuilt = false;
+  try {
+    for (const part of PARTS) {
+      if (chosen.length > 0 && !chosen.includes(part.name)) continue;
+      const why = hasTests(join(root, 'test', part.name)) ? part.skip() : 'there are no tests yet';
+      if (why !== null) {
+        notes.push(`${part.name}: SKIPPED, ${why}`);
+        continue;
+      }
+      console.log(`── ${part.name} ──`);
+      if (part.built && !isBuilt) {
+        isBuilt = true;
+        if (!build()) {
+          notes.push('build: FAILED');
+          total.failed++;
+        }
+      }
+      const counts = run(part, scratch);
+      notes.push(`${part.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+      for (const key of Object.keys(total)) total[key] += counts[key];
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  console.log(`\n${notes.join('\n')}`);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+process.exitCode = main(process.argv.slice(2));
