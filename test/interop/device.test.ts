@@ -38,6 +38,18 @@ describe('TUN', () => {
     expect(seen['largeBytes']).toBeGreaterThanOrEqual(40 + 2 * 1460);
   });
 
+  test('offload: a large frame is cut into the segments that it stands for', () => {
+    expect(inNamespace('tunSegments')).toEqual({
+      lengths: [1400, 1400, 1400, 1400, 1400, 1400, 1400, 200],
+      numbers: [0, 1, 2, 3, 4, 5, 6, 7].map((i) => 7000 + i * 1400),
+      // CWR in the first alone, PSH in the last alone.
+      flags: [0x90, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x18],
+      checksums: new Array(8).fill(0xffff),
+      whole: 0,
+      errors: 0,
+    });
+  });
+
   test('without offload: complete checksums, and partial ones are refused', () => {
     expect(inNamespace('tunNoOffload')).toEqual({
       offloads: NONE,
@@ -83,6 +95,7 @@ describe('TUN', () => {
       [1, 1],
       [1, 1],
       [1, 1],
+      [1, 1],
       [0, 0],
       [0, 0],
       [1, 1],
@@ -102,6 +115,7 @@ describe('TAP', () => {
       payload: 'ethernet',
       message: 'back',
       linkType: 'ethernet',
+      tentative: false,
       gone: true,
     });
   });

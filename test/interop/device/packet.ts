@@ -9,26 +9,7 @@ import { openPacket } from '../../../device/packet';
 import { Arenas, heapRegions } from '../../../stack/base/memory';
 import { TxQueue } from '../../../stack/base/tx-queue';
 import { put, type Received, receiveOnce, send } from '../../unit/device/frames';
-import { ethernet, firstFrame, ip, text, udp4 } from './shared';
-
-function vethPair(): void {
-  ip(
-    'link',
-    'add',
-    'left0',
-    'address',
-    '02:00:00:00:01:01',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'right0',
-    'address',
-    '02:00:00:00:01:02',
-  );
-  for (const name of ['left0', 'right0']) setLink(findLink(name)!.index, { linkLocal: false });
-  for (const name of ['left0', 'right0']) setLink(findLink(name)!.index, { up: true });
-}
+import { ethernet, firstFrame, ip, text, udp4, vethPair } from './shared';
 
 /** Two packet devices at the ends of a cable, and the kernel as a peer behind one of them. */
 export async function packets(): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import type { Device } from '../../../device/device';
+import { findLink, setLink } from '../../../device/netlink';
 import { Arenas, heapRegions, SLAB_BYTES, Slab } from '../../../stack/base/memory';
 import { TX_CHECKSUM_PARTIAL, TX_SEGMENT, TxQueue } from '../../../stack/base/tx-queue';
 import { type Received, receiveOnce } from '../../unit/device/frames';
@@ -158,4 +159,24 @@ export function tcp4(
   const pseudo = Uint8Array.from([...bytes4(from), ...bytes4(to), 0, 6, ...word(tcp.length)]);
   tcp.splice(16, 2, ...word(~sum16(Uint8Array.from(tcp), sum16(pseudo)) & 0xffff));
   return Uint8Array.from([...ipv4(from, to, 6, tcp.length), ...tcp]);
+}
+
+/** A cable: left0 and right0, up, quiet. */
+export function vethPair(): void {
+  ip(
+    'link',
+    'add',
+    'left0',
+    'address',
+    '02:00:00:00:01:01',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'right0',
+    'address',
+    '02:00:00:00:01:02',
+  );
+  for (const name of ['left0', 'right0']) setLink(findLink(name)!.index, { linkLocal: false });
+  for (const name of ['left0', 'right0']) setLink(findLink(name)!.index, { up: true });
 }

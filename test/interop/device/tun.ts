@@ -1,14 +1,40 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect as netConnect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseCidr } from '../../../device/cidr';
-import { addNeighbor, findLink, listAddresses } from '../../../device/netlink';
+import { parseCidr, parseMac } from '../../../device/cidr';
+import { addAddress, addNeighbor, findLink, listAddresses } from '../../../device/netlink';
+import { openPacket } from '../../../device/packet';
 import { openTap, openTun } from '../../../device/tun';
 import { Arenas, heapRegions } from '../../../stack/base/memory';
-import { TX_CHECKSUM_PARTIAL, TX_FIXED, TX_FLAGS, TX_PIECES, TX_SEGMENT, TxQueue } from '../../../stack/base/tx-queue';
-import { put, receiveOnce, send } from '../../unit/device/frames';
-import { CrudeTcp, firstFrame, interfaces, ip, isUdp4, sum16, tcpOf, text, udp4, udp6, word } from './shared';
+import {
+  PIECE_FIELDS,
+  TX_CHECKSUM_PARTIAL,
+  TX_FIXED,
+  TX_FLAGS,
+  TX_PIECES,
+  TX_SEGMENT,
+  TxQueue,
+} from '../../../stack/base/tx-queue';
+import { put, putOffloaded, receiveOnce, send } from '../../unit/device/frames';
+import {
+  bytes4,
+  CrudeTcp,
+  firstFrame,
+  interfaces,
+  ip,
+  isUdp4,
+  sum16,
+  tcp4,
+  tcpOf,
+  text,
+  udp4,
+  udp6,
+  vethPair,
+  word,
+} from './shared';
 
 /** A datagram from the kernel reaches the device, and one from the device a socket of the kernel. */
 export async function tunBothWays(): Promise<unknown> {
@@ -51,8 +77,9 @@ export async function tapBothWays(): Promise<unknown> {
     name: 'tap7',
     mac: '02:00:00:00:00:07',
     hostMac: '02:00:00:00:00:08',
-    hostAddress: '10.0.0.1/24',
+    hostAddress: ['10.0.0.1/24', 'fd00::1/64'],
   });
+  const tentative = ip('-6', 'address', 'show', 'dev', 'tap7', 'to', 'fd00::1').includes('tentative');
   const link = findLink('tap7')!;
   addNeighbor(link.index, parseCidr('10.0.0.2'), device.mac!);
   const socket = createSocket('udp4').bind(700, '10.0.0.1');
@@ -72,6 +99,7 @@ export async function tapBothWays(): Promise<unknown> {
     payload: Buffer.from(out.bytes.subarray(42)).toString(),
     message: String(message),
     linkType: device.linkType,
+    tentative,
     gone: findLink('tap7') === null,
   };
 }
@@ -238,6 +266,7 @@ export function badFrames(): unknown {
   attempt((queue) => (queue.records[TX_FIXED] = 99));
   attempt((queue) => (queue.records[TX_FIXED + 1] = -1));
   attempt((queue) => (queue.records[TX_FIXED + 2] = 0x7fffffff));
+  attempt((queue) => (queue.records[TX_FIXED + PIECE_FIELDS + 2] += 100));
   attempt((queue) => (queue.records[TX_PIECES] = 0));
   attempt((queue) => (queue.records[TX_PIECES] = 41));
   const asking = (flags: number, segmentBytes: number, start: number, field: number) => (queue: TxQueue) =>
@@ -248,4 +277,50 @@ export function badFrames(): unknown {
   attempt((queue) => queue.header.fill(0xff, 0, 1));
   device.close();
   return results;
+}
+
+/**
+ * A frame of 10,000 bytes of text, forwarded by the kernel to a link that cannot cut: what comes out are the segments that
+ * the frame stood for. Neither end of it is a TCP; only the cutting is looked at.
+ */
+export async function tunSegments(): Promise<unknown> {
+  vethPair();
+  execFileSync('ethtool', ['-K', 'left0', 'tso', 'off', 'gso', 'off', 'tx', 'off'], { stdio: 'ignore' });
+  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+  addAddress(findLink('left0')!.index, parseCidr('10.3.0.1/24'));
+  addNeighbor(findLink('left0')!.index, parseCidr('10.3.0.2'), parseMac('02:00:00:00:09:09'));
+  const wire = openPacket({ interface: 'right0', mac: '02:00:00:00:09:09', offload: false });
+  const device = openTun({ address: '10.0.0.2/24', hostAddress: '10.0.0.1/24' });
+  const payload = Uint8Array.from({ length: 10_000 }, (_, i) => (i * 11) & 0xff);
+  const PSH_ACK_CWR = 0x98;
+  const frame = tcp4('10.0.0.2', '10.3.0.2', [1, 2], [7000, 1], PSH_ACK_CWR, payload);
+  const ends = [...bytes4('10.0.0.2'), ...bytes4('10.3.0.2'), 0, 6, ...word(20 + payload.length)];
+  frame.set(word(sum16(Uint8Array.from(ends))), 36);
+  const queue = new TxQueue(new Arenas(heapRegions));
+  putOffloaded(queue, frame, 40, 20, 16, 1400);
+  device.transmit(queue, 0, 1);
+  const segments: Uint8Array[] = [];
+  for (let i = 0; i < 50 && segments.length < 8; i++) {
+    await sleep(10);
+    segments.push(
+      ...receiveOnce(wire)
+        .filter((f) => f.bytes[23] === 6)
+        .map((f) => f.bytes.subarray(14)),
+    );
+  }
+  const texts = segments.map((bytes) => bytes.subarray(40, (bytes[2]! << 8) | bytes[3]!));
+  const result = {
+    lengths: texts.map((bytes) => bytes.length),
+    numbers: segments.map((bytes) => Buffer.from(bytes).readUInt32BE(24)),
+    flags: segments.map((bytes) => bytes[33]),
+    checksums: segments.map((bytes, i) => {
+      const tcp = bytes.subarray(20, 40 + texts[i]!.length);
+      return sum16(tcp, sum16(Uint8Array.from([...bytes.subarray(12, 20), 0, 6, ...word(tcp.length)])));
+    }),
+    whole: Buffer.compare(Buffer.concat(texts), payload),
+    errors: device.counters.txErrors,
+  };
+  device.close();
+  wire.close();
+  return result;
 }
