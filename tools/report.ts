@@ -1,0 +1,133 @@
+import { readdirSync } from 'node:fs';
+import type { DeviceCounters } from '../device/device';
+import type { Host } from '../net/host';
+import type { Drop } from '../stack/base/drops';
+import type { TcpCounters } from '../stack/tcp/tcp';
+
+/** What one stack holds at this moment, and what it has counted. All zero in the first part: nothing has leaked. */
+export interface HostReport {
+  /** By state, such as { ESTABLISHED: 2 }; only states that occur. */
+  connections: Record<string, number>;
+  connectionsTotal: number;
+  timeWaits: number;
+  listeners: number;
+  /** Established and waiting to be accepted. */
+  acceptQueue: number;
+  /** Slabs of received frames: all there are, of which something is still kept, and replaced because views left. */
+  slabs: { total: number; pinned: number; replaced: number };
+  /** Pieces of received text that wait: unread or out of order. */
+  receiveNodes: number;
+  /** Send blocks that hold written and not yet acknowledged bytes. */
+  sendBlocks: number;
+  sendBytes: number;
+  /** Segments that are on their way and not acknowledged. */
+  segmentsInFlight: number;
+  /** Dropped frames by reason; only reasons that occurred. */
+  drops: Partial<Record<Drop, number>>;
+  tcp: TcpCounters;
+  devices: (DeviceCounters & { name: string })[];
+}
+
+export interface ProcessReport {
+  /** Open descriptors of the process; null where the system does not tell. */
+  descriptors: number | null;
+  /** What keeps Node's loop busy, by kind. */
+  resources: Record<string, number>;
+  heapMiB: number;
+  buffersMiB: number;
+  uptimeSeconds: number;
+}
+
+export interface Report {
+  process: ProcessReport;
+  hosts: Record<string, HostReport>;
+}
+
+/** Looks; changes nothing. `hosts` by the name that the report shall use. */
+export function reportOn(hosts: Readonly<Record<string, Host>>): Report {
+  const entries = Object.entries(hosts).map(([name, host]) => [name, hostReport(host)]);
+  return { process: processReport(), hosts: Object.fromEntries(entries) };
+}
+
+export function hostReport(host: Host): HostReport {
+  const { stack } = host;
+  const { tcp } = stack;
+  const listeners = [...tcp.allListeners()];
+  return {
+    connections: countBy([...tcp.connections].map((c) => c.state)),
+    connectionsTotal: tcp.connections.size,
+    timeWaits: tcp.timeWaits.size,
+    listeners: listeners.length,
+    acceptQueue: listeners.reduce((sum, listener) => sum + listener.accepted.length, 0),
+    slabs: { total: stack.slabs.slabs.length, pinned: stack.slabs.pinned(), replaced: stack.slabs.replaced },
+    receiveNodes: tcp.store.inUse,
+    sendBlocks: stack.blocks.inUse,
+    sendBytes: stack.blocks.bytesInUse,
+    segmentsInFlight: tcp.sent.inUse,
+    drops: stack.drops.nonZero(),
+    tcp: { ...tcp.counters },
+    devices: host.devices.map(({ name, counters }) => {
+      const { rxFrames, rxBytes, txFrames, txBytes, txErrors } = counters;
+      return { name, rxFrames, rxBytes, txFrames, txBytes, txErrors };
+    }),
+  };
+}
+
+function processReport(): ProcessReport {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return {
+    descriptors: countDescriptors(),
+    resources: countBy(process.getActiveResourcesInfo()),
+    heapMiB: mebibytes(heapUsed),
+    buffersMiB: mebibytes(arrayBuffers),
+    uptimeSeconds: Math.round(process.uptime()),
+  };
+}
+
+function countDescriptors(): number | null {
+  try {
+    // One of them is the folder being read.
+    return readdirSync('/proc/self/fd').length - 1;
+  } catch {
+    return null;
+  }
+}
+
+function countBy(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 104_857.6) / 10;
+
+/** For people: a few lines for the process and each stack. */
+export function reportText(report: Report): string {
+  const { descriptors, resources, heapMiB, buffersMiB, uptimeSeconds } = report.process;
+  const lines = [
+    `process ${process.pid}: up ${uptimeSeconds} s, ${descriptors ?? '?'} descriptors, heap ${heapMiB} MiB, buffers ${buffersMiB} MiB`,
+    `  loop: ${pairs(resources)}`,
+  ];
+  for (const [name, host] of Object.entries(report.hosts)) lines.push(...hostLines(name, host));
+  return `${lines.join('\n')}\n`;
+}
+
+function hostLines(name: string, r: HostReport): string[] {
+  const devices = r.devices.map(
+    (d) =>
+      `  ${d.name}: in ${d.rxFrames} frames ${d.rxBytes} bytes, out ${d.txFrames} frames ${d.txBytes} bytes, ${d.txErrors} errors`,
+  );
+  return [
+    `${name}: ${r.connectionsTotal} connections (${pairs(r.connections)}), ${r.timeWaits} in TIME-WAIT, ${r.listeners} listeners, ${r.acceptQueue} to accept`,
+    `  slots: slabs ${r.slabs.pinned} of ${r.slabs.total} pinned (${r.slabs.replaced} replaced), ${r.receiveNodes} pieces unread, ` +
+      `send blocks ${r.sendBlocks} (${r.sendBytes} bytes), ${r.segmentsInFlight} segments in flight`,
+    `  drops: ${pairs(r.drops)}`,
+    `  tcp: ${pairs(r.tcp as unknown as Record<string, number>)}`,
+    ...devices,
+  ];
+}
+
+function pairs(counts: Readonly<Partial<Record<string, number>>>): string {
+  const text = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return text.length === 0 ? 'none' : text.join(', ');
+}
