@@ -25,7 +25,7 @@ export interface TunOptions {
   offload?: boolean;
   /** A descriptor that a parent process opened and attached. It belongs to the device from here on. */
   fd?: number;
-  /** The interface stays when the device is closed, and `persist.uid` or `persist.gid` may open it. Default false. */
+  /** The interface stays as it is when the device is closed, addresses included, and `persist.uid` or `persist.gid` may open it. Default false. */
   persist?: boolean | Owner;
   /** Packets that wait for a busy stack (txqueuelen). Default for a new interface 1000, without offload 5000. */
   queueLength?: number;
@@ -119,6 +119,7 @@ function configure(native: Native, port: Port, wishes: Wishes, existed: boolean)
     takeBack(undo);
     throw error;
   }
+  if (persist) undo.length = 0;
   const after = findLink(info.name) ?? link;
   return new NativeDevice(port, info, after.mtu, ownMac(info, wishes, after), () => takeBack(undo));
 }

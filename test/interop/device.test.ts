@@ -225,7 +225,12 @@ describe('without root', () => {
   });
 
   test('a persistent device is opened by its owner; all else names the cause and the cure', () => {
-    const seen = inNamespace('owner', OPEN_NODE) as { attempts: Record<string, string>; support: unknown };
+    const seen = inNamespace('owner', OPEN_NODE) as {
+      stays: unknown[];
+      attempts: Record<string, string>;
+      support: unknown;
+    };
+    expect(seen.stays).toEqual([true, '10.0.0.1/24']);
     expect(seen.attempts['own']).toBe('own0 1 0');
     expect(seen.attempts['own, other mtu']).toMatch(/own0: setting up the interface needs CAP_NET_ADMIN \(EPERM\)/);
     expect(seen.attempts['new']).toMatch(
@@ -273,6 +278,21 @@ describe('errors', () => {
     ]);
     expect(seen.messages.filter((message) => message.includes('\n') || /NAME|MODE/.test(message))).toEqual([]);
     expect(seen).toMatchObject({ leaked: 0, interfaces: ['held0', 'held1', 'lo'], heldWorks: 1 });
+  });
+
+  test('without the addon memory works, and the rest names the cure', () => {
+    const cure = /`npm rebuild tapwire`/;
+    expect(inNamespace('withoutAddon', { before: 'export TAPWIRE_PREBUILD=/nonexistent' })).toEqual({
+      frames: 1,
+      name: 'NativeUnavailable',
+      code: 'ERR_TAPWIRE_NATIVE',
+      message: expect.stringMatching(cure),
+      support: {
+        ok: false,
+        reason: expect.stringMatching(/not available.*\(ERR_TAPWIRE_NATIVE\)\.$/),
+        cure: expect.stringMatching(cure),
+      },
+    });
   });
 
   test('support is probed without making anything', () => {

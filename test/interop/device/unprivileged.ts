@@ -1,12 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { cidrText } from '../../../device/cidr';
+import { memoryPair } from '../../../device/memory';
 import type { NativeDevice } from '../../../device/native-device';
-import { findLink, setLink } from '../../../device/netlink';
+import { findLink, listAddresses } from '../../../device/netlink';
 import { openPacket } from '../../../device/packet';
 import { tunSupport } from '../../../device/support';
 import { openTun } from '../../../device/tun';
-import { send } from '../../unit/device/frames';
+import { receiveOnce, send } from '../../unit/device/frames';
 import { firstFrame, isUdp4, text, udp4 } from './shared';
 
 /** The parent opened the device; this child got its descriptor and no privileges. */
@@ -82,9 +84,10 @@ export function ownerOpens(): unknown {
 /** A persistent device of user nobody's, opened by nobody (with a device node that all may open). */
 export async function owner(): Promise<unknown> {
   openTun({ name: 'own0', persist: { uid: 65_534 }, hostAddress: '10.0.0.1/24' }).close();
-  setLink(findLink('own0')!.index, { up: true });
+  const link = findLink('own0')!;
+  const stays = [link.up, ...listAddresses(link.index).map(cidrText)];
   const { said } = asNobody('ownerOpens', [0, 'pipe', 2]);
-  return JSON.parse(await said);
+  return { stays, ...JSON.parse(await said) };
 }
 
 export async function unprivilegedNamespace(): Promise<unknown> {
@@ -95,4 +98,18 @@ export async function unprivilegedNamespace(): Promise<unknown> {
   );
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout);
+}
+
+/** Without the addon: everything in memory works, the rest says what is missing. */
+export function withoutAddon(): unknown {
+  const [a, b] = memoryPair();
+  send(a, new Uint8Array(20).fill(0x45));
+  const frames = receiveOnce(b).length;
+  let error = new Error('no error') as Error & { code?: string };
+  try {
+    openTun();
+  } catch (caught) {
+    error = caught as Error;
+  }
+  return { frames, name: error.name, code: error.code, message: error.message, support: tunSupport() };
 }
