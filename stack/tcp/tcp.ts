@@ -75,6 +75,8 @@ export class Tcp {
   signalled: Connection[] = [];
   acceptable: Listener[] = [];
   private nextId = 1;
+  /** Where connections begin instead, for tests of the numbers' wrap: never on a real network (RFC 6528). */
+  initialSequenceFixed: Seq | null = null;
   readonly segment = new Segment();
   readonly counters: TcpCounters = {
     activeOpens: 0,
@@ -245,6 +247,7 @@ export class Tcp {
 
   /** RFC 6528 §3: a 4-microsecond clock plus a keyed hash of the four-tuple (MUST-8, MUST-9). */
   private initialSequence(c: Connection, now: Millis): Seq {
+    if (this.initialSequenceFixed !== null) return this.initialSequenceFixed;
     const { local, remote } = c;
     const hash = this.secret.hash(
       local.w3 ^ local.w0,
