@@ -1,41 +1,37 @@
-import { Address, Cidr } from './base/address';
-import type { Bytes, Millis } from './base/bytes';
-import { Datagram, ICMP, TCP } from './base/datagram';
+import type { Address, Cidr } from './base/address';
+import type { Millis } from './base/bytes';
+import { Datagram, ICMP, ICMPV6, TCP, UDP } from './base/datagram';
 import { type Drop, DropCounters } from './base/drops';
 import { Arenas, BlockPool, heapRegions, type RegionSource, type Slab, SlabPool } from './base/memory';
 import { Random } from './base/random';
 import { Trace } from './base/trace';
-import { NO_ROOM } from './base/transmit';
-import { ARP_BYTES, ARP_REPLY, ARP_REQUEST, ArpPacket, readArp, writeArp } from './ethernet/arp';
-import {
-  BROADCAST_MAC,
-  ETHERNET_HEADER_BYTES,
-  etherType,
-  isGroup,
-  isSourceGroup,
-  macEquals,
-  TYPE_ARP,
-  TYPE_IPV4,
-  TYPE_IPV6,
-  writeEthernet,
-} from './ethernet/frame';
-import { NEIGHBOR_DEFAULTS, type Neighbor, type NeighborConfig, Neighbors } from './ethernet/neighbors';
-import { ECHO_REPLY, ECHO_REQUEST, ICMP_HEADER_BYTES, IcmpMessage, readIcmp, writeIcmp } from './ip/icmp';
+import { Control, type ControlLimits } from './control';
+import { ETHERNET_HEADER_BYTES, etherType, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from './ethernet/frame';
+import { NEIGHBOR_DEFAULTS, type NeighborConfig, type Neighbors } from './ethernet/neighbors';
 import { Interface, type InterfaceConfig } from './ip/interface';
-import { readIpv4 } from './ip/ipv4';
-import { IpOutput, type LinkOutput } from './ip/output';
+import { pseudoSumV4, readIpv4 } from './ip/ipv4';
+import { pseudoSumOf, readIpv6, walkExtensions } from './ip/ipv6';
+import { NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION } from './ip/ndp';
+import { IpOutput } from './ip/output';
 import { IpPath, Routes } from './ip/paths';
+import {
+  type Partial as PartialDatagram,
+  REASSEMBLY_DEFAULTS,
+  Reassembly,
+  type ReassemblyLimits,
+} from './ip/reassembly';
+import { LinkLayer } from './link';
 import { LINUX, type TcpProfile } from './tcp/profile';
 import { type PathFinder, Tcp, type TcpLimits } from './tcp/tcp';
+import { Udp } from './udp/udp';
 
 /** Caps: what one stack may hold at most. */
-export interface StackLimits extends TcpLimits {
+export interface StackLimits extends TcpLimits, ControlLimits {
   /** Received text that waits, in slabs of 1 MiB. */
   readonly slabsMax: number;
   /** Written text that is not acknowledged, in bytes. */
   readonly sendBytesMax: number;
   readonly pathsMax: number;
-  readonly echoesMax: number;
 }
 
 export const DEFAULT_LIMITS: StackLimits = {
@@ -45,6 +41,8 @@ export const DEFAULT_LIMITS: StackLimits = {
   sendBytesMax: 256 << 20,
   pathsMax: 4096,
   echoesMax: 64,
+  icmpPerSecond: 1000,
+  icmpBurst: 50,
 };
 
 export interface StackConfig {
@@ -53,6 +51,7 @@ export interface StackConfig {
   readonly profile: TcpProfile;
   readonly limits: StackLimits;
   readonly neighbors: NeighborConfig;
+  readonly reassembly: ReassemblyLimits;
   readonly regions: RegionSource;
   /** Keep the event log. */
   readonly trace: boolean;
@@ -66,43 +65,19 @@ export const DEFAULT_CONFIG: StackConfig = {
   profile: LINUX,
   limits: DEFAULT_LIMITS,
   neighbors: NEIGHBOR_DEFAULTS,
+  reassembly: REASSEMBLY_DEFAULTS,
   regions: heapRegions,
   trace: false,
   traceCapacity: 1 << 16,
   poison: false,
 };
 
-/** An echo request to answer: its text stays in the slab until poll. */
-interface Echo {
-  readonly path: IpPath;
-  readonly rest: number;
-  readonly slab: Slab;
-  readonly at: number;
-  readonly bytes: number;
-  readonly tos: number;
-}
-
-/** A link-level answer to send. */
-interface ArpOut {
-  readonly iface: Interface;
-  readonly operation: number;
-  readonly senderIp: number;
-  readonly targetMac: Uint8Array | null;
-  readonly targetIp: number;
-}
-
-/** Frames that were parked and may go now. */
-interface Released {
-  readonly iface: Interface;
-  readonly frame: Uint8Array;
-}
-
 /**
  * The whole stack as a function of frames and time. `receive` takes one frame in and sends nothing; `poll` sends all that
- * is due into the interfaces' queues; `nextDeadline` says when time alone will change something. The only file that knows
- * all the layers.
+ * is due into the interfaces' queues; `nextDeadline` says when time alone will change something. With link.ts and
+ * control.ts, which work for it, the only file that knows all the layers.
  */
-export class Stack implements PathFinder, LinkOutput {
+export class Stack implements PathFinder {
   readonly drops = new DropCounters();
   readonly trace: Trace;
   readonly random: Random;
@@ -112,35 +87,37 @@ export class Stack implements PathFinder, LinkOutput {
   readonly interfaces: Interface[] = [];
   readonly routes = new Routes();
   readonly tcp: Tcp;
+  readonly udp: Udp;
+  readonly control: Control;
+  readonly link: LinkLayer;
   private readonly out: IpOutput;
-  private readonly neighborsOf: (Neighbors | null)[] = [];
+  private readonly reassembly: Reassembly;
   private readonly datagram = new Datagram();
-  private readonly icmp = new IcmpMessage();
-  private readonly arp = new ArpPacket();
   private readonly paths = new Map<number, IpPath[]>();
   private pathCount = 0;
-  private readonly echoes: Echo[] = [];
-  private readonly arpOut: ArpOut[] = [];
-  private readonly released: Released[] = [];
 
   constructor(readonly config: StackConfig) {
+    const { limits, profile } = config;
     this.trace = new Trace(config.trace, config.traceCapacity);
     this.random = new Random(config.seed);
     this.arenas = new Arenas(config.regions);
-    this.slabs = new SlabPool(config.regions, config.limits.slabsMax, config.poison);
-    this.blocks = new BlockPool(this.arenas, config.limits.sendBytesMax, config.poison);
-    this.out = new IpOutput(this);
-    this.tcp = new Tcp(
-      config.profile,
-      config.limits,
-      this.random.fork(),
-      this.blocks,
-      this.slabs,
-      this.out,
-      this,
-      this.drops,
-      this.trace,
+    this.slabs = new SlabPool(config.regions, limits.slabsMax, config.poison);
+    this.blocks = new BlockPool(this.arenas, limits.sendBytesMax, config.poison);
+    this.link = new LinkLayer(
+      config.neighbors,
+      this.routes,
+      (reason, now) => this.drop(reason, now),
+      (path, bytes) => {
+        if (this.trace.on) this.trace.add('frame-out', this.out.now, 0, path.iface.index, bytes);
+      },
     );
+    this.out = new IpOutput(this.link);
+    this.link.out = this.out;
+    this.reassembly = new Reassembly(config.reassembly);
+    const random = this.random.fork();
+    this.tcp = new Tcp(profile, limits, random, this.blocks, this.slabs, this.out, this, this.drops, this.trace);
+    this.udp = new Udp(this.random.fork(), profile.ephemeralPorts, this.out, this, this.drops);
+    this.control = new Control(limits, this, this.out, this.tcp, this.udp, profile.name === 'rfc');
   }
 
   // ── configuration ──
@@ -149,7 +126,7 @@ export class Stack implements PathFinder, LinkOutput {
   addInterface(config: InterfaceConfig): Interface {
     const iface = new Interface(this.interfaces.length, config, this.arenas);
     this.interfaces.push(iface);
-    this.neighborsOf.push(config.link === 'ethernet' ? new Neighbors(this.config.neighbors) : null);
+    this.link.add(iface);
     for (const cidr of config.addresses) {
       this.routes.add({ destination: cidr, gateway: null, interface: iface, metric: 0 });
     }
@@ -163,7 +140,7 @@ export class Stack implements PathFinder, LinkOutput {
   }
 
   neighbors(iface: Interface): Neighbors | null {
-    return this.neighborsOf[iface.index]!;
+    return this.link.neighbors(iface);
   }
 
   // ── the walk ──
@@ -185,96 +162,113 @@ export class Stack implements PathFinder, LinkOutput {
     const b = slab.bytes;
     const d = this.datagram;
     const end = at + bytes;
+    let isV6: boolean;
     d.notUnicast = false;
     if (iface.config.link === 'ethernet') {
-      const bad = this.readLink(iface, b, at, end, now);
+      const bad = this.link.readFrame(iface, b, at, end, d);
       if (bad !== null) return this.drop(bad, now);
-      if (etherType(b, at) === TYPE_ARP) return;
+      const type = etherType(b, at);
       at += ETHERNET_HEADER_BYTES;
+      if (type === TYPE_ARP) {
+        const refused = this.link.arpArrives(iface, b, at, end, now);
+        if (refused !== null) this.drop(refused, now);
+        return;
+      }
+      if (type !== TYPE_IPV4 && type !== TYPE_IPV6) return this.drop('ethernet-unknown-type', now);
+      isV6 = type === TYPE_IPV6;
+    } else {
+      if (bytes === 0) return this.drop('ip-truncated', now);
+      isV6 = b[at]! >>> 4 === 6;
     }
-    const bad = readIpv4(b, at, end, d);
-    if (bad !== null) return this.drop(bad, now);
-    const refused = this.checkDestination(iface, d);
+    const bad = isV6 ? readIpv6(b, at, end, d) : readIpv4(b, at, end, d);
+    // An IPv6 header that asks for an answer gets one, if it was for us at all.
+    if (bad !== null && (!isV6 || d.problemCode < 0)) return this.drop(bad, now);
+    const refused = isV6 ? this.checkDestinationV6(iface, d) : this.checkDestinationV4(iface, d);
     if (refused !== null) return this.drop(refused, now);
-    if (d.moreFragments || d.fragmentAt > 0) return this.drop('ip-fragment-limit', now);
+    if (bad !== null) {
+      this.drop(bad, now);
+      return this.control.parameterProblem(d, now);
+    }
     d.checksumValid = checksumValid;
     d.segmentBytes = segmentBytes;
-    if (d.protocol === TCP) this.tcp.receive(d, slab, now);
-    else if (d.protocol === ICMP) this.icmpArrives(d, slab, now);
-    else this.drop('ip-unknown-protocol', now);
+    if (d.moreFragments || d.fragmentAt > 0) this.fragmentArrives(iface, d, now);
+    else this.deliver(iface, d, slab, now);
   }
 
-  private drop(reason: Drop, now: Millis): void {
+  /** A whole datagram goes to its transport. */
+  private deliver(iface: Interface, d: Datagram, slab: Slab, now: Millis): void {
+    switch (d.protocol) {
+      case TCP:
+        return this.tcp.receive(d, slab, now);
+      case UDP:
+        if (this.udp.receive(d)) this.control.portUnreachable(d, now);
+        return;
+      case ICMP:
+        if (d.family === 4) return this.icmpArrives(iface, d, slab, now);
+        break;
+      case ICMPV6:
+        if (d.family === 6) return this.icmpArrives(iface, d, slab, now);
+        break;
+    }
+    this.drop('ip-unknown-protocol', now);
+    this.control.protocolUnreachable(d, now);
+  }
+
+  drop(reason: Drop, now: Millis): void {
     this.drops.count(reason);
     if (this.trace.on) this.trace.drop(reason, now);
   }
 
-  /** The link header; ARP is dealt with here. */
-  private readLink(iface: Interface, b: Bytes, at: number, end: number, now: Millis): Drop | null {
-    if (end - at < ETHERNET_HEADER_BYTES) return 'ethernet-truncated';
-    if (isSourceGroup(b, at)) return 'ethernet-bad-source';
-    const group = isGroup(b, at);
-    if (!group && !macEquals(b, at, iface.config.mac!)) return 'ethernet-not-for-us';
-    this.datagram.notUnicast = group;
-    switch (etherType(b, at)) {
-      case TYPE_IPV4:
-        return null;
-      case TYPE_ARP:
-        return this.arpArrives(iface, b, at + ETHERNET_HEADER_BYTES, end, now);
-      default:
-        return 'ethernet-unknown-type';
+  private icmpArrives(iface: Interface, d: Datagram, slab: Slab, now: Millis): void {
+    const rest = this.control.arrives(d, slab, now);
+    if (rest === null) return;
+    if (d.family === 6 && (rest.type === NEIGHBOR_SOLICITATION || rest.type === NEIGHBOR_ADVERTISEMENT)) {
+      const refused = this.link.neighborMessageArrives(iface, d, rest.type, now);
+      if (refused !== null) this.drop(refused, now);
+      return;
     }
+    this.drop('icmp-unknown-type', now);
   }
 
-  /** RFC 826 "Packet Reception", with RFC 5227's view of probes. */
-  private arpArrives(iface: Interface, b: Bytes, at: number, end: number, now: Millis): Drop | null {
-    const arp = this.arp;
-    const bad = readArp(b, at, end, arp);
-    if (bad !== null) return bad;
-    const forUs = iface.ownsWords(4, 0, 0, 0xffff, arp.targetIp);
-    if (arp.senderIp !== 0 && !iface.ownsWords(4, 0, 0, 0xffff, arp.senderIp)) {
-      const answers = arp.operation === ARP_REPLY && forUs;
-      const neighbor = this.neighborsOf[iface.index]!.confirm(
-        Address.v4(arp.senderIp),
-        arp.senderMac,
-        0,
-        answers,
-        forUs && arp.operation === ARP_REQUEST,
-        now,
-      );
-      if (neighbor !== null) this.releaseParked(iface, neighbor);
-    }
-    if (!forUs) return arp.operation === ARP_REQUEST ? 'arp-not-for-us' : null;
-    if (arp.operation === ARP_REQUEST && this.arpOut.length < ARP_OUT_MAX) {
-      this.arpOut.push({
-        iface,
-        operation: ARP_REPLY,
-        senderIp: arp.targetIp,
-        targetMac: arp.senderMac.slice(),
-        targetIp: arp.senderIp,
-      });
-    }
-    return null;
+  /** The last fragment delivers the datagram, put together behind the frames in the current slab. */
+  private fragmentArrives(iface: Interface, d: Datagram, now: Millis): void {
+    const done = this.reassembly.add(d, now);
+    if (done === null) return;
+    if (typeof done === 'string') return this.drop(done, now);
+    const slab = this.slabs.current;
+    const at = (slab.fill + 63) & ~63;
+    if (at + done.length > slab.bytes.length) return this.drop('memory-pressure', now);
+    slab.bytes.set(done.bytes.subarray(0, done.length), at);
+    slab.fill = at + done.length;
+    this.describeWhole(d, done, slab, at);
+    const bad = d.family === 6 ? walkExtensions(d.bytes, d) : null;
+    if (bad !== null) return this.drop(bad, now);
+    d.pseudoSum = d.family === 6 ? pseudoSumOf(d) : pseudoSumV4(d.s3, d.d3, d.protocol) + (d.end - d.bodyAt);
+    this.deliver(iface, d, slab, now);
   }
 
-  private releaseParked(iface: Interface, neighbor: Neighbor): void {
-    for (const frame of neighbor.parked.splice(0)) {
-      frame.set(neighbor.mac, 0);
-      this.released.push({ iface, frame });
-    }
+  private describeWhole(d: Datagram, done: PartialDatagram, slab: Slab, at: number): void {
+    d.bytes = slab.bytes;
+    d.headerAt = d.bodyAt = at;
+    d.end = at + done.length;
+    d.protocol = done.protocol;
+    d.tos |= done.congestion;
+    d.fragmentAt = 0;
+    d.moreFragments = false;
+    d.checksumValid = false;
+    d.segmentBytes = 0;
   }
 
   /** RFC 1122 §3.2.1.3, §3.3.4.2: for one of our addresses, on whichever interface it came (the weak model, as Linux). */
-  private checkDestination(iface: Interface, d: Datagram): Drop | null {
-    // 0.0.0.0/8 and loopback never stand on a wire; a source that is our own is a forgery.
+  private checkDestinationV4(iface: Interface, d: Datagram): Drop | null {
+    // 0.0.0.0/8 and loopback never stand on a wire.
     const sourceNet = d.s3 >>> 24;
-    if (d.s3 === 0 || sourceNet === 0) return 'ip-bad-source';
-    if (sourceNet === 127 && !iface.ownsWords(4, 0, 0, 0xffff, d.s3)) return 'ip-bad-source';
+    if (sourceNet === 0) return 'ip-bad-source';
+    if (sourceNet === 127 && !iface.isLoopback) return 'ip-bad-source';
     for (const other of this.interfaces) {
-      if (other.ownsWords(d.family, d.d0, d.d1, d.d2, d.d3)) return null;
+      if (other.ownsWords(4, d.d0, d.d1, d.d2, d.d3)) return null;
     }
-    if (d.d3 >>> 24 === 127)
-      return iface.addresses.some((cidr) => cidr.address.isLoopback) ? null : 'ip-bad-destination';
+    if (d.d3 >>> 24 === 127) return iface.isLoopback ? null : 'ip-bad-destination';
     if (d.d3 >>> 28 === 14 || iface.isBroadcast(d.d3)) {
       d.notUnicast = true;
       return null;
@@ -282,19 +276,22 @@ export class Stack implements PathFinder, LinkOutput {
     return 'ip-not-for-us';
   }
 
-  private icmpArrives(d: Datagram, slab: Slab, now: Millis): void {
-    const m = this.icmp;
-    const bad = readIcmp(d, m);
-    if (bad !== null) return this.drop(bad, now);
-    if (m.type === ECHO_REPLY) return;
-    if (m.type !== ECHO_REQUEST) return this.drop('icmp-unknown-type', now);
-    // RFC 1122 §3.2.2.6 lets a host ignore echo requests to groups; answering them amplifies attacks.
-    if (d.notUnicast) return this.drop('icmp-broadcast', now);
-    if (this.echoes.length >= this.config.limits.echoesMax) return this.drop('icmp-rate-limited', now);
-    const path = this.pathTo(new Address(4, d.s0, d.s1, d.s2, d.s3), new Address(4, d.d0, d.d1, d.d2, d.d3));
-    if (path === null) return this.drop('ip-no-route', now);
-    slab.refs++;
-    this.echoes.push({ path, rest: m.rest, slab, at: m.bodyAt, bytes: m.end - m.bodyAt, tos: d.tos });
+  private checkDestinationV6(iface: Interface, d: Datagram): Drop | null {
+    if (d.s0 === 0 && d.s1 === 0) {
+      // ::1 on a wire, mapped and compatible addresses anywhere: nobody's source. :: asks for duplicates only.
+      const unspecified = d.s2 === 0 && d.s3 === 0;
+      const loopback = d.s2 === 0 && d.s3 === 1;
+      if (unspecified ? d.protocol !== ICMPV6 : !(loopback && iface.isLoopback)) return 'ip-bad-source';
+    }
+    for (const other of this.interfaces) {
+      if (other.ownsWords(6, d.d0, d.d1, d.d2, d.d3)) return null;
+    }
+    if (d.d0 >>> 24 === 0xff) {
+      if (!iface.listensTo(d.d0, d.d1, d.d2, d.d3)) return 'ip-not-for-us';
+      d.notUnicast = true;
+      return null;
+    }
+    return 'ip-not-for-us';
   }
 
   // ── out ──
@@ -302,103 +299,33 @@ export class Stack implements PathFinder, LinkOutput {
   /** Sends everything that is due. Returns false when an interface's queue is full: flush it and call again. */
   poll(now: Millis): boolean {
     this.out.now = now;
-    for (const iface of this.interfaces) {
-      const neighbors = this.neighborsOf[iface.index]!;
-      if (neighbors !== null && !this.pollNeighbors(iface, neighbors, now)) return false;
+    for (let late = this.reassembly.expired(now); late !== null; late = this.reassembly.expired(now)) {
+      this.drop('ip-fragment-timeout', now);
+      if (late.first !== null) this.reportTimeout(late.first, now);
     }
-    return this.pollLink() && this.pollEchoes() && this.tcp.poll(now);
+    return this.link.poll(this.interfaces, now) && this.control.poll() && this.udp.poll() && this.tcp.poll(now);
   }
 
-  private pollNeighbors(iface: Interface, neighbors: Neighbors, now: Millis): boolean {
-    neighbors.expire(now);
-    while (neighbors.due.length > 0) {
-      const neighbor = neighbors.due[0]!;
-      if (neighbor.requestDue && !this.solicit(iface, neighbor)) return false;
-      neighbor.requestDue = false;
-      neighbors.due.shift();
+  private reportTimeout(first: Uint8Array, now: Millis): void {
+    const d = new Datagram();
+    const family = first[0]! >>> 4;
+    // Cut to what errors quote: only the addresses are read here.
+    if (family === 4) {
+      d.family = 4;
+      readAddressesV4(first, d);
+    } else {
+      readIpv6(first, 0, first.length, d);
     }
-    for (const neighbor of neighbors.failed.splice(0)) {
-      for (const _ of neighbor.parked.splice(0)) this.drop('ip-no-neighbor', now);
-    }
-    return true;
-  }
-
-  /** RFC 826 request: to everyone while the address is unknown, to its owner while it is only doubted. */
-  private solicit(iface: Interface, neighbor: Neighbor): boolean {
-    const source = this.routes.source(
-      { destination: new Cidr(neighbor.address, 32), gateway: null, interface: iface, metric: 0 },
-      neighbor.address,
-    );
-    if (source === null) return true;
-    const to = neighbor.state === 'PROBE' ? neighbor.mac : BROADCAST_MAC;
-    return this.sendArp(
-      { iface, operation: ARP_REQUEST, senderIp: source.w3, targetMac: null, targetIp: neighbor.address.w3 },
-      to,
-    );
-  }
-
-  private sendArp(arp: ArpOut, to: Uint8Array): boolean {
-    const queue = arp.iface.tx;
-    if (!queue.hasRoom) return false;
-    const at = queue.begin();
-    const mac = arp.iface.config.mac!;
-    writeEthernet(queue.header, at, to, mac, TYPE_ARP);
-    writeArp(queue.header, at + ETHERNET_HEADER_BYTES, arp.operation, mac, arp.senderIp, arp.targetMac, arp.targetIp);
-    queue.headers(ETHERNET_HEADER_BYTES + ARP_BYTES);
-    queue.commit();
-    return true;
-  }
-
-  private pollLink(): boolean {
-    while (this.arpOut.length > 0) {
-      const arp = this.arpOut[0]!;
-      if (!this.sendArp(arp, arp.targetMac ?? BROADCAST_MAC)) return false;
-      this.arpOut.shift();
-    }
-    while (this.released.length > 0) {
-      const { iface, frame } = this.released[0]!;
-      const queue = iface.tx;
-      if (!queue.hasRoom) return false;
-      const at = queue.begin();
-      queue.header.set(frame, at);
-      queue.headers(frame.length);
-      queue.commit();
-      this.released.shift();
-    }
-    return true;
-  }
-
-  private pollEchoes(): boolean {
-    while (this.echoes.length > 0) {
-      const echo = this.echoes[0]!;
-      const at = this.out.begin(echo.path);
-      if (at === NO_ROOM) return false;
-      const bodyAt = at + ICMP_HEADER_BYTES;
-      this.out.header.set(echo.slab.bytes.subarray(echo.at, echo.at + echo.bytes), bodyAt);
-      writeIcmp(this.out.header, at, ECHO_REPLY, 0, echo.rest, echo.bytes);
-      this.out.end(ICMP_HEADER_BYTES + echo.bytes, ICMP, echo.tos, 64, -1, 0);
-      echo.slab.refs--;
-      this.echoes.shift();
-    }
-    return true;
+    this.control.reassemblyTimedOut(first, d, now);
   }
 
   nextDeadline(): Millis {
-    let next = this.tcp.nextDeadline();
-    for (const neighbors of this.neighborsOf) if (neighbors !== null) next = Math.min(next, neighbors.nextDeadline());
-    return next;
-  }
-
-  /** Gives all memory back. The stack must not be used any more. */
-  close(): void {
-    this.slabs.close();
-    this.arenas.close();
+    return Math.min(this.tcp.nextDeadline(), this.link.nextDeadline(), this.reassembly.nextDeadline());
   }
 
   /** Something waits for poll already, whatever the time. */
   get wantsPoll(): boolean {
-    if (this.tcp.wantsPoll || this.echoes.length > 0 || this.arpOut.length > 0 || this.released.length > 0) return true;
-    return this.neighborsOf.some((neighbors) => neighbors !== null && neighbors.due.length > 0);
+    return this.tcp.wantsPoll || this.control.wantsPoll || this.udp.wantsPoll || this.link.wantsPoll;
   }
 
   /**
@@ -410,6 +337,12 @@ export class Stack implements PathFinder, LinkOutput {
     return this.tcp.store.compact() && this.slabs.rotate();
   }
 
+  /** Gives all memory back. The stack must not be used any more. */
+  close(): void {
+    this.slabs.close();
+    this.arenas.close();
+  }
+
   // ── PathFinder ──
 
   pathTo(remote: Address, local: Address | null): IpPath | null {
@@ -417,7 +350,7 @@ export class Stack implements PathFinder, LinkOutput {
     const known = this.paths.get(key);
     if (known !== undefined) {
       for (const path of known) {
-        if (path.remote.equals(remote) && (local === null || path.local.equals(local))) return path;
+        if (path.remote.equals(remote) && (local === null || path.local.equals(local))) return this.fresh(path);
       }
     }
     const made = this.makePath(remote, local);
@@ -433,8 +366,17 @@ export class Stack implements PathFinder, LinkOutput {
     return made;
   }
 
+  /** A learned MTU is forgotten in time, so that a better path is found again. */
+  private fresh(path: IpPath): IpPath {
+    if (path.mtuExpires <= this.out.now) {
+      path.mtu = path.linkMtu;
+      path.mtuExpires = Number.POSITIVE_INFINITY;
+    }
+    return path;
+  }
+
   private makePath(remote: Address, local: Address | null): IpPath | null {
-    if (local !== null && !this.isLocal(local)) return null;
+    if (local !== null && (local.family !== remote.family || !this.isLocal(local))) return null;
     const route = this.routes.find(remote);
     if (route === null) return null;
     const source = local ?? this.routes.source(route, remote);
@@ -443,55 +385,22 @@ export class Stack implements PathFinder, LinkOutput {
   }
 
   isLocal(address: Address): boolean {
-    return this.interfaces.some(
-      (iface) =>
-        iface.owns(address) ||
-        (address.isLoopback && iface.addresses.some((cidr) => cidr.contains(address) && cidr.address.isLoopback)),
-    );
+    return this.interfaces.some((iface) => iface.owns(address) || (iface.isLoopback && address.isLoopback));
   }
 
   doubt(path: IpPath): void {
-    const neighbors = this.neighborsOf[path.iface.index]!;
-    const neighbor = neighbors?.get(path.nextHop);
-    if (neighbor !== undefined && neighbor.state === 'REACHABLE') neighbor.state = 'STALE';
+    this.link.doubt(path);
   }
 
   confirm(path: IpPath): void {
-    const neighbor = path.neighbor as Neighbor | null;
-    if (neighbor !== null && neighbor.state !== 'REACHABLE') {
-      this.neighborsOf[path.iface.index]!.reachable(neighbor, this.out.now);
-    }
-  }
-
-  // ── LinkOutput ──
-
-  resolve(path: IpPath, now: Millis): boolean {
-    const neighbors = this.neighborsOf[path.iface.index]!;
-    let neighbor = path.neighbor as Neighbor | null;
-    if (neighbor === null || neighbor.state === 'FAILED') {
-      neighbor = neighbors.resolve(path.nextHop, now);
-      path.neighbor = neighbor;
-    }
-    if (neighbor.state !== 'REACHABLE') neighbors.use(neighbor, now);
-    return neighbor.usable;
-  }
-
-  writeHeader(path: IpPath, b: Uint8Array, at: number): void {
-    writeEthernet(b, at, path.neighbor!.mac, path.iface.config.mac!, path.local.family === 4 ? TYPE_IPV4 : TYPE_IPV6);
-  }
-
-  park(path: IpPath, frame: Uint8Array): void {
-    const displaced = this.neighborsOf[path.iface.index]!.park(path.neighbor as Neighbor, frame);
-    for (let i = 0; i < displaced; i++) this.drop('ip-no-neighbor', this.out.now);
-  }
-
-  lost(): void {
-    this.drop('ip-no-neighbor', this.out.now);
-  }
-
-  sent(path: IpPath, bytes: number): void {
-    if (this.trace.on) this.trace.add('frame-out', this.out.now, 0, path.iface.index, bytes);
+    this.link.confirm(path);
   }
 }
 
-const ARP_OUT_MAX = 64;
+function readAddressesV4(header: Uint8Array, d: Datagram): void {
+  const word = (at: number): number =>
+    (header[at]! << 24) | (header[at + 1]! << 16) | (header[at + 2]! << 8) | header[at + 3]!;
+  d.s2 = d.d2 = 0xffff;
+  d.s3 = word(12);
+  d.d3 = word(16);
+}

@@ -40,4 +40,9 @@ export class Datagram {
   fragmentAt = 0;
   moreFragments = false;
   identification = 0;
+  /** Where the number of the body's protocol stands: what an ICMPv6 "unknown next header" points to. */
+  nextHeaderAt = 0;
+  /** ICMPv6 parameter problem to send: its code, or -1, and the offset in the datagram. */
+  problemCode = -1;
+  problemAt = 0;
 }

@@ -39,6 +39,9 @@ export const DROPS = [
   'icmp-bad-quote',
   'icmp-rate-limited',
   'icmp-broadcast',
+  // ndp
+  'ndp-invalid',
+  'ndp-not-for-us',
   // udp
   'udp-truncated',
   'udp-bad-length',

@@ -52,6 +52,19 @@ export class Interface {
     return false;
   }
 
+  /** The stack's own loop (RFC 1122 §3.2.1.3 (g)): 127.0.0.0/8 and ::1 are at home here. */
+  get isLoopback(): boolean {
+    return this.addresses.some((cidr) => cidr.address.isLoopback);
+  }
+
+  /** The groups every IPv6 node is in: all nodes, and the solicited-node groups of its addresses (RFC 4291 §2.8). */
+  listensTo(w0: number, w1: number, w2: number, w3: number): boolean {
+    if (w0 >>> 16 !== 0xff02 || w1 !== 0) return ((w0 >>> 16) & 0xff0f) === 0xff01 && w3 === 1;
+    if (w2 === 0) return w3 === 1;
+    if (w2 !== 1 || w3 >>> 24 !== 0xff) return false;
+    return this.addresses.some((cidr) => cidr.address.family === 6 && (cidr.address.w3 & 0xffffff) === (w3 & 0xffffff));
+  }
+
   /** 255.255.255.255, or the broadcast address of one of our subnets. */
   isBroadcast(w3: number): boolean {
     if (w3 === -1) return true;

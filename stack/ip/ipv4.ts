@@ -16,7 +16,7 @@ const SOURCE = 12;
 const DESTINATION = 16;
 export const IPV4_HEADER_BYTES = 20;
 export const DONT_FRAGMENT = 0x4000;
-const MORE_FRAGMENTS = 0x2000;
+export const MORE_FRAGMENTS = 0x2000;
 
 const END_OF_OPTIONS = 0;
 const NO_OPERATION = 1;

@@ -1,0 +1,96 @@
+import type { Address } from '../base/address';
+import type { Millis } from '../base/bytes';
+import { NONE } from '../base/memory';
+import { ADVICE, type Connection, type TcpError } from './connection';
+import { effectiveMss } from './options';
+import { markLost } from './recovery';
+import { LOST, RETRANSMITTED, SACKED } from './sent-table';
+import { type Seq, seqDiff } from './seq';
+import type { Tcp } from './tcp';
+
+/** What ICMP quotes of a segment of ours. */
+export interface QuotedSegment {
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly seq: number;
+}
+
+/** The connection that really has the quoted segment in flight (MUST-54): anything else is a forgery or too late. */
+function quoted(tcp: Tcp, local: Address, remote: Address, q: QuotedSegment): Connection | null {
+  const c = tcp.connections.lookup(local, q.sourcePort, remote, q.destinationPort);
+  if (c === null) return null;
+  const seq = (q.seq | 0) as Seq;
+  return seqDiff(seq, c.sndUna) >= 0 && seqDiff(c.sndNxt, seq) >= 0 ? c : null;
+}
+
+/**
+ * An ICMP error about one of our segments. During the handshake a hard one refuses the connection; otherwise it is advice
+ * that the application may see and that names the reason should the connection time out (RFC 5461, MUST-47, 56, SHLD-25).
+ * Returns false when no connection has such a segment in flight.
+ */
+export function icmpForTcp(
+  tcp: Tcp,
+  local: Address,
+  remote: Address,
+  q: QuotedSegment,
+  error: TcpError,
+  hard: boolean,
+  hardAborts: boolean,
+  now: Millis,
+): boolean {
+  const c = quoted(tcp, local, remote, q);
+  if (c === null) return false;
+  if (hard && (c.state === 'SYN-SENT' || hardAborts)) {
+    tcp.fail(c, error, now);
+    return true;
+  }
+  c.softError = error;
+  tcp.signal(c, ADVICE);
+  return true;
+}
+
+/**
+ * A router could not pass a segment on (RFC 1191 §6.4, RFC 8201 §5): smaller ones from now on, and what is larger than
+ * the path takes goes out again at once. Returns false when no connection has such a segment in flight.
+ */
+export function pathMtuChanged(
+  tcp: Tcp,
+  local: Address,
+  remote: Address,
+  q: QuotedSegment,
+  mtu: number,
+  _now: Millis,
+): boolean {
+  const c = quoted(tcp, local, remote, q);
+  if (c === null) return false;
+  if (mtu < c.path.mtu) c.path.mtu = mtu;
+  const before = c.mss;
+  effectiveMss(c);
+  if (c.mss >= before) return true;
+  // No congestion: what was too large is lost, the window stays (RFC 1191 §6.4).
+  for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
+    const bytes = seqDiff(tcp.sent.end(record), tcp.sent.seq(record));
+    if (bytes > c.mss) {
+      recount(tcp, c, record);
+      markLost(tcp, c, record);
+    }
+  }
+  tcp.wantsOutput(c);
+  return true;
+}
+
+/** A record counts as many packets as it takes at the MSS of now. */
+function recount(tcp: Tcp, c: Connection, record: number): void {
+  const sent = tcp.sent;
+  const before = sent.packets(record);
+  const after = Math.max(1, Math.ceil(seqDiff(sent.end(record), sent.seq(record)) / c.mss));
+  sent.setPackets(record, after);
+  countChange(c, sent.flags(record), after - before);
+}
+
+function countChange(c: Connection, flags: number, change: number): void {
+  c.packetsOut += change;
+  if ((flags & SACKED) !== 0) c.sackedOut += change;
+  if ((flags & LOST) !== 0) c.lostOut += change;
+  if ((flags & RETRANSMITTED) !== 0) c.retransOut += change;
+}
