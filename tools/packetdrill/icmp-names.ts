@@ -69,6 +69,9 @@ const CODES: Readonly<Record<IpVersion, Readonly<Record<number, readonly string[
 /** Other names for a code. */
 const ALIASES: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> = { 4: {}, 6: { net_unreachable: 0 } };
 
+const own = (table: Readonly<Record<string, number>>, name: string): number | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
+
 function numbered(name: string, prefix: string): number | null {
   const found = new RegExp(`^${prefix}_(\\d{1,3})$`).exec(name);
   return found !== null && Number(found[1]) <= 255 ? Number(found[1]) : null;
@@ -76,7 +79,7 @@ function numbered(name: string, prefix: string): number | null {
 
 /** The type that a word names (`unreachable`, `type_7`), or null. */
 export function icmpType(version: IpVersion, name: string): Named | null {
-  const number = TYPES[version][name] ?? numbered(name, 'type');
+  const number = own(TYPES[version], name) ?? numbered(name, 'type');
   return number === null ? null : { name, number };
 }
 
@@ -85,7 +88,7 @@ export function icmpCode(version: IpVersion, type: number, name: string): Named 
   const index = CODES[version][type]?.indexOf(name) ?? -1;
   if (index >= 0) return { name, number: index };
   const number =
-    numbered(name, 'code') ?? (type === TYPES[version]['unreachable'] ? ALIASES[version][name] : undefined);
+    numbered(name, 'code') ?? (type === TYPES[version]['unreachable'] ? own(ALIASES[version], name) : undefined);
   return number === null || number === undefined ? null : { name, number };
 }
 

@@ -194,7 +194,7 @@ export function completeConfig(config: ScriptConfig): string | null {
 
 /** Applies one option. Returns what is wrong with it, or null. `value` is '' for an option without one. */
 export function applyOption(config: ScriptConfig, name: string, value: string): string | null {
-  const setter = OPTIONS[name];
+  const setter = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
   if (setter !== undefined) return setter(config, unquote(value));
   return isIgnoredOption(name) ? null : `unknown option --${name}`;
 }

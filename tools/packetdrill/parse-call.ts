@@ -157,7 +157,7 @@ function structure(c: Cursor, members: readonly Member[], at: number): Expressio
   const names = members.map(({ name }) => name);
   if (names.every((name) => name === '')) return positional(members, at);
   if (names[0] === 'events') return epollEvent(c, members, at);
-  const shape = SHAPES[names[0]!];
+  const shape = Object.hasOwn(SHAPES, names[0]!) ? SHAPES[names[0]!] : undefined;
   if (shape === undefined) return c.refuse(`the structure {${names.map((name) => name || '...').join(', ')}}`, at);
   const byName = new Map<string, Expression>();
   for (const member of members) {

@@ -38,7 +38,8 @@ export function parsePacket(c: Cursor, config: ScriptConfig): PacketLine {
 
 function refuseOthers(c: Cursor): void {
   const token = c.peek();
-  const what = token.kind === 'word' ? REFUSED[token.text] : undefined;
+  const known = token.kind === 'word' && Object.hasOwn(REFUSED, token.text);
+  const what = known ? REFUSED[token.text] : undefined;
   if (what !== undefined) c.refuse(what);
 }
 

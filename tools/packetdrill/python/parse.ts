@@ -168,7 +168,7 @@ class Parser {
   private startsExpression(): boolean {
     const { kind, text } = this.token;
     if (kind === 'operator') return ['(', '[', '-', '+', '~'].includes(text);
-    if (kind === 'name') return !KEYWORDS.has(text) || text in CONSTANTS || text === 'not';
+    if (kind === 'name') return !KEYWORDS.has(text) || Object.hasOwn(CONSTANTS, text) || text === 'not';
     return kind === 'number' || kind === 'string';
   }
 
@@ -282,7 +282,7 @@ class Parser {
 
   private named(): PythonExpression {
     const { at, text } = this.token;
-    if (text in CONSTANTS) {
+    if (Object.hasOwn(CONSTANTS, text)) {
       this.at++;
       return { kind: 'constant', value: CONSTANTS[text]!, at, end: this.lastEnd };
     }

@@ -57,6 +57,15 @@ describe('sequence numbers', () => {
     expect(sent(c, '> S. 500:500(0) ack 1', { flags: SYN | ACK, seq: LIVE_ISN + 5, ack: 1 }).seq).toBe(505);
   });
 
+  test('the SYN-ACK acknowledges the number of the SYN as it was scripted, and a second SYN changes nothing', () => {
+    const c = make(false);
+    c.toLive(line('< S 123:123(0) win 5'), false);
+    const shown = sent(c, '> S. 0:0(0) ack 124', { flags: SYN | ACK, seq: LIVE_ISN, ack: 124 });
+    expect(shown).toMatchObject({ seq: 0, ack: 124 });
+    expect(c.toLive(line('< S 900:900(0) win 5'), false)).toMatchObject({ seq: 900 });
+    expect(c.toLive(line('< . 1:1(0) ack 1 win 5'), false)).toMatchObject({ seq: 124 });
+  });
+
   test('both directions are relative afterwards, across the wrap', () => {
     const c = passive();
     expect(c.toLive(line('< . 1:1(0) ack 21 win 5'), false)).toMatchObject({ seq: 124, ack: 5 });

@@ -415,6 +415,11 @@ one */ --local_ip="10.0.0.1"
     ['0 close(3) = 0 %{ x', 'a code block that does not end with }%'],
     ['0 f("x', 'a string that does not end'],
     ['`x', 'a command in back quotes that does not end'],
+    ['--toString=1 0 close(3) = 0', '--toString: unknown option --toString'],
+    ['0 < icmp constructor', 'expected an ICMP type for IPv4'],
+    ['0 < icmp unreachable toString', 'expected a code of unreachable'],
+    ['0 < constructor 1:1(0) ack 1 win 1', 'expected TCP flags'],
+    ['0 f({constructor=1}) = 0', 'the structure {constructor}'],
     ['0 %{ assert }%', 'expected an expression, found the end of the code block'],
   ])('%j is refused', (text, what) => {
     expect(errorOf(text).what.startsWith(what)).toBe(true);
@@ -479,6 +484,7 @@ describe('whatever the text, the parser answers with a script or an error that h
     ...['0', '+0', '*', '~', '...', '<', '>', 'S.', '.', '-', '1:1(0)', 'ack', 'win', '5', '<mss', '1460', ',', 'nop>'],
     ...['icmp', 'udp', '(', ')', '[', ']', '{', '}', '=', '|', '"s"', '`c`', '%{ assert 1 }%', 'f', '-1', 'EPIPE'],
     ...['--mtu=1000', 'sack', '0x1f', '.5', 'TS val', 'ecr', '\n', '//', '/*', '"', '`', '%{', '#ifdef', 'msg_iov(1)='],
+    ...['constructor', '__proto__=', 'toString', '--toString', '< icmp constructor', '< constructor', '{constructor='],
   );
   const answers = (text: string): void => {
     try {

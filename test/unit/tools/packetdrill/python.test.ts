@@ -90,6 +90,7 @@ describe('expressions', () => {
 
   test.each([
     ['nosuch', 'the name nosuch is not defined'],
+    ['toString', 'the name toString is not defined'],
     ['1 // 0', 'division by zero'],
     ['1 % 0', 'division by zero'],
     ['"a" - 1', "expected a number, found 'a'"],

@@ -218,6 +218,15 @@ describe('packets that are wrong', () => {
     ).toBe('');
   });
 
+  test('nor packets to the same port of the peer from another port', () => {
+    const connect = (fd: number): string => `+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = ${fd}
++0 connect(${fd}, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460>
+`;
+    // The first connection repeats its SYN at 0.2 s, 0.1 s before the second.
+    expect(wrong(`${connect(3)}+.1 \`true\`\n${connect(4)}+.2 > S 0:0(0) <mss 1460>`)).toBe('');
+  });
+
   test('a reset from a stack without a socket', () => {
     expect(wrong('0 < S 0:0(0) win 5\n+0 > R. 0:0(0) ack 1')).toBe('');
     expect(wrong('0 < . 7:7(0) ack 9 win 5\n+0 > R 9:9(0)')).toBe('');
@@ -266,6 +275,11 @@ describe('time', () => {
   test('inbound packets in a row count from each other, all else from the clock', () => {
     const result = run(`${ACCEPTED}+.1 < . 1:2(1) ack 1 win 5\n+.1 < . 2:3(1) ack 1 win 5\n+.1 read(4, ..., 9) = 2`);
     expect([result.ok, result.virtualUs]).toEqual([true, 400_000]);
+  });
+
+  test('an inbound packet that is late does not make the next one late', () => {
+    const text = wait('0.297 > . 1:11(10) ack 1\n0.298 < . 1:1(0) ack 11 win 5\n+.1 < . 1:1(0) ack 11 win 5');
+    expect(run(text)).toMatchObject({ ok: true, virtualUs: 398_000 });
   });
 
   test('a script that stays behind its own clock', () => {
@@ -399,6 +413,10 @@ describe('blocking calls', () => {
     ['+.1 `true`', 'time 8: read did not return'],
   ])('%s', (line, expected) => {
     expect(wrong(READ + line)).toBe(expected);
+  });
+
+  test('an overdue call fails before what comes after', () => {
+    expect(wrong(`${READ}+.9 \`true\`\n+0 %{ assert 0 }%`)).toBe('time 8: read did not return');
   });
 
   test('one that need not wait is at its end at once', () => {

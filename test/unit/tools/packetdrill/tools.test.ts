@@ -4,7 +4,8 @@ import { type Mutant, mutants } from '../../../../tools/packetdrill/mutate';
 import { parseScript } from '../../../../tools/packetdrill/parser';
 import { exitCode } from '../../../../tools/packetdrill/report';
 import { runScript } from '../../../../tools/packetdrill/run';
-import { Source } from '../../../../tools/packetdrill/source';
+import { Source, Unsupported } from '../../../../tools/packetdrill/source';
+import { numberOf } from '../../../../tools/packetdrill/values';
 import { toyStack } from './toy-stack';
 
 describe('commands in back quotes', () => {
@@ -184,5 +185,36 @@ describe('places in a text', () => {
   test('the excerpt keeps tabs', () => {
     expect(source.excerpt(5)).toBe('\tcd\n\t ^');
     expect(source.lineText(9)).toBe('');
+  });
+});
+
+describe('numbers of words', () => {
+  const value = (text: string): number => {
+    const { action } = parseScript('t', `0 f(${text}) = 0`).events[0]!;
+    if (action.kind !== 'call') throw new Error('not a call');
+    return numberOf(action.args[0]!);
+  };
+
+  test.each([
+    ['EPOLLIN|EPOLLET', 0x8000_0001],
+    ['MSG_FASTOPEN|MSG_DONTWAIT', 0x2000_0040],
+    ['O_RDWR|O_NONBLOCK', 0x802],
+    ['ECONNREFUSED', 111],
+    ['EWOULDBLOCK', 11],
+    ['TCP_NODELAY', 1],
+    ['htons(80)', 80],
+    ['NULL', 0],
+  ])('%s is %d', (text, expected) => {
+    expect(value(text)).toBe(expected);
+  });
+
+  test.each([
+    ['NOSUCH', 'the constant NOSUCH'],
+    ['"s"', 'a string where a number is expected'],
+    ['toString', 'the constant toString'],
+    ['{1, 2}', 'a list where a number is expected'],
+    ['inet_addr("1.2.3.4")', 'inet_addr(...) where a number is expected'],
+  ])('%s is none', (text, message) => {
+    expect(() => value(text)).toThrow(new Unsupported(message));
   });
 });

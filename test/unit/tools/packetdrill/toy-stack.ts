@@ -54,6 +54,7 @@ export function toyStack(quirks: Quirks = {}): TargetFactory {
 class ToyStack implements Target {
   readonly sockets: ToySocket[] = [];
   readonly sysctls = new Map<string, string>();
+  private readonly scratch = new Uint8Array(65_600);
   private nextPort = 50_000;
 
   constructor(
@@ -108,7 +109,9 @@ class ToyStack implements Target {
       frame[20 + 16] = frame[20 + 16]! - this.quirks.fill;
     }
     if (this.quirks.corrupt === true) frame[frame.length - 1]! ^= 1;
-    this.config.emit(frame, cause);
+    // One buffer for all, as a stack has it: whoever keeps a frame has to copy it.
+    this.scratch.set(frame);
+    this.config.emit(this.scratch.subarray(0, frame.length), cause);
   }
 
   poll(): void {

@@ -108,6 +108,15 @@ describe('what is encoded is decoded', () => {
     expect(decodeFrame(encodeUdp(record)).record).toEqual(record);
   });
 
+  test('a UDP checksum that comes out as zero is sent as all ones (RFC 768)', () => {
+    const datagram = (sourcePort: number): Uint8Array =>
+      encodeUdp({ protocol: 'udp', ip: V4, sourcePort, destinationPort: 2, payloadBytes: 3 });
+    const frame = datagram(0);
+    const other = datagram((frame[26]! << 8) | frame[27]!);
+    expect([...other.subarray(26, 28)]).toEqual([0xff, 0xff]);
+    expect(decodeFrame(other).error).toBeNull();
+  });
+
   test('ICMP with an MTU, and one with an identifier', () => {
     const frame = encodeIcmp({ ip: V4, type: 3, code: 4, mtu: 1200, id: 0, body: new Uint8Array(0) });
     expect(decodeFrame(frame).record).toMatchObject({ protocol: 'icmp', type: 3, code: 4, mtu: 1200, quoted: null });
