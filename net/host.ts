@@ -9,7 +9,7 @@ import {
   RX_FLAGS,
   RX_SEGMENT_BYTES,
 } from '../device/device';
-import { type Address, type Cidr, parseAddress, parseCidr } from '../stack/base/address';
+import { type Address, Cidr, parseAddress, parseCidr } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
 import { heapRegions, type RegionSource } from '../stack/base/memory';
 import { SimdRegions } from '../stack/base/simd';
@@ -20,6 +20,7 @@ import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '..
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
 import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
 import { type Loop, nodeLoop } from './loop';
+import { LoopbackDevice } from './loopback';
 
 /** One device of a host, with the addresses to use on it. */
 export interface Attachment {
@@ -47,6 +48,10 @@ export interface HostOptions {
   traceCapacity?: number;
   poison?: boolean;
   loop?: Loop;
+  /** Connections to the host's own addresses stay inside it, as they do in a kernel. Default true. */
+  loopback?: boolean;
+  /** The host's table of names, asked before DNS: {"db.test": ["10.0.0.7"]}. `localhost` is always in it. */
+  names?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Called for every frame, in either direction, before the stack sees it or after it left; for captures. */
@@ -65,6 +70,11 @@ export interface FrameTap {
 
 /** At most this many frames before other events have their turn (device.md §4: beyond it timers starve). */
 const FRAMES_PER_TURN = 512;
+
+/** At most this many batches go around the loopback link in one flush: the rest have to wait for the next. */
+const LOOPBACK_ROUNDS = 64;
+
+const LOOPBACK_ADDRESSES = ['127.0.0.1/8'];
 
 class Port {
   readonly batch: FrameBatch;
@@ -90,9 +100,14 @@ export class Host {
   readonly stack: Stack;
   readonly loop: Loop;
   private readonly ports: Port[] = [];
+  private readonly hasLoopback: boolean;
+  /** Attached when it is first needed. */
+  private loopback: Port | null = null;
+  readonly names: ReadonlyMap<string, readonly string[]>;
   private timer: unknown = null;
   private timerAt: Millis = NEVER;
   private flushDue = false;
+  private wakeDue = false;
   private inTurn = false;
   private retryDue = false;
   private closed = false;
@@ -101,6 +116,8 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.loop = options.loop ?? nodeLoop;
+    this.hasLoopback = options.loopback ?? true;
+    this.names = namesOf(options.names ?? {});
     this.stack = new Stack({
       ...DEFAULT_CONFIG,
       seed: options.seed ?? Math.floor(Math.random() * 0x1_0000_0000),
@@ -115,7 +132,7 @@ export class Host {
     for (const route of options.routes ?? []) this.addRoute(route);
   }
 
-  private attach(device: Device, addresses: readonly string[]): void {
+  private attach(device: Device, addresses: readonly string[]): Port {
     const iface = this.stack.addInterface({
       name: device.name,
       link: device.linkType,
@@ -128,8 +145,29 @@ export class Host {
     });
     const port = new Port(device, iface, this.stack.slabs.current);
     this.ports.push(port);
-    device.unref();
+    if (this.references > 0) device.ref();
+    else device.unref();
     device.onReadable(() => this.readable(port));
+    return port;
+  }
+
+  /** Whether `address` is this host's own; if so the way to it is the loopback link. */
+  private reachesItself(address: Address): boolean {
+    if (!this.hasLoopback || !(address.isLoopback || this.stack.isLocal(address))) return false;
+    if (this.loopback === null) this.attachLoopback();
+    const { iface } = this.loopback!;
+    // Any 127.x.y.z is ours; one that is used becomes an address of the link, so that it is a source as well.
+    if (address.isLoopback && !iface.owns(address) && this.stack.isLocal(address))
+      iface.addresses.push(new Cidr(address, 32));
+    return true;
+  }
+
+  private attachLoopback(): void {
+    const others = this.stack.interfaces.flatMap((iface) => iface.addresses);
+    this.loopback = this.attach(new LoopbackDevice('lo', this.loop === nodeLoop), LOOPBACK_ADDRESSES);
+    for (const { address } of others) {
+      this.stack.addRoute(new Cidr(address, address.family === 4 ? 32 : 128), null, this.loopback.iface);
+    }
   }
 
   private addRoute(route: RouteOption): void {
@@ -172,10 +210,19 @@ export class Host {
   }
 
   private turn(port: Port, frames: number): void {
-    const now = this.loop.now();
+    this.inTurn = true;
+    this.receive(port, frames, this.loop.now());
+    try {
+      this.dispatch();
+    } finally {
+      this.inTurn = false;
+      this.flush();
+    }
+  }
+
+  private receive(port: Port, frames: number, now: Millis): void {
     const r = port.batch.records;
     const slab = port.batch.slab;
-    this.inTurn = true;
     for (let i = 0; i < frames * RX_FIELDS; i += RX_FIELDS) {
       const valid = (r[i + RX_FLAGS]! & RX_CHECKSUM_VALID) !== 0;
       if (this.frameTap !== null) {
@@ -190,12 +237,6 @@ export class Host {
         );
       }
       this.stack.receive(port.iface, slab, r[i + RX_AT]!, r[i + RX_BYTES]!, valid, r[i + RX_SEGMENT_BYTES]!, now);
-    }
-    try {
-      this.dispatch();
-    } finally {
-      this.inTurn = false;
-      this.flush();
     }
   }
 
@@ -226,7 +267,7 @@ export class Host {
         } finally {
           if (!done) {
             tcp.signalled = list.slice(i + 1).concat(tcp.signalled);
-            this.loop.later(() => this.wake());
+            this.wakeLater();
           }
         }
       }
@@ -240,7 +281,7 @@ export class Host {
       this.loop.between();
       done = true;
     } finally {
-      if (!done) this.loop.later(() => this.wake());
+      if (!done) this.wakeLater();
     }
   }
 
@@ -248,15 +289,30 @@ export class Host {
   schedule(): void {
     if (this.flushDue || this.inTurn || this.closed) return;
     this.flushDue = true;
+    // What is written to oneself arrives before the setImmediate that its writer may ask for next, as in a kernel.
+    if (this.loopback !== null) this.wakeLater();
     this.loop.soon(() => {
       this.flushDue = false;
       this.flush();
     });
   }
 
-  /** Signals raised by calls or timers, not by frames, are told in a turn of their own. */
+  private wakeLater(): void {
+    if (this.wakeDue) return;
+    this.wakeDue = true;
+    this.loop.later(() => {
+      this.wakeDue = false;
+      this.wake();
+    });
+  }
+
+  private get hasNews(): boolean {
+    return this.stack.tcp.signalled.length > 0 || this.stack.tcp.acceptable.length > 0;
+  }
+
+  /** Signals raised by calls, by timers or over loopback are told in a turn of their own. */
   private wake(): void {
-    if (this.closed || this.inTurn) return;
+    if (this.closed || this.inTurn || !this.hasNews) return;
     this.inTurn = true;
     try {
       this.dispatch();
@@ -270,12 +326,31 @@ export class Host {
   private flush(): void {
     if (this.closed) return;
     const now = this.loop.now();
+    this.send(now);
+    if (this.loopback !== null) this.goAround(this.loopback, now);
+    if (this.hasNews) this.wakeLater();
+    this.arm();
+  }
+
+  private send(now: Millis): void {
     for (let all = false; !all; ) {
       all = this.stack.poll(now);
       if (!this.transmit(now) && !all) break;
     }
-    if (this.stack.tcp.signalled.length > 0 || this.stack.tcp.acceptable.length > 0) this.loop.later(() => this.wake());
-    this.arm();
+  }
+
+  /** What was sent to ourselves is received at once, and what that causes is sent, until all is quiet. */
+  private goAround(port: Port, now: Millis): void {
+    for (let rounds = LOOPBACK_ROUNDS; rounds > 0; rounds--) {
+      // Full slabs: the next flush tries again, and the application that reads causes one.
+      if (!this.stack.rotateSlab()) return;
+      port.batch.slab = this.stack.slabs.current;
+      const frames = port.device.receive(port.batch);
+      if (frames === 0) return;
+      this.receive(port, frames, now);
+      this.send(now);
+    }
+    this.retry();
   }
 
   /** Hands the interfaces' queues to their devices. False when one pushes back. */
@@ -342,6 +417,9 @@ export class Host {
     localPort: number,
     owner: ConnectionOwner,
   ): Connection | OpenError {
+    if (local !== null) this.reachesItself(local);
+    // To itself a host speaks from the very address, except that 127.0.0.1 speaks for all of its network.
+    if (this.reachesItself(remote) && local === null && !remote.isLoopback) local = remote;
     const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
     this.schedule();
     return c;
@@ -354,9 +432,15 @@ export class Host {
     backlog: number,
     owner: ListenerOwner,
   ): Listener | OpenError {
+    if (address !== null) this.reachesItself(address);
     const listener = listen(this.stack.tcp, address, family, port, backlog);
     if (typeof listener !== 'string') listener.owner = owner;
     return listener;
+  }
+
+  /** Whether a socket may be bound to `address`. */
+  isLocal(address: Address): boolean {
+    return this.reachesItself(address) || this.stack.isLocal(address);
   }
 
   closeListener(listener: Listener): void {
@@ -426,4 +510,15 @@ export function addressOf(text: string): Address {
   const address = parseAddress(text);
   if (address === null) throw new RangeError(`'${text}' is not an IPv4 or IPv6 address`);
   return address;
+}
+
+function namesOf(table: Readonly<Record<string, readonly string[]>>): Map<string, readonly string[]> {
+  const names = new Map<string, readonly string[]>([
+    ['localhost', LOOPBACK_ADDRESSES.map((text) => cidrOf(text).address.toString())],
+  ]);
+  for (const [name, addresses] of Object.entries(table)) {
+    for (const address of addresses) addressOf(address);
+    names.set(name.toLowerCase(), addresses);
+  }
+  return names;
 }

@@ -1,0 +1,534 @@
+import { AsyncResource } from 'node:async_hooks';
+import { type Address, LOOPBACK_V4, LOOPBACK_V6 } from '../stack/base/address';
+import { NONE } from '../stack/base/memory';
+import {
+  abort,
+  close as closeConnection,
+  consume,
+  keepView,
+  peek,
+  setKeepAlive,
+  setNoDelay,
+  shutdown,
+  Text,
+} from '../stack/tcp/calls';
+import {
+  ADVICE,
+  CONNECTED,
+  type Connection,
+  type ConnectionOwner,
+  END,
+  FAILED,
+  READABLE,
+  WRITABLE,
+} from '../stack/tcp/connection';
+import type { DirectConsumer } from './direct';
+import { addressOf, type Host } from './host';
+import { SendQueue } from './send-queue';
+
+/** An address as `socket.address()` and `server.address()` show it. */
+export interface SocketName {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
+
+/** What a handle tells its socket. Every call runs in the handle's asynchronous context. */
+export interface HandleOwner {
+  /** The connection is open, or could not be opened for the reason given. */
+  handleConnected(handle: TcpHandle, code: string | null): void;
+  /** Text arrived. False: no more until `readStart`. */
+  handleText(chunk: Buffer): boolean;
+  /** `bytes` bytes were put into `handle.userBuffer`. False: no more until `readStart`. */
+  handleFilled(bytes: number): boolean;
+  handleEnd(): void;
+  /** The connection broke; `code` says how. */
+  handleFailed(code: string): void;
+  /** Something moved: the idle time begins anew. */
+  handleActive(): void;
+}
+
+/** From here on a piece of text goes to the application where it lies; below it is copied (DESIGN §3). */
+const COPY_BREAK = 4096;
+/** What an application gets at most at once, as from libuv. */
+const CHUNK_MAX = 65_536;
+/** Node asks the kernel for probes a second apart, ten of them. */
+const PROBE_INTERVAL_MS = 1000;
+const PROBES = 10;
+
+// Only used between a peek and the copy of its fields, never across a call into an application.
+const text = new Text();
+
+/** The text form that an application sees: an IPv4 peer of a dual-stack socket is ::ffff:a.b.c.d. */
+const nameOf = (address: Address, port: number, mapped: boolean): SocketName =>
+  address.family === 4 && !mapped
+    ? { address: address.toString(), family: 'IPv4', port }
+    : { address: address.family === 4 ? `::ffff:${address}` : address.toString(), family: 'IPv6', port };
+
+/**
+ * One TCP connection as its socket sees it: the counterpart of what Node calls `socket._handle`, with the same methods.
+ * It turns the core's signals into calls at the moments at which libuv would make them: text and its end in different
+ * turns, an error only to somebody who reads or writes, the callback of `close` one turn later.
+ */
+export class TcpHandle implements ConnectionOwner {
+  /** Whether text may be delivered. Node's socket code sets and reads it. */
+  reading = false;
+  bytesRead = 0;
+  owner: HandleOwner | null = null;
+  /** Gets the text in place instead of the owner's stream. */
+  direct: DirectConsumer | null = null;
+  /** Where text goes instead of fresh buffers (the `onread` option). */
+  userBuffer: Uint8Array | null = null;
+  connection: Connection | null = null;
+  readonly fd = -1;
+  private closed = false;
+  private connecting = false;
+  /** The end of text, or the error, has been told: there is nothing more to read. */
+  private eof = false;
+  private errorTold = false;
+  private endDue = false;
+  private delivering = false;
+  private refed = true;
+  private holding = false;
+  private bound: { address: Address; port: number } | null = null;
+  private resource: AsyncResource;
+  readonly queue = new SendQueue();
+  private shutdownDone: (() => void) | null = null;
+
+  /** @param mapped the socket is an IPv6 one even if its connection is IPv4. */
+  constructor(
+    readonly host: Host,
+    private mapped = false,
+  ) {
+    this.resource = new AsyncResource('TCPWRAP');
+  }
+
+  // ── opening ──
+
+  /** Fixes the local end. Returns why not: EADDRNOTAVAIL, EADDRINUSE, EINVAL. */
+  bind(text: string, port: number): string | null {
+    const address = addressOf(text);
+    if (!address.isUnspecified && !this.host.isLocal(address)) return 'EADDRNOTAVAIL';
+    const { tcp } = this.host.stack;
+    const taken = tcp
+      .listenersOn(port)
+      .some((other) => other.address === null || address.isUnspecified || other.address.equals(address));
+    if (port !== 0 && taken) return 'EADDRINUSE';
+    this.bound = { address, port };
+    return null;
+  }
+
+  /** Begins to connect; the owner hears of the outcome. Returns why it cannot even begin. */
+  connect(remote: string, port: number): string | null {
+    const address = this.target(addressOf(remote));
+    const local = this.bound === null || this.bound.address.isUnspecified ? null : this.bound.address;
+    const c = this.host.connect(address, port, local, this.bound?.port ?? 0, this);
+    if (typeof c === 'string') return c;
+    this.connection = c;
+    this.connecting = true;
+    this.mapped = false;
+    this.hold();
+    return null;
+  }
+
+  /** 0.0.0.0 and :: mean this machine. */
+  private target(address: Address): Address {
+    if (!address.isUnspecified) return address;
+    return address.family === 4 ? LOOPBACK_V4 : LOOPBACK_V6;
+  }
+
+  /** Takes over a connection that a listener accepted. */
+  accept(connection: Connection): void {
+    this.connection = connection;
+  }
+
+  private connectDone(code: string | null): void {
+    this.connecting = false;
+    if (code !== null) this.errorTold = true;
+    this.hold();
+    this.owner?.handleConnected(this, code);
+  }
+
+  // ── signals ──
+
+  onSignals(c: Connection, bits: number): void {
+    if (this.closed || c !== this.connection) return;
+    let done = false;
+    try {
+      this.resource.runInAsyncScope(this.react, this, c, bits);
+      done = true;
+    } finally {
+      // An application threw: what it did not hear of yet is told in a later turn.
+      if (!done && !this.closed) this.host.stack.tcp.signal(c, bits & ~CONNECTED);
+    }
+  }
+
+  private react(c: Connection, bits: number): void {
+    const { tcp } = this.host.stack;
+    if (this.connecting) {
+      if ((bits & FAILED) !== 0) return this.connectDone(c.error);
+      // Linux takes an ICMP unreachable for an answer while there is none other.
+      if ((bits & ADVICE) !== 0 && (bits & CONNECTED) === 0) return this.adviceWhileConnecting(c);
+      if ((bits & CONNECTED) === 0) return;
+      this.connectDone(null);
+      if ((bits & ~CONNECTED) !== 0 && !this.closed) tcp.signal(c, bits & ~CONNECTED);
+      return;
+    }
+    if ((bits & WRITABLE) !== 0) {
+      this.writable(c);
+      if (this.closed) return;
+      // Whoever waited for room has his turn before text arrives.
+      if ((bits & ~WRITABLE) !== 0) tcp.signal(c, bits & ~WRITABLE);
+      return;
+    }
+    if ((bits & (READABLE | END | FAILED)) !== 0) this.deliver(c);
+  }
+
+  private adviceWhileConnecting(c: Connection): void {
+    if (c.softError === null) return;
+    c.owner = null;
+    closeConnection(this.host.stack.tcp, c, this.host.now());
+    this.connectDone(c.softError);
+  }
+
+  // ── reading ──
+
+  readStart(): number {
+    this.reading = true;
+    this.hold();
+    this.announce();
+    return 0;
+  }
+
+  readStop(): number {
+    this.reading = false;
+    this.hold();
+    return 0;
+  }
+
+  /** Something to read may wait since before anybody wanted it. */
+  announce(): void {
+    const c = this.connection;
+    if (c === null || this.connecting || this.closed || this.eof) return;
+    if (c.readable === 0 && !c.finReceived && c.error === null) return;
+    this.host.stack.tcp.signal(c, READABLE);
+    this.host.schedule();
+  }
+
+  /** Hands over what is there: text, then its end or the error that ended it. */
+  private deliver(c: Connection): void {
+    if (this.delivering) return;
+    this.delivering = true;
+    let some = false;
+    try {
+      while (this.reading && c.readable > 0 && !this.closed) {
+        if (!this.deliverPiece(c)) break;
+        some = true;
+        this.host.loop.between();
+      }
+    } finally {
+      this.delivering = false;
+    }
+    if (!this.reading || this.closed || c.readable > 0 || this.eof) return this.failWriter(c);
+    if (c.error !== null) return some ? this.tellEnd() : this.tellError(c);
+    if (!c.finReceived) return;
+    // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
+    if (!some || c.finQueued) this.tellEnd();
+    else this.tellEndLater();
+  }
+
+  /** One piece of text goes to whoever takes it. False: held back. */
+  private deliverPiece(c: Connection): boolean {
+    const owner = this.owner;
+    if (owner === null) return false;
+    owner.handleActive();
+    if (this.direct !== null) return this.deliverDirect(c, this.direct);
+    const more =
+      this.userBuffer === null
+        ? owner.handleText(this.takeChunk(c))
+        : owner.handleFilled(this.fill(c, this.userBuffer));
+    if (!more && !this.closed) this.readStop();
+    return true;
+  }
+
+  private deliverDirect(c: Connection, direct: DirectConsumer): boolean {
+    const { tcp } = this.host.stack;
+    peek(tcp, c, text);
+    const { at, end } = text;
+    const used = direct.onText(text.bytes, at, end);
+    if (used > 0) {
+      this.bytesRead += used;
+      consume(tcp, c, used, this.host.now());
+    }
+    if (used < end - at && this.direct === direct) this.reading = false;
+    return used > 0;
+  }
+
+  /** The next up to 64 KiB: a view of where they lie, or, of small pieces, one compact copy. */
+  private takeChunk(c: Connection): Buffer {
+    const { tcp } = this.host.stack;
+    peek(tcp, c, text);
+    const first = Math.min(text.end - text.at, CHUNK_MAX);
+    let chunk: Buffer;
+    if (first >= COPY_BREAK && keepView(tcp, text)) {
+      chunk = Buffer.from(text.bytes.buffer as ArrayBuffer, text.bytes.byteOffset + text.at, first);
+      consume(tcp, c, first, this.host.now());
+    } else {
+      chunk = Buffer.allocUnsafe(this.smallPieces(c));
+      this.copy(c, chunk);
+    }
+    this.bytesRead += chunk.length;
+    return chunk;
+  }
+
+  /** How many bytes the small pieces at the front have together, up to a chunk. */
+  private smallPieces(c: Connection): number {
+    const { store } = this.host.stack.tcp;
+    const viewsMayLeave = store.slabs.viewsMayLeave;
+    let bytes = 0;
+    for (let node = c.readHead; node !== NONE && bytes < CHUNK_MAX; node = store.next(node)) {
+      const here = store.bytes(node);
+      if (bytes > 0 && here >= COPY_BREAK && viewsMayLeave) break;
+      bytes += here;
+    }
+    return Math.min(bytes, CHUNK_MAX);
+  }
+
+  private fill(c: Connection, into: Uint8Array): number {
+    const bytes = Math.min(into.length, c.readable);
+    this.copy(c, into.subarray(0, bytes));
+    this.bytesRead += bytes;
+    return bytes;
+  }
+
+  /** Fills `into` with the first text that waits. */
+  private copy(c: Connection, into: Uint8Array): void {
+    const { tcp } = this.host.stack;
+    const now = this.host.now();
+    let to = 0;
+    while (to < into.length && peek(tcp, c, text)) {
+      const n = Math.min(text.end - text.at, into.length - to);
+      into.set(text.bytes.subarray(text.at, text.at + n), to);
+      consume(tcp, c, n, now);
+      to += n;
+    }
+  }
+
+  private tellEndLater(): void {
+    if (this.endDue) return;
+    this.endDue = true;
+    this.later(() => {
+      this.endDue = false;
+      const c = this.connection;
+      if (this.closed || this.eof || !this.reading || c === null || c.readable > 0) return;
+      if (c.error !== null) this.tellError(c);
+      else this.tellEnd();
+    });
+  }
+
+  private tellEnd(): void {
+    this.eof = true;
+    this.hold();
+    this.owner?.handleActive();
+    this.direct?.onEnd();
+    if (!this.closed) this.owner?.handleEnd();
+  }
+
+  private tellError(c: Connection): void {
+    if (this.errorTold) return this.tellEnd();
+    this.errorTold = true;
+    this.eof = true;
+    this.hold();
+    this.owner?.handleActive();
+    this.owner?.handleFailed(c.error!);
+  }
+
+  // ── writing ──
+
+  /** Bytes handed to the connection, and those that still wait to be. */
+  get bytesWritten(): number {
+    return this.queue.bytesWritten;
+  }
+  set bytesWritten(bytes: number) {
+    this.queue.bytesWritten = bytes;
+  }
+
+  /** Bytes of a write that did not fit the send buffer yet. */
+  get writeQueueSize(): number {
+    return this.queue.waiting;
+  }
+
+  /**
+   * Sends `chunks`. Returns true when all fitted the send buffer: the caller may go on at once. False: `done` is called
+   * when the rest did, or with the reason why it never will. A string: it cannot be sent for this reason.
+   */
+  write(chunks: readonly Uint8Array[], done: (code: string | null) => void): boolean | string {
+    const c = this.connection;
+    const broken = c === null ? 'EBADF' : this.brokenFor(c);
+    if (broken !== null) return broken;
+    const fitted = this.queue.start(this.host.stack.tcp, c!, chunks, done);
+    this.host.schedule();
+    if (!fitted) this.hold();
+    return fitted;
+  }
+
+  /** Why nothing can be sent: the connection's error, told once; after that, and on a closed one, EPIPE. */
+  private brokenFor(c: Connection): string | null {
+    if (c.state !== 'CLOSED' && !c.finQueued) return null;
+    if (c.error === null || this.errorTold) return 'EPIPE';
+    this.errorTold = true;
+    return c.error;
+  }
+
+  private writable(c: Connection): void {
+    const waited = this.queue.waiting > 0;
+    if (!this.queue.resume(this.host.stack.tcp, c)) return this.failWriter(c);
+    this.hold();
+    if (waited) this.queue.finish(null);
+    if (!this.closed) this.direct?.onRoom();
+  }
+
+  /** Whoever does not read learns of the failure when he waits to write. */
+  private failWriter(c: Connection): void {
+    if (c.error === null || this.queue.waiting === 0 || this.closed) return;
+    const code = this.brokenFor(c);
+    if (code === null) return;
+    this.queue.drop();
+    this.hold();
+    this.queue.finish(code);
+  }
+
+  /** FIN behind what was written; `done` one turn later. */
+  shutdown(done: () => void): void {
+    const c = this.connection;
+    if (c !== null) {
+      shutdown(this.host.stack.tcp, c, this.host.now());
+      this.host.schedule();
+    }
+    this.shutdownDone = done;
+    this.hold();
+    this.later(() => this.finishShutdown());
+  }
+
+  private finishShutdown(): void {
+    const done = this.shutdownDone;
+    this.shutdownDone = null;
+    this.hold();
+    done?.();
+  }
+
+  // ── options ──
+
+  setNoDelay(on: boolean): number {
+    if (this.connection !== null) setNoDelay(this.host.stack.tcp, this.connection, on);
+    this.host.schedule();
+    return 0;
+  }
+
+  /** @param delay seconds of silence before the first probe; 0 leaves it as it is. */
+  setKeepAlive(on: boolean, delay: number): number {
+    const { host, connection } = this;
+    if (connection === null) return 0;
+    setKeepAlive(host.stack.tcp, connection, on, delay * 1000, PROBE_INTERVAL_MS, PROBES, host.now());
+    host.schedule();
+    return 0;
+  }
+
+  /** Fills `out` with the local end. */
+  getsockname(out: Partial<SocketName>): number {
+    const c = this.connection;
+    if (c !== null) Object.assign(out, nameOf(c.local, c.localPort, this.mapped));
+    else if (this.bound !== null) Object.assign(out, nameOf(this.bound.address, this.bound.port, false));
+    return 0;
+  }
+
+  getpeername(out: Partial<SocketName>): number {
+    const c = this.connection;
+    if (c === null) return -107;
+    Object.assign(out, nameOf(c.remote, c.remotePort, this.mapped));
+    return 0;
+  }
+
+  // ── liveness and context ──
+
+  ref(): void {
+    this.refed = true;
+    this.hold();
+  }
+
+  unref(): void {
+    this.refed = false;
+    this.hold();
+  }
+
+  hasRef(): boolean {
+    return this.refed && !this.closed;
+  }
+
+  /**
+   * Node's rule for what keeps a process alive: requests under way always, the wish to read only of a ref'd handle. A
+   * connection that nobody reads from and nobody waits to write to does not.
+   */
+  private hold(): void {
+    const requests = this.connecting || this.queue.waiting > 0 || this.shutdownDone !== null;
+    const held = !this.closed && (requests || (this.refed && this.reading && !this.eof));
+    if (held === this.holding) return;
+    this.holding = held;
+    if (held) this.host.retain();
+    else this.host.release();
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId();
+  }
+
+  /** From now on events run in the caller's context: a pooled connection serves somebody else. */
+  asyncReset(): void {
+    this.resource = new AsyncResource('TCPWRAP');
+  }
+
+  private later(task: () => void): void {
+    this.host.loop.later(() => this.resource.runInAsyncScope(task));
+  }
+
+  // ── closing ──
+
+  /** Lets go of the connection: FIN, or RST when text was not read. `done` one turn later. */
+  close(done?: () => void): void {
+    this.end(done, (c) => closeConnection(this.host.stack.tcp, c, this.host.now()));
+  }
+
+  /** RST. `done` one turn later. */
+  reset(done?: () => void): number {
+    this.end(done, (c) => abort(this.host.stack.tcp, c, this.host.now()));
+    return 0;
+  }
+
+  private end(done: (() => void) | undefined, how: (c: Connection) => void): void {
+    if (this.closed) return;
+    const c = this.connection;
+    this.closed = true;
+    this.connecting = this.reading = false;
+    if (c !== null) {
+      c.owner = null;
+      how(c);
+      this.host.schedule();
+    }
+    this.later(() => this.closeDone(done));
+    this.hold();
+  }
+
+  private closeDone(done: (() => void) | undefined): void {
+    // Requests are cancelled before the handle is gone.
+    if (this.queue.waiting > 0) {
+      this.queue.drop();
+      this.queue.finish(null);
+    }
+    this.finishShutdown();
+    const { direct } = this;
+    this.direct = null;
+    direct?.onClosed();
+    done?.();
+    this.owner = null;
+  }
+}

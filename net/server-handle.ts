@@ -1,0 +1,98 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Listener, ListenerOwner } from '../stack/tcp/listener';
+import { type SocketName, TcpHandle } from './handle';
+import { addressOf, type Host } from './host';
+
+/** A listening port as its server sees it: the counterpart of Node's `server._handle`. */
+export class ServerHandle implements ListenerOwner {
+  /** Called with each connection, in the context that listened. */
+  onconnection: ((handle: TcpHandle) => void) | null = null;
+  private listener: Listener | null = null;
+  private refed = true;
+  private holding = false;
+  private closed = false;
+  private readonly resource = new AsyncResource('TCPSERVERWRAP');
+
+  private constructor(
+    readonly host: Host,
+    /** The address as the program gave it. */
+    private readonly address: string,
+  ) {}
+
+  /** Listens. Returns why not: EADDRINUSE, EADDRNOTAVAIL. `::` takes IPv4 as well, unless `ipv6Only`. */
+  static listen(host: Host, address: string, port: number, backlog: number, ipv6Only: boolean): ServerHandle | string {
+    const local = addressOf(address);
+    const handle = new ServerHandle(host, address);
+    const family = local.family === 6 && !ipv6Only ? 0 : local.family;
+    const listener = local.isUnspecified
+      ? host.listen(null, family, port, backlog, handle)
+      : host.listen(local, local.family, port, backlog, handle);
+    if (typeof listener === 'string') return listener;
+    handle.listener = listener;
+    handle.hold();
+    return handle;
+  }
+
+  onAcceptable(listener: Listener): void {
+    try {
+      this.resource.runInAsyncScope(this.acceptAll, this, listener);
+    } finally {
+      // A 'connection' listener threw: the others that wait are told in a later turn.
+      if (listener.accepted.length > 0 && !this.closed) this.host.stack.tcp.signalListener(listener);
+    }
+  }
+
+  private acceptAll(listener: Listener): void {
+    while (!this.closed && listener.accepted.length > 0) {
+      const handle = new TcpHandle(this.host, this.address.includes(':'));
+      const connection = this.host.accept(listener, handle);
+      if (connection === null) return;
+      handle.accept(connection);
+      this.onconnection?.(handle);
+      this.host.loop.between();
+    }
+  }
+
+  getsockname(out: Partial<SocketName>): number {
+    if (this.listener === null) return -9;
+    out.address = this.address;
+    out.family = this.address.includes(':') ? 'IPv6' : 'IPv4';
+    out.port = this.listener.port;
+    return 0;
+  }
+
+  ref(): void {
+    this.refed = true;
+    this.hold();
+  }
+
+  unref(): void {
+    this.refed = false;
+    this.hold();
+  }
+
+  hasRef(): boolean {
+    return this.refed && !this.closed;
+  }
+
+  private hold(): void {
+    const held = this.refed && !this.closed;
+    if (held === this.holding) return;
+    this.holding = held;
+    if (held) this.host.retain();
+    else this.host.release();
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId();
+  }
+
+  /** Connections that nobody accepted yet are reset. `done` one turn later. */
+  close(done?: () => void): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.listener !== null) this.host.closeListener(this.listener);
+    if (done !== undefined) this.host.loop.later(() => this.resource.runInAsyncScope(done));
+    this.hold();
+  }
+}
