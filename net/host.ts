@@ -246,30 +246,22 @@ export class Host {
    */
   private dispatch(): void {
     const tcp = this.stack.tcp;
-    while (tcp.acceptable.length > 0) {
-      const listener = tcp.acceptable.shift()!;
-      listener.signalled = false;
-      this.call(() => listener.owner?.onAcceptable(listener));
+    for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
+      const ready = listener;
+      ready.signalled = false;
+      this.call(() => ready.owner?.onAcceptable(ready));
     }
-    while (tcp.signalled.length > 0) {
-      const list = tcp.signalled;
-      tcp.signalled = [];
-      for (let i = 0; i < list.length; i++) {
-        const c = list[i]!;
-        const bits = c.signals;
-        c.signals = 0;
-        if (c.owner === null) continue;
-        let done = false;
-        try {
-          c.owner.onSignals(c, bits);
-          this.loop.between();
-          done = true;
-        } finally {
-          if (!done) {
-            tcp.signalled = list.slice(i + 1).concat(tcp.signalled);
-            this.wakeLater();
-          }
-        }
+    for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
+      const bits = c.signals;
+      c.signals = 0;
+      if (c.owner === null) continue;
+      let done = false;
+      try {
+        c.owner.onSignals(c, bits);
+        this.loop.between();
+        done = true;
+      } finally {
+        if (!done) this.wakeLater();
       }
     }
   }
@@ -307,7 +299,7 @@ export class Host {
   }
 
   private get hasNews(): boolean {
-    return this.stack.tcp.signalled.length > 0 || this.stack.tcp.acceptable.length > 0;
+    return this.stack.tcp.signalled.size > 0 || this.stack.tcp.acceptable.size > 0;
   }
 
   /** Signals raised by calls, by timers or over loopback are told in a turn of their own. */

@@ -210,7 +210,7 @@ class ServerMethods extends EventEmitter {
     process.nextTick(() => this.emit('close'));
   }
 
-  override [EventEmitter.captureRejectionSymbol](error: Error, event: string | symbol, ...args: any[]): void {
+  override [EventEmitter.captureRejectionSymbol](error: Error, event: string | symbol, ...args: unknown[]): void {
     if (event === 'connection') (args[0] as Socket).destroy(error);
     else this.emit('error', error);
   }

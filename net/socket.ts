@@ -36,6 +36,9 @@ export interface SocketOptions extends DuplexOptions {
   signal?: AbortSignal;
 }
 
+/** Whatever a listener takes: the events decide. */
+// biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own listener type
+type Listener = (...args: any[]) => void;
 type WriteCallback = (error?: Error | null) => void;
 type Chunks = Array<{ chunk: Uint8Array | string; encoding: BufferEncoding }> & { allBuffers?: boolean };
 
@@ -318,12 +321,12 @@ class SocketMethods extends Duplex implements HandleOwner {
     if (this._bypassesStream && !this.connecting && handle !== null && !handle.reading) handle.readStart();
   }
 
-  override on(event: string | symbol, listener: (...args: any[]) => void): this {
+  override on(event: string | symbol, listener: Listener): this {
     if (this._direct !== null && (event === 'data' || event === 'readable')) this.detachDirect();
     return super.on(event, listener);
   }
 
-  override addListener(event: string | symbol, listener: (...args: any[]) => void): this {
+  override addListener(event: string | symbol, listener: Listener): this {
     return this.on(event, listener);
   }
 
@@ -405,7 +408,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     this._handle!.shutdown(() => callback());
   }
 
-  override end(...args: any[]): this {
+  override end(...args: unknown[]): this {
     Reflect.apply(super.end, this, args);
     return this;
   }
@@ -579,7 +582,7 @@ function useUserBuffer(socket: SocketMethods, buffer: unknown): void {
 }
 
 /** The peer has ended, and so did we: an error that says whose doing it is, instead of "write after end". */
-function writeAfterFin(this: SocketMethods, ...args: any[]): boolean {
+function writeAfterFin(this: SocketMethods, ...args: unknown[]): boolean {
   if (!this.writableEnded) return Reflect.apply(Duplex.prototype.write, this, args);
   const callback = typeof args[1] === 'function' ? args[1] : args[2];
   const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
