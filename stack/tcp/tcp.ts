@@ -7,6 +7,7 @@ import type { BlockPool, Slab, SlabPool } from '../base/memory';
 import { type Random, Secret } from '../base/random';
 import type { Trace } from '../base/trace';
 import type { Path, Transmitter } from '../base/transmit';
+import { WorkList } from '../base/work-list';
 import { type CongestionControl, Reno } from './congestion';
 import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError } from './connection';
 import { readSegment, Segment } from './header';
@@ -68,12 +69,11 @@ export class Tcp {
   readonly secret: Secret;
   readonly controllers = new Map<string, CongestionControl>();
   /** Connections that want `output`. */
-  private ready: Connection[] = [];
-  private outputting: Connection[] = [];
+  private readonly ready = new WorkList<Connection>();
   readonly replies: Reply[] = [];
   /** Connections and listeners with something to tell their owners. */
-  signalled: Connection[] = [];
-  acceptable: Listener[] = [];
+  readonly signalled = new WorkList<Connection>();
+  readonly acceptable = new WorkList<Listener>();
   private nextId = 1;
   /** Where connections begin instead, for tests of the numbers' wrap: never on a real network (RFC 6528). */
   initialSequenceFixed: Seq | null = null;
@@ -348,20 +348,20 @@ export class Tcp {
   // ── telling and sending ──
 
   signal(c: Connection, bits: number): void {
-    if (c.signals === 0) this.signalled.push(c);
+    if (c.signals === 0) this.signalled.add(c);
     c.signals |= bits;
   }
 
   signalListener(listener: Listener): void {
     if (listener.signalled) return;
     listener.signalled = true;
-    this.acceptable.push(listener);
+    this.acceptable.add(listener);
   }
 
   wantsOutput(c: Connection): void {
     if (c.ready) return;
     c.ready = true;
-    this.ready.push(c);
+    this.ready.add(c);
   }
 
   reply(reply: Reply): void {
@@ -381,27 +381,18 @@ export class Tcp {
       if (!sendReply(this, this.replies[0]!, now)) return false;
       this.replies.shift();
     }
-    while (this.ready.length > 0) {
-      const list = this.ready;
-      this.ready = this.outputting;
-      this.outputting = list;
-      let full = false;
-      for (let i = 0; i < list.length; i++) {
-        const c = list[i]!;
-        c.ready = false;
-        if (full || !output(this, c, now)) {
-          full = true;
-          this.wantsOutput(c);
-        }
+    for (let c = this.ready.take(); c !== null; c = this.ready.take()) {
+      c.ready = false;
+      if (!output(this, c, now)) {
+        this.wantsOutput(c);
+        return false;
       }
-      list.length = 0;
-      if (full) return false;
     }
     return true;
   }
 
   get wantsPoll(): boolean {
-    return this.ready.length > 0 || this.replies.length > 0;
+    return this.ready.size > 0 || this.replies.length > 0;
   }
 
   nextDeadline(): Millis {

@@ -157,11 +157,11 @@ export class FrameFuzzer implements ConnectionOwner, ListenerOwner {
 
   private dispatch(): void {
     const { tcp } = this.stack;
-    for (const listener of tcp.acceptable.splice(0)) {
+    for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
       listener.signalled = false;
       listener.owner?.onAcceptable(listener);
     }
-    for (const c of tcp.signalled.splice(0)) {
+    for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
       const bits = c.signals;
       c.signals = 0;
       c.owner?.onSignals(c, bits);

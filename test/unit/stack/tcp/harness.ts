@@ -293,12 +293,12 @@ export class Harness implements ConnectionOwner, ListenerOwner {
 
   private tell(): void {
     const tcp = this.stack.tcp;
-    while (tcp.signalled.length > 0 || tcp.acceptable.length > 0) {
-      for (const listener of tcp.acceptable.splice(0)) {
+    while (tcp.signalled.size > 0 || tcp.acceptable.size > 0) {
+      for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
         listener.signalled = false;
         listener.owner?.onAcceptable(listener);
       }
-      for (const c of tcp.signalled.splice(0)) {
+      for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
         const { signals } = c;
         c.signals = 0;
         c.owner?.onSignals(c, signals);
