@@ -73,6 +73,10 @@ export function advanceSend(tcp: Tcp, c: Connection, seg: Segment, now: Millis):
 }
 
 function tellOwner(tcp: Tcp, c: Connection): void {
+  // Send buffer autotuning: two windows, so that the application fills one while the other is in flight (Linux's sndbuf).
+  if (!c.sendLimitFixed && c.sendLimit < tcp.profile.sendBufferMax) {
+    c.sendLimit = Math.min(Math.max(c.sendLimit, 2 * c.cwnd * c.mss), tcp.profile.sendBufferMax);
+  }
   if (c.wantsAcknowledged) tcp.signal(c, ACKNOWLEDGED);
   // Not for every byte: a third of the buffer free makes a wake-up worth it (Linux's sk_stream_write_space).
   if (c.wantsRoom && c.sendBuffer.bytes * 3 <= c.sendLimit * 2) {
