@@ -1,8 +1,11 @@
+import * as kernelHttp from 'node:http';
+import { createHttp } from '../../http';
 import { serve, where } from './where';
 
 /** Thirteen bytes for every request: what is measured is everything else. */
 const place = where(process.argv);
-const server = place.http.createServer((_request, response) => {
+const http = place.host === null ? kernelHttp : (createHttp(place.host) as unknown as typeof kernelHttp);
+const server = http.createServer((_request, response) => {
   response.setHeader('Content-Type', 'text/plain');
   response.end('Hello, world!');
 });

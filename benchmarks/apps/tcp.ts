@@ -1,9 +1,11 @@
+import * as kernelNet from 'node:net';
+import { createNet } from '../../net';
 import { serve, where } from './where';
 
 /** Port 7 echoes, 9 discards, 19 sends without end: RFC 862, 863 and, in spirit, 864. */
 const place = where(process.argv);
-const { net } = place;
-const quiet = (socket: import('node:net').Socket): void => {
+const net = place.host === null ? kernelNet : (createNet(place.host) as unknown as typeof kernelNet);
+const quiet = (socket: kernelNet.Socket): void => {
   socket.on('error', () => {});
 };
 net

@@ -1,20 +1,15 @@
-import * as kernelHttp from 'node:http';
-import * as kernelNet from 'node:net';
 import { openTun } from '../../device/tun';
-import { createHttp } from '../../http';
-import { createNet } from '../../net';
-import { createHost } from '../../net/host';
+import { createHost, type Host } from '../../net/host';
 
-/** The modules that an application runs on, and the address it listens at. */
+/** Where an application runs: on a tapwire host, or, without one, on the kernel's TCP. */
 export interface Where {
-  readonly http: typeof kernelHttp;
-  readonly net: typeof kernelNet;
+  readonly host: Host | null;
   readonly close: () => void;
 }
 
 /** `--kernel`: Node's own modules. `--tun NAME --subnet A.B.C [--no-offload]`: tapwire at A.B.C.2. */
 export function where(argv: readonly string[]): Where {
-  if (argv.includes('--kernel')) return { http: kernelHttp, net: kernelNet, close: () => {} };
+  if (argv.includes('--kernel')) return { host: null, close: () => {} };
   const subnet = argv[argv.indexOf('--subnet') + 1]!;
   const device = openTun({
     name: argv[argv.indexOf('--tun') + 1]!,
@@ -22,11 +17,7 @@ export function where(argv: readonly string[]): Where {
     offload: !argv.includes('--no-offload'),
   });
   const host = createHost({ devices: [{ device, addresses: [`${subnet}.2/24`] }] });
-  return {
-    http: createHttp(host) as unknown as typeof kernelHttp,
-    net: createNet(host) as unknown as typeof kernelNet,
-    close: () => host.close(),
-  };
+  return { host, close: () => host.close() };
 }
 
 /** Tells the parent that the server is up, answers its questions, and ends on SIGTERM. */
