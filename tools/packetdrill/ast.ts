@@ -1,6 +1,7 @@
 import type { ScriptConfig } from './options';
 import type { TcpOption } from './packet';
 import type { PythonProgram } from './python/parse';
+import type { PythonError } from './python/tokens';
 import type { Source } from './source';
 
 /** A whole script, ready to run. */
@@ -42,11 +43,14 @@ export interface Command {
   readonly at: number;
 }
 
-/** A block of Python between `%{` and `}%`. `at` is the offset of its first character. */
+/**
+ * A block of Python between `%{` and `}%`. `at` is the offset of its first character. `program` is an error when the block
+ * is not Python.
+ */
 export interface Code {
   readonly kind: 'code';
   readonly text: string;
-  readonly program: PythonProgram;
+  readonly program: PythonProgram | PythonError;
   readonly at: number;
 }
 

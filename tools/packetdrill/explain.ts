@@ -96,7 +96,7 @@ function segmentName(line: TcpLine): string {
   if ((flags & URG) !== 0) names.push('URG');
   if ((flags & ACK) !== 0 && (names.length > 0 || line.length === 0)) names.push('ACK');
   if (names.length === 0) return (flags & PSH) !== 0 || line.length > 0 ? 'data' : 'a segment without flags';
-  const article = /^[FRSEA]/.test(names[0]!) && names[0] !== 'SYN' ? 'an' : 'a';
+  const article = /^[REA]/.test(names[0]!) ? 'an' : 'a';
   return `${article} ${names.join('+')}`;
 }
 

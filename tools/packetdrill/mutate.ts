@@ -1,6 +1,7 @@
 import type { Call, Event, PacketLine, Script, TcpLine } from './ast';
 import { FIN, RST, SYN } from './packet';
 import { type PythonExpression, parsePython } from './python/parse';
+import { PythonError } from './python/tokens';
 
 /** What was falsified. */
 export type MutantKind = 'ack' | 'len' | 'flag' | 'missing' | 'time' | 'ret' | 'errno' | 'assert';
@@ -113,7 +114,7 @@ const falsifyErrno: Falsify = (event) => {
 
 const falsifyAssert: Falsify = (event) => {
   const { action } = event;
-  if (action.kind !== 'code') return null;
+  if (action.kind !== 'code' || action.program instanceof PythonError) return null;
   for (const statement of [...action.program.statements].reverse()) {
     if (statement.kind !== 'assert') continue;
     const number = assertedNumber(statement.test);

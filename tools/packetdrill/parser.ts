@@ -112,6 +112,8 @@ function parseCode(c: Cursor): Code {
     return { kind: 'code', text: token.text, program: parsePython(token.text), at };
   } catch (error) {
     if (!(error instanceof PythonError)) throw error;
-    return c.fail(error.message, at + error.at);
+    if (error.unsupported) return c.refuse(`${error.message} in a code block`, at + error.at);
+    // As in the original tool, where Python reads a block only when it runs it: the run fails there.
+    return { kind: 'code', text: token.text, program: error, at };
   }
 }

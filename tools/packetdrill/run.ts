@@ -22,8 +22,23 @@ const FIRST_EPHEMERAL_PORT = 40_000;
  */
 export function runScript(script: Script, options: RunOptions): ScriptResult {
   const { file } = script.source;
-  if (script.config.dryRun) return { file, ok: true, virtualUs: 0, wallMs: 0, warnings: script.warnings, packets: [] };
-  return new Runner(script, options).run();
+  const { warnings, config } = script;
+  if (!config.dryRun) return new Runner(script, options).run();
+  const failure = brokenCode(script);
+  const result = { file, ok: failure === null, virtualUs: 0, wallMs: 0, warnings, packets: [] };
+  return failure === null ? result : { ...result, failure };
+}
+
+/** The first code block that is not Python, as the failure of a mere check of the syntax. */
+function brokenCode({ events, source }: Script): Failure | null {
+  for (const { action } of events) {
+    if (action.kind !== 'code' || !(action.program instanceof PythonError)) continue;
+    const { message } = action.program;
+    const line = source.line(action.at + action.program.at);
+    const nothing = { expected: '', actual: '', marks: '', atUs: 0, state: '', cause: '' };
+    return { line, kind: 'parse', message, ...nothing, source: source.lineText(line) };
+  }
+  return null;
 }
 
 class Runner {
@@ -150,14 +165,15 @@ class Runner {
       print: (line) => this.options.trace?.(line),
     };
     try {
+      if (code.program instanceof PythonError) throw code.program;
       const failure = runPython(code.program, scope);
       if (failure !== null) this.failAssertion(code, failure);
     } catch (error) {
       if (!(error instanceof PythonError)) throw error;
       const line = this.script.source.line(code.at + error.at);
       const about = info === null ? ' (there is no socket to ask for TCP_INFO)' : '';
-      const kind = error.message.endsWith('is not defined') ? 'unsupported' : 'assert';
-      stage.fail({ kind, message: error.message + about, line });
+      if (error.unsupported) stage.fail({ kind: 'unsupported', message: error.message + about, line });
+      else stage.fail({ kind: 'assert', message: `the code block: ${error.message}`, line });
     }
   }
 

@@ -93,7 +93,7 @@ export function evaluate(e: PythonExpression, scope: PythonScope): PythonValue {
 
 function nameValue(name: string, at: number, scope: PythonScope): PythonValue {
   const value = scope.variables.has(name) ? scope.variables.get(name) : scope.lookup(name);
-  if (value === undefined) throw new PythonError(at, `the name ${name} is not defined`);
+  if (value === undefined) throw new PythonError(at, `the name ${name} is not defined`, true);
   return value;
 }
 

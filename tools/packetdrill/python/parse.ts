@@ -139,7 +139,7 @@ class Parser {
   private statement(): PythonStatement {
     const { at, kind, text } = this.token;
     if (kind === 'name' && COMPOUND.has(text))
-      throw new PythonError(at, `"${text}" is not part of the supported Python`);
+      throw new PythonError(at, `"${text}" is not part of the supported Python`, true);
     if (this.accept('pass')) return { kind: 'pass', at };
     if (this.accept('assert')) {
       const test = this.expression();
@@ -249,11 +249,18 @@ class Parser {
   /** `**` binds tighter than a sign on its left and looser than one on its right, and groups to the right. */
   private power(): PythonExpression {
     const left = this.atom();
+    this.refuseTrailers();
     if (!this.accept('**')) return left;
     if (++this.depth > NESTING_MAX) throw new PythonError(left.at, 'nested too deeply');
     const right = this.unary();
     this.depth--;
     return { kind: 'binary', operator: '**', left, right, at: left.at, end: this.lastEnd };
+  }
+
+  private refuseTrailers(): void {
+    const { at } = this.token;
+    if (this.is('.') && this.tokens[this.at + 1]!.kind === 'name') throw new PythonError(at, 'attributes', true);
+    if (this.is('[')) throw new PythonError(at, 'subscripts', true);
   }
 
   private atom(): PythonExpression {
@@ -290,7 +297,7 @@ class Parser {
     this.at++;
     if (!this.accept('(')) return { kind: 'name', name: text, at, end: this.lastEnd };
     if (!(FUNCTIONS as readonly string[]).includes(text)) {
-      throw new PythonError(at, `unknown function ${text} (known: ${FUNCTIONS.join(', ')})`);
+      throw new PythonError(at, `unknown function ${text} (known: ${FUNCTIONS.join(', ')})`, true);
     }
     const args = this.list(')');
     return { kind: 'call', name: text, args, at, end: this.lastEnd };

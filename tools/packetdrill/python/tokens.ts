@@ -1,8 +1,12 @@
-/** A place in a code block that cannot be read or evaluated. `at` is an offset in the block. */
+/**
+ * A place in a code block that cannot be read or evaluated. `at` is an offset in the block. `unsupported` when it is
+ * Python, or a name, that this interpreter does not have; else the block is wrong.
+ */
 export class PythonError extends Error {
   constructor(
     readonly at: number,
     what: string,
+    readonly unsupported = false,
   ) {
     super(what);
     this.name = 'PythonError';

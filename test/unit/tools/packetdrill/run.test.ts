@@ -114,6 +114,8 @@ describe('a script that holds', () => {
 
   test('--dry_run runs nothing', () => {
     expect(run(`--dry_run 0 nosuch() = 0`)).toMatchObject({ ok: true, virtualUs: 0 });
+    const broken = run('--dry_run 0 close(3) = 0\n+0 %{\nassert }%');
+    expect([broken.ok, broken.failure?.kind, broken.failure?.line, exitCode(broken)]).toEqual([false, 'parse', 3, 2]);
   });
 });
 
@@ -557,7 +559,8 @@ describe('code blocks and commands', () => {
 
   test.each([
     ['%{ assert tcpi_nosuch == 1 }%', 'unsupported 8: the name tcpi_nosuch is not defined', 2],
-    ['%{ assert 1 // 0 }%', 'assert 8: division by zero', 1],
+    ['%{ assert 1 // 0 }%', 'assert 8: the code block: division by zero', 1],
+    ['%{ +0.2 > R. 9:9(0) ack 1 }%', 'assert 8: the code block: expected a new line or ";", found .', 1],
   ])('%s', (code, expected, exit) => {
     expect(wrong(`${ACCEPTED}+0 ${code}`)).toBe(expected);
     expect(exitCode(run(`${ACCEPTED}+0 ${code}`))).toBe(exit);
