@@ -80,6 +80,8 @@ export class HttpReader {
   private upgrade = false;
   private carry: Bytes = NO_BYTES;
   private carried = 0;
+  /** Counts `reset`: a handler may do that, and then this reader already belongs to somebody else when it returns. */
+  private use = 0;
 
   constructor(options: HttpReaderOptions, handler: HttpHandler) {
     this.head = new Head(options.role, options.maxHeaderSize, options.lenient);
@@ -88,15 +90,17 @@ export class HttpReader {
     this.handler = handler;
   }
 
-  /** Forgets everything and reports to `handler` from now on: a reader may be used for one connection after the other. */
+  /**
+   * Forgets everything and reports to `handler` from now on: a reader may be used for one connection after the other.
+   * Also from inside a handler, when it gives its connection up: the `read` under way then reads no further.
+   */
   reset(handler: HttpHandler): void {
+    this.use++;
     this.handler = handler;
     this.receiving = 'start';
     this.paused = false;
     this.error = null;
     this.errorAt = 0;
-    this.noBody = false;
-    this.upgrade = false;
     this.dropCarry();
     this.head.begin();
   }
@@ -109,17 +113,23 @@ export class HttpReader {
   /**
    * Reads bytes [at, end) and returns how far it came: `end`, or less when it was paused, refused something (`error`), or
    * came to where HTTP ends (`receiving` is 'upgraded': the rest belongs to the other protocol).
-   * Must not be called from inside a handler.
+   * Must not be called for the same connection from inside a handler.
    */
   read(b: Bytes, at: number, end: number): number {
+    const { use } = this;
     let p = at;
-    while (p < end && !this.paused) {
+    while (p < end && !this.paused && this.use === use) {
       switch (this.receiving) {
         case 'start':
           p = this.readStart(b, p, end);
           break;
         case 'head':
         case 'trailers':
+          if (this.head.state >= HEAD_DONE) {
+            // A handler threw when it was given the head: nobody knows how to go on.
+            this.receiving = 'failed';
+            return p;
+          }
           p = this.carried > 0 ? this.readCarried(b, p, end) : this.readInPlace(b, p, end);
           break;
         case 'body-length':
@@ -181,8 +191,6 @@ export class HttpReader {
     while (p < end && (b[p] === CR || b[p] === LF)) p++;
     if (p === end) return p;
     this.receiving = 'head';
-    this.noBody = false;
-    this.upgrade = false;
     this.head.begin();
     this.handler.onBegin();
     return p;
@@ -214,10 +222,10 @@ export class HttpReader {
       const stop = readHead(head, this.carry, before, before + piece);
       const read = p + stop - before;
       if (head.state === HEAD_DONE) {
+        // The handler looks at it there; from the next head on it is free.
+        if (this.carry.length > CARRY_KEPT) this.carry = NO_BYTES;
         this.carried = 0;
-        const next = this.headDone(read);
-        if (this.carry.length > CARRY_KEPT) this.dropCarry();
-        return next;
+        return this.headDone(read);
       }
       if (head.state === HEAD_FAILED) return this.fail(head.error!, p + head.errorAt - before);
       this.carried = stop;
@@ -242,13 +250,14 @@ export class HttpReader {
 
   /** The head, or the trailer section, ends before `p`. */
   private headDone(p: number): number {
-    const head = this.head;
+    const { head, use } = this;
     if (this.receiving === 'trailers') {
       if (head.fieldCount > 0) this.handler.onTrailers(head);
-      this.complete();
+      if (this.use === use) this.complete();
       return p;
     }
     const answer = this.handler.onHead(head);
+    if (this.use !== use) return p;
     this.noBody = (answer & (HEAD_NO_BODY | HEAD_UPGRADE)) !== 0;
     this.upgrade = (answer & HEAD_UPGRADE) !== 0 || (head.upgrade && (answer & HEAD_NO_UPGRADE) === 0);
     switch (bodyFraming(head, this.noBody, this.upgrade)) {
@@ -276,10 +285,11 @@ export class HttpReader {
   }
 
   private readLength(b: Bytes, p: number, end: number): number {
+    const { use } = this;
     const to = Math.min(end, p + this.left);
     this.left -= to - p;
     this.handler.onBody(b, p, to);
-    if (this.left === 0) this.complete();
+    if (this.use === use && this.left === 0) this.complete();
     return to;
   }
 

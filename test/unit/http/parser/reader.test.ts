@@ -247,6 +247,83 @@ describe('a reader is used for one connection after the other', () => {
     expect(recorder.lines).toEqual(read(GET + POST + CHUNKED));
   });
 
+  test('nothing of a head that was given up counts against the next one', () => {
+    const reader = newReader({ maxHeaderSize: 40 }, quiet);
+    reader.read(bytes(`GET /${'a'.repeat(30)}`), 0, 35);
+    const recorder = new Recorder(0);
+    reader.reset(recorder);
+    const head = `GET / HTTP/1.1\r\na: ${'b'.repeat(30)}\r\n\r\n`;
+    for (let at = 0; at < head.length; at++) reader.read(bytes(head), at, at + 1);
+    expect(recorder.lines).toEqual(read(head));
+  });
+
+  test.each(['onBegin', 'onHead', 'onBody', 'onTrailers', 'onComplete'] as const)(
+    'given up in %s and used by another connection at once: neither hears of the other',
+    (event) => {
+      const first = new Recorder(0);
+      const second = new Recorder(0);
+      const third = new Recorder(0);
+      const giveUp = (): void => {
+        reader.reset(second);
+        const other = bytes(POST + GET);
+        expect(reader.read(other, 0, POST.length + 7)).toBe(POST.length + 7);
+      };
+      const handler: HttpHandler = {
+        onBegin: () => first.onBegin(),
+        onHead: (head) => first.onHead(head),
+        onBody: (b, at, end) => first.onBody(b, at, end),
+        onTrailers: (head) => first.onTrailers(head),
+        onComplete: () => first.onComplete(),
+      };
+      const before = handler[event] as (...args: unknown[]) => number;
+      (handler as unknown as Record<string, unknown>)[event] = (...args: unknown[]) => {
+        const answer = before(...args);
+        giveUp();
+        return answer;
+      };
+      const reader = newReader({}, handler);
+      const packet = bytes(CHUNKED + POST);
+      expect(reader.read(packet, 0, packet.length)).toBeLessThan(packet.length);
+      first.flush();
+      expect(read(CHUNKED).join('\n').startsWith(first.lines.join('\n'))).toBe(true);
+      expect(first.lines.length).toBeLessThan(5 + Number(event === 'onComplete'));
+      const rest = bytes(GET);
+      expect(reader.read(rest, 7, rest.length)).toBe(rest.length);
+      expect(second.lines).toEqual(read(POST + GET));
+      reader.reset(third);
+      reader.read(packet, 0, packet.length);
+      expect(third.lines).toEqual(read(CHUNKED + POST));
+    },
+  );
+
+  test('a body of known length, given up with its last byte', () => {
+    const second = new Recorder(0);
+    const reader: HttpReader = newReader({}, { ...quiet, onBody: () => reader.reset(second) });
+    const packet = bytes(POST + POST);
+    expect(reader.read(packet, 0, packet.length)).toBe(POST.length);
+    expect(second.lines).toEqual([]);
+    expect(reader.idle).toBe(true);
+  });
+
+  test.each(['onHead', 'onTrailers'] as const)('a handler that throws in %s is not given the same again', (event) => {
+    const recorder = new Recorder(0);
+    const reader = newReader(
+      {},
+      Object.assign(Object.create(recorder) as Recorder, {
+        [event]: () => {
+          throw new Error('from the application');
+        },
+      }),
+    );
+    const packet = bytes(CHUNKED);
+    expect(() => reader.read(packet, 0, packet.length)).toThrow('from the application');
+    expect(reader.read(packet, 10, packet.length)).toBe(10);
+    expect(reader.receiving).toBe('failed');
+    reader.reset(recorder);
+    reader.read(packet, 0, packet.length);
+    expect(recorder.lines.slice(-4)).toEqual(read(CHUNKED).slice(-4));
+  });
+
   test('it is idle between messages only', () => {
     const reader = newReader({}, quiet);
     const idle: boolean[] = [];
