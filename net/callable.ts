@@ -1,5 +1,8 @@
 type Initializer<T, A extends unknown[]> = (self: T, ...args: A) => void;
 
+/** Objects that another class is to make: returns what it made, or null. */
+type Elsewhere<A> = (self: unknown, args: A) => object | null;
+
 /** A constructor of Node's older kind: `new` may be left out, and `util.inherits` with `Super.call(this)` works. */
 export interface Callable<T, A extends unknown[]> {
   new (...args: A): T;
@@ -8,17 +11,20 @@ export interface Callable<T, A extends unknown[]> {
 }
 
 /**
- * Makes a callable constructor of a class that only holds methods: `initialize` does what its constructor would. The
- * methods become enumerable, as on Node's own prototypes.
+ * Makes a callable constructor of a class that only holds methods: `initialize` does what its constructor would, unless
+ * `elsewhere` gives another object. The methods become enumerable, as on Node's own prototypes.
  */
 export function callable<T extends object, A extends unknown[]>(
   name: string,
   methods: { prototype: T },
   parent: object,
   initialize: Initializer<T, A>,
+  elsewhere?: Elsewhere<A>,
 ): Callable<T, A> {
   const { prototype } = methods;
   function construct(this: unknown, ...args: A): unknown {
+    const other = elsewhere?.(this, args) ?? null;
+    if (other !== null) return other;
     if (!(this instanceof (construct as unknown as Callable<T, A>)))
       return new (construct as unknown as Callable<T, A>)(...args);
     initialize(this as T, ...args);

@@ -87,7 +87,8 @@ export class TcpHandle implements ConnectionOwner {
   private eof = false;
   private errorTold = false;
   private endDue = false;
-  private delivering = false;
+  /** Text was handed over in this wake-up. */
+  private textTold = false;
   private refed = true;
   private holding = false;
   private bound: { address: Address; port: number } | null = null;
@@ -152,10 +153,16 @@ export class TcpHandle implements ConnectionOwner {
   // ── signals ──
 
   onSignals(c: Connection, bits: number): void {
-    if (this.closed || c !== this.connection) return;
+    if (c !== this.connection) return;
+    this.textTold = false;
     let done = false;
     try {
-      this.resource.runInAsyncScope(this.react, this, c, bits);
+      let left = bits;
+      while (left !== 0 && !this.closed) {
+        left = this.resource.runInAsyncScope(this.react, this, c, left);
+        // Outside of the scope: a tick that throws would leave it open.
+        if (left !== 0) this.host.loop.between();
+      }
       done = true;
     } finally {
       // An application threw: what it did not hear of yet is told in a later turn.
@@ -163,25 +170,23 @@ export class TcpHandle implements ConnectionOwner {
     }
   }
 
-  private react(c: Connection, bits: number): void {
-    const { tcp } = this.host.stack;
+  /** Tells one thing. Returns the signals that are still to be looked at. */
+  private react(c: Connection, bits: number): number {
     if (this.connecting) {
-      if ((bits & FAILED) !== 0) return this.connectDone(c.error);
+      if ((bits & FAILED) !== 0) this.connectDone(c.error);
       // Linux takes an ICMP unreachable for an answer while there is none other.
-      if ((bits & ADVICE) !== 0 && (bits & CONNECTED) === 0) return this.adviceWhileConnecting(c);
-      if ((bits & CONNECTED) === 0) return;
-      this.connectDone(null);
-      if ((bits & ~CONNECTED) !== 0 && !this.closed) tcp.signal(c, bits & ~CONNECTED);
-      return;
+      else if ((bits & (ADVICE | CONNECTED)) === ADVICE) this.adviceWhileConnecting(c);
+      else if ((bits & CONNECTED) !== 0) {
+        this.connectDone(null);
+        return bits & ~CONNECTED;
+      }
+      return 0;
     }
     if ((bits & WRITABLE) !== 0) {
       this.writable(c);
-      if (this.closed) return;
-      // Whoever waited for room has his turn before text arrives.
-      if ((bits & ~WRITABLE) !== 0) tcp.signal(c, bits & ~WRITABLE);
-      return;
+      return bits & ~WRITABLE;
     }
-    if ((bits & (READABLE | END | FAILED)) !== 0) this.deliver(c);
+    return (bits & (READABLE | END | FAILED)) !== 0 ? this.deliver(c) : 0;
   }
 
   private adviceWhileConnecting(c: Connection): void {
@@ -215,26 +220,27 @@ export class TcpHandle implements ConnectionOwner {
     this.host.schedule();
   }
 
-  /** Hands over what is there: text, then its end or the error that ended it. */
-  private deliver(c: Connection): void {
-    if (this.delivering) return;
-    this.delivering = true;
-    let some = false;
-    try {
-      while (this.reading && c.readable > 0 && !this.closed) {
-        if (!this.deliverPiece(c)) break;
-        some = true;
-        this.host.loop.between();
-      }
-    } finally {
-      this.delivering = false;
+  /** Hands over one piece of what is there: text, then its end or the error that ended it. Returns READABLE for more. */
+  private deliver(c: Connection): number {
+    if (this.reading && c.readable > 0) {
+      if (!this.deliverPiece(c)) return 0;
+      this.textTold = true;
+      return this.reading && (c.readable > 0 || c.finReceived || c.error !== null) ? READABLE : 0;
     }
-    if (!this.reading || this.closed || c.readable > 0 || this.eof) return this.failWriter(c);
-    if (c.error !== null) return some ? this.tellEnd() : this.tellError(c);
-    if (!c.finReceived) return;
-    // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
-    if (!some || c.finQueued) this.tellEnd();
-    else this.tellEndLater();
+    if (!this.reading || this.eof) {
+      this.failWriter(c);
+    } else if (c.finReceived) {
+      // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
+      if (!this.textTold || c.finQueued || c.error !== null) this.tellEnd();
+      else this.tellEndLater();
+      // A write that waits learns of the failure next.
+      return c.error === null ? 0 : READABLE;
+    } else if (c.error !== null) {
+      // Text and a reset in one wake-up read as text and its end.
+      if (this.textTold) this.tellEnd();
+      else this.tellError(c);
+    }
+    return 0;
   }
 
   /** One piece of text goes to whoever takes it. False: held back. */
@@ -321,8 +327,7 @@ export class TcpHandle implements ConnectionOwner {
       this.endDue = false;
       const c = this.connection;
       if (this.closed || this.eof || !this.reading || c === null || c.readable > 0) return;
-      if (c.error !== null) this.tellError(c);
-      else this.tellEnd();
+      this.tellEnd();
     });
   }
 

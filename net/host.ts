@@ -74,7 +74,7 @@ const FRAMES_PER_TURN = 512;
 /** At most this many batches go around the loopback link in one flush: the rest have to wait for the next. */
 const LOOPBACK_ROUNDS = 64;
 
-const LOOPBACK_ADDRESSES = ['127.0.0.1/8'];
+const LOOPBACK_ADDRESSES = ['127.0.0.1/8', '::1/128'];
 
 class Port {
   readonly batch: FrameBatch;

@@ -35,22 +35,22 @@ export class ServerHandle implements ListenerOwner {
 
   onAcceptable(listener: Listener): void {
     try {
-      this.resource.runInAsyncScope(this.acceptAll, this, listener);
+      while (!this.closed && listener.accepted.length > 0) {
+        this.resource.runInAsyncScope(this.acceptOne, this, listener);
+        if (listener.accepted.length > 0) this.host.loop.between();
+      }
     } finally {
       // A 'connection' listener threw: the others that wait are told in a later turn.
       if (listener.accepted.length > 0 && !this.closed) this.host.stack.tcp.signalListener(listener);
     }
   }
 
-  private acceptAll(listener: Listener): void {
-    while (!this.closed && listener.accepted.length > 0) {
-      const handle = new TcpHandle(this.host, this.address.includes(':'));
-      const connection = this.host.accept(listener, handle);
-      if (connection === null) return;
-      handle.accept(connection);
-      this.onconnection?.(handle);
-      this.host.loop.between();
-    }
+  private acceptOne(listener: Listener): void {
+    const handle = new TcpHandle(this.host, this.address.includes(':'));
+    const connection = this.host.accept(listener, handle);
+    if (connection === null) return;
+    handle.accept(connection);
+    this.onconnection?.(handle);
   }
 
   getsockname(out: Partial<SocketName>): number {
@@ -92,7 +92,10 @@ export class ServerHandle implements ListenerOwner {
     if (this.closed) return;
     this.closed = true;
     if (this.listener !== null) this.host.closeListener(this.listener);
-    if (done !== undefined) this.host.loop.later(() => this.resource.runInAsyncScope(done));
+    // Even without a callback: a loop that closes something turns once more.
+    this.host.loop.later(() => {
+      if (done !== undefined) this.resource.runInAsyncScope(done);
+    });
     this.hold();
   }
 }

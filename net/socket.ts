@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel';
+import nodeNet from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { commit, reserve, send } from '../stack/tcp/calls';
 import { type ConnectOptions, isNormalized, normalizeArguments } from './arguments';
@@ -177,7 +178,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     const on = enable === undefined ? true : Boolean(enable);
     const changed = on !== this._noDelay;
     this._noDelay = on;
-    if (changed) this._handle?.setNoDelay(on);
+    if (changed) this._handle?.setNoDelay?.(on);
     return this;
   }
 
@@ -188,7 +189,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     const changed = on !== this._keepAlive || (on && delay !== this._keepAliveDelay);
     this._keepAlive = on;
     this._keepAliveDelay = delay;
-    if (changed) this._handle?.setKeepAlive(on, delay);
+    if (changed) this._handle?.setKeepAlive?.(on, delay);
     return this;
   }
 
@@ -230,13 +231,13 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   ref(): this {
     if (this._handle === null) this.once('connect', this.ref);
-    else this._handle.ref();
+    else this._handle.ref?.();
     return this;
   }
 
   unref(): this {
     if (this._handle === null) this.once('connect', this.unref);
-    else this._handle.unref();
+    else this._handle.unref?.();
     return this;
   }
 
@@ -287,7 +288,7 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   override _read(n: number): void {
     if (this.connecting || this._handle === null) this.once('connect', () => this._read(n));
-    else if (!this._handle.reading) this._handle.readStart();
+    else if (!this._handle.reading) this._handle.readStart?.();
   }
 
   override read(n?: number): unknown {
@@ -381,6 +382,9 @@ class SocketMethods extends Duplex implements HandleOwner {
     this._pendingEncoding = '';
     const handle = this._handle;
     if (handle === null) return callback(nodeError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
+    if (encoding === 'buffer' && typeof data === 'string') {
+      throw nodeError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Second argument must be a buffer');
+    }
     this._unrefTimer();
     const chunks = several
       ? (data as Chunks).map((entry) => bytesOf(entry.chunk, entry.encoding))
@@ -603,9 +607,24 @@ function checkOptions(options: SocketOptions): void {
     validateNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
     if (options.keepAliveInitialDelay < 0) options.keepAliveInitialDelay = 0;
   }
-  if (options.fd !== undefined) {
-    throw nodeError(TypeError, 'ERR_INVALID_FD_TYPE', 'Unsupported fd type: sockets of this stack have no descriptors');
+}
+
+/** Node's own class, even if this module takes its place later. */
+const NodeSocket = nodeNet.Socket;
+
+/**
+ * Descriptors and handles of the kernel's (standard input and output, child processes) are for Node's own class: it makes
+ * the object, or goes on with the one that a class derived from it began.
+ */
+function makeElsewhere(self: unknown, [options]: [options?: SocketOptions | number]): object | null {
+  if (self instanceof NodeSocket && !(self instanceof Socket)) {
+    Reflect.apply(NodeSocket as unknown as () => void, self, [options]);
+    return self;
   }
+  const fd = typeof options === 'number' ? options : options?.fd;
+  const handle = typeof options === 'object' ? options?.handle : undefined;
+  const foreign = fd !== undefined || (handle != null && 'getProviderType' in handle);
+  return foreign ? new NodeSocket(options as nodeNet.SocketConstructorOpts) : null;
 }
 
 const isOnRead = (onread: OnReadOptions | null | undefined): onread is OnReadOptions =>
@@ -615,7 +634,7 @@ const isOnRead = (onread: OnReadOptions | null | undefined): onread is OnReadOpt
   typeof onread.callback === 'function';
 
 function initialize(self: SocketMethods, given?: SocketOptions | number): void {
-  const options: SocketOptions = typeof given === 'number' ? { fd: given } : { ...given };
+  const options: SocketOptions = { ...(given as SocketOptions) };
   checkOptions(options);
   self.connecting = false;
   self._hadError = false;
@@ -650,7 +669,8 @@ function initialize(self: SocketMethods, given?: SocketOptions | number): void {
   if (options.signal) watchAbort(self, options.signal);
   if (options.handle) {
     adopt(self, options.handle);
-    if (self._stackHost !== options.handle.host) self._stackHost = options.handle.host;
+    const { host } = options.handle;
+    if (host !== undefined && self._stackHost !== host) self._stackHost = host;
     startReading(self, options);
   }
 }
@@ -684,6 +704,7 @@ export const Socket: Callable<SocketMethods, [options?: SocketOptions | number]>
   SocketMethods,
   Duplex,
   initialize,
+  makeElsewhere,
 );
 export type Socket = SocketMethods;
 

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import { createNet, type DirectConsumer, type Net, type Socket } from '../../../net';
 import { createHost, type Host } from '../../../net/host';
 
@@ -51,7 +52,8 @@ async function pair(recorder: Recorder): Promise<{ client: Socket; server: Socke
   return { client, server: accepted! };
 }
 
-const once = (socket: Socket, event: string): Promise<void> => new Promise((resolve) => socket.once(event, () => resolve()));
+const once = (socket: Socket, event: string): Promise<void> =>
+  new Promise((resolve) => socket.once(event, () => resolve()));
 
 async function turns(n = 4): Promise<void> {
   for (let i = 0; i < n; i++) await new Promise(setImmediate);
@@ -135,7 +137,18 @@ test('a write that waits goes first', async () => {
 test.each<[string, (socket: Socket, got: (text: string) => void) => void]>([
   ["a 'data' listener", (socket, got) => socket.on('data', (chunk) => got(String(chunk)))],
   ["a 'readable' listener", (socket, got) => socket.on('readable', () => got(String(socket.read() ?? '')))],
-  ['pipe()', (socket, got) => socket.pipe(new (require('node:stream').Writable)({ write: (chunk: Buffer, _: string, done: () => void) => (got(String(chunk)), done()) }))],
+  [
+    'pipe()',
+    (socket, got) =>
+      socket.pipe(
+        new Writable({
+          write(chunk, _encoding, done) {
+            got(String(chunk));
+            done();
+          },
+        }),
+      ),
+  ],
 ])('%s takes the socket back as a stream, with what was held', async (_, want) => {
   const recorder = new Recorder();
   recorder.appetite = 2;
