@@ -1,4 +1,13 @@
-import { invalidArgType, invalidArgValue, invalidChar, invalidHeaderValue, invalidHttpToken, outOfRange } from './errors';
+export { timerDuration, validateBoolean, validateOneOf, validateString } from '../net/validate';
+
+import {
+  invalidArgType,
+  invalidArgValue,
+  invalidChar,
+  invalidHeaderValue,
+  invalidHttpToken,
+  outOfRange,
+} from './errors';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NOT_FIELD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -14,7 +23,8 @@ export const hasInvalidChar = (value: unknown): boolean => NOT_FIELD_VALUE.test(
  * @throws TypeError ERR_INVALID_HTTP_TOKEN
  */
 export function validateHeaderName(name: unknown, label?: string): void {
-  if (typeof name !== 'string' || name === '' || !TOKEN.test(name)) throw invalidHttpToken(label || 'Header name', name);
+  if (typeof name !== 'string' || name === '' || !TOKEN.test(name))
+    throw invalidHttpToken(label || 'Header name', name);
 }
 
 /**
@@ -24,16 +34,6 @@ export function validateHeaderName(name: unknown, label?: string): void {
 export function validateHeaderValue(name: string, value: unknown): void {
   if (value === undefined) throw invalidHeaderValue(value, name);
   if (hasInvalidChar(value)) throw invalidChar('header content', name);
-}
-
-/** @throws TypeError ERR_INVALID_ARG_TYPE */
-export function validateString(value: unknown, name: string): asserts value is string {
-  if (typeof value !== 'string') throw invalidArgType(name, 'string', value);
-}
-
-/** @throws TypeError ERR_INVALID_ARG_TYPE */
-export function validateBoolean(value: unknown, name: string): asserts value is boolean {
-  if (typeof value !== 'boolean') throw invalidArgType(name, 'boolean', value);
 }
 
 /** @throws TypeError ERR_INVALID_ARG_TYPE */
@@ -56,30 +56,6 @@ export function validateInteger(value: unknown, name: string, min: number): asse
   if (value < min || value > Number.MAX_SAFE_INTEGER) {
     throw outOfRange(name, `>= ${min} && <= ${Number.MAX_SAFE_INTEGER}`, value);
   }
-}
-
-/** @throws TypeError ERR_INVALID_ARG_VALUE */
-export function validateOneOf(value: unknown, name: string, allowed: readonly unknown[]): void {
-  if (allowed.includes(value)) return;
-  const list = allowed.map((one) => (typeof one === 'string' ? `'${one}'` : String(one))).join(', ');
-  throw invalidArgValue(name, value, `must be one of: ${list}`);
-}
-
-const TIMEOUT_MAX = 2 ** 31 - 1;
-
-/**
- * A span of time for a timer, in milliseconds; longer than timers can last is cut, with a warning.
- * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
- */
-export function timerDuration(value: unknown, name: string): number {
-  if (typeof value !== 'number') throw invalidArgType(name, 'number', value);
-  if (value < 0 || !Number.isFinite(value)) throw outOfRange(name, 'a non-negative finite number', value);
-  if (value <= TIMEOUT_MAX) return value;
-  process.emitWarning(
-    `${value} does not fit into a 32-bit signed integer.\nTimer duration was truncated to ${TIMEOUT_MAX}.`,
-    'TimeoutOverflowWarning',
-  );
-  return TIMEOUT_MAX;
 }
 
 /** `<target>` and its parameters, `name`, `name=value` or `name="value"` (RFC 8288 §3, without quoted spaces as in Node). */

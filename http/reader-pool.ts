@@ -1,0 +1,67 @@
+import { type HttpHandler, HttpReader } from './connection';
+import type { Role } from './head';
+import { LENIENT_ALL } from './parse-errors';
+
+/** Idle readers kept for each kind of connection: `setMaxIdleHTTPParsers`. */
+let idleMax = 1000;
+
+export function setIdleReadersMax(max: number): void {
+  idleMax = max;
+}
+
+const NOBODY: HttpHandler = {
+  onBegin() {},
+  onHead: () => 0,
+  onBody() {},
+  onTrailers() {},
+  onComplete() {},
+};
+
+/**
+ * Readers for connections of one kind. A connection needs one only while a message is coming in, so a few serve
+ * thousands of idle connections.
+ */
+export class ReaderPool {
+  private readonly idle: HttpReader[] = [];
+
+  constructor(
+    readonly role: Role,
+    readonly maxHeaderSize: number,
+    readonly lenient: number,
+  ) {}
+
+  take(handler: HttpHandler): HttpReader {
+    const reader = this.idle.pop();
+    if (reader === undefined) {
+      const { role, maxHeaderSize, lenient } = this;
+      return new HttpReader({ role, maxHeaderSize, lenient }, handler);
+    }
+    reader.handler = handler;
+    return reader;
+  }
+
+  /** Takes a reader back that is between messages. */
+  give(reader: HttpReader): void {
+    reader.handler = NOBODY;
+    if (this.idle.length < idleMax) this.idle.push(reader);
+  }
+
+  /** Takes a reader back in whatever state. */
+  discard(reader: HttpReader): void {
+    reader.reset(NOBODY);
+    if (this.idle.length < idleMax) this.idle.push(reader);
+  }
+}
+
+const pools = new Map<string, ReaderPool>();
+
+/** @param maxHeaderSize bytes; 0 refuses every head */
+export function readerPool(role: Role, maxHeaderSize: number, insecure: boolean): ReaderPool {
+  const key = `${role} ${maxHeaderSize} ${insecure}`;
+  let pool = pools.get(key);
+  if (pool === undefined) {
+    pool = new ReaderPool(role, maxHeaderSize, insecure ? LENIENT_ALL : 0);
+    pools.set(key, pool);
+  }
+  return pool;
+}

@@ -1,0 +1,646 @@
+import { AsyncResource } from 'node:async_hooks';
+import diagnostics from 'node:diagnostics_channel';
+import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpHandler, type HttpReader } from './connection';
+import { connectionReset, parseFailure, requestTimeout, socketEncoding } from './errors';
+import { keepOffsets } from './field-offsets';
+import { closeSoon, finishSoon } from './finish-queue';
+import { METHOD_CONNECT, METHODS } from './grammar';
+import type { Head } from './head';
+import { fieldValue, headText, rawHeadersOf, targetOf } from './head-strings';
+import type { Idle } from './idle-list';
+import { completeMessage, dumpUnread, type IncomingMessage } from './incoming';
+import type { ParseError } from './parse-errors';
+import type { ReaderPool } from './reader-pool';
+import { refusal } from './refusals';
+import type { Server } from './server';
+import type { ResponseOwner, ServerResponse } from './server-response';
+import type { DirectConsumer, MessageReader, MessageSocket, MessageWriter, SocketReader } from './transport';
+
+const requestStart = diagnostics.channel('http.server.request.start');
+const responseFinish = diagnostics.channel('http.server.response.finish');
+
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+/** What a connection may wait beyond the time that it advertises, so that the client is the one who closes. */
+export const KEEP_ALIVE_SLACK_MS = 1000;
+/** Requests of one connection that may wait for their answers; no more are read until some are answered. */
+const UNANSWERED_MAX = 1000;
+
+type Write = (this: Uint8Array, text: string, at: number, bytes: number) => number;
+const { latin1Write, utf8Write } = Buffer.prototype as unknown as { latin1Write: Write; utf8Write: Write };
+
+/** A request, with what its connection knows about it. */
+interface Served extends IncomingMessage {
+  _response: ServerResponse;
+  /** The request behind it on the same connection. */
+  _behind: Served | null;
+  /** The async context in which all that concerns it runs. */
+  _scope: AsyncResource;
+}
+
+/**
+ * One connection of a server: reads requests, hands each to the application with its response, and keeps the responses
+ * in order. Between requests it holds neither a reader nor a message.
+ */
+export class ServerConnection
+  implements DirectConsumer, HttpHandler, MessageReader, MessageWriter, ResponseOwner, SocketReader, Idle
+{
+  /** The request whose body is being read. */
+  incoming: Served | null = null;
+  /** Text comes in place from a socket of our stack, not through a stream. */
+  direct = false;
+  reader: HttpReader | null = null;
+  /** When the message being read began, or the connection if none has yet; 0 between messages. Milliseconds. */
+  messageStart: number;
+  headRead = false;
+  previous: ServerConnection | null = null;
+  next: ServerConnection | null = null;
+  idlePrevious: Idle | null = null;
+  idleNext: Idle | null = null;
+  idleSince = -1;
+  /** Requests not answered yet, the oldest first. */
+  private oldest: Served | null = null;
+  private newest: Served | null = null;
+  private unanswered = 0;
+  /** The response that may write: all before it are written. */
+  private turn: ServerResponse | null = null;
+  /** Bytes that responses hold whose turn has not come. */
+  private outgoingData = 0;
+  private requestsCount = 0;
+  private keepAliveTimeoutSet = false;
+  private began = false;
+  /** The message's stream is full. */
+  private full = false;
+  /** What a stream delivered and was not read because reading had to stop. */
+  private held: Buffer | null = null;
+
+  constructor(
+    readonly server: Server,
+    readonly socket: MessageSocket,
+    private readonly pool: ReaderPool,
+    /** Fields that `headers` takes in; 0 for all. */
+    private readonly headersMax: number,
+    now: number,
+  ) {
+    this.messageStart = now;
+  }
+
+  // ── bytes in ──
+
+  onText(bytes: Uint8Array, at: number, end: number): number {
+    const reader = (this.reader ??= this.pool.take(this));
+    const stop = reader.read(bytes, at, end);
+    if (this.reader !== reader) return end - at;
+    if (reader.error !== null) {
+      this.refused(reader, bytes, at, end);
+      return end - at;
+    }
+    if (reader.receiving === 'upgraded') {
+      this.leave(Buffer.from(bytes.subarray(stop, end)));
+      return end - at;
+    }
+    if (reader.idle && !reader.paused) {
+      this.reader = null;
+      this.pool.give(reader);
+    } else if (this.began) {
+      this.messageStart = performance.now();
+    }
+    this.began = false;
+    return stop - at;
+  }
+
+  /** The same from a stream. */
+  onData(chunk: Buffer): void {
+    const used = this.onText(chunk, 0, chunk.length);
+    if (used < chunk.length && this.reader !== null) {
+      this.held = chunk.subarray(used);
+      this.socket.pause();
+    }
+  }
+
+  onEnd(): void {}
+  onRoom(): void {}
+  onError(): void {}
+  onClosed(): void {}
+
+  /** Somebody listens to the socket's data: he and we both get it now. */
+  onDetached(): void {
+    if (!this.direct) return;
+    this.direct = false;
+    if (this.socket.parser === this) listenToData(this.socket);
+  }
+
+  /** The peer sends no more. */
+  ended(): void {
+    const { reader, server, socket } = this;
+    if (reader !== null && reader.error === null) {
+      reader.finish();
+      // Set by `finish`.
+      if ((reader.error as ParseError | null) !== null) {
+        connectionFailed.call(socket, parseFailure(reader.error!, 0, Buffer.alloc(0)));
+        return;
+      }
+    }
+    const last = this.newest;
+    if (server.httpAllowHalfOpen && last !== null) last._response._last = true;
+    else socket.end();
+  }
+
+  private refused(reader: HttpReader, bytes: Uint8Array, at: number, end: number): void {
+    const packet = Buffer.from(bytes.subarray(at, end));
+    connectionFailed.call(this.socket, parseFailure(reader.error!, reader.errorAt - at, packet));
+  }
+
+  /** HTTP ends here: the socket goes to whoever takes the upgrade, with what he was already sent. */
+  private leave(rest: Buffer): void {
+    const { server, socket } = this;
+    const request = this.incoming!;
+    this.release();
+    stopListening(socket);
+    const event = request.method === 'CONNECT' ? 'connect' : 'upgrade';
+    if (event === 'connect' && server.listenerCount(event) === 0) {
+      socket.destroy();
+      return;
+    }
+    (socket as unknown as { readableFlowing: boolean | null }).readableFlowing = null;
+    this.emit(request, event, request, socket, rest);
+  }
+
+  // ── what the reader reads ──
+
+  onBegin(): void {
+    this.began = true;
+    this.headRead = false;
+  }
+
+  onHead(head: Head): number {
+    this.headRead = true;
+    if (this.idleSince >= 0 || this.keepAliveTimeoutSet) this.stopWaiting();
+    const request = this.newRequest(head);
+    if (head.upgrade) {
+      request.upgrade = head.method === METHOD_CONNECT || this.server.listenerCount('upgrade') > 0;
+      if (request.upgrade) return HEAD_UPGRADE;
+    } else {
+      request.upgrade = false;
+    }
+    const response = this.newResponse(request, head.keepAlive);
+    if (requestStart.hasSubscribers) {
+      requestStart.publish({ request, response, socket: this.socket, server: this.server });
+    }
+    if (this.oldest === null) {
+      this.oldest = this.newest = request;
+      this.turn = response;
+      response.assignSocket(this.socket);
+    } else {
+      this.newest!._behind = request;
+      this.newest = request;
+      if (this.turn === null) this.turn = response;
+    }
+    this.unanswered++;
+    this.pauseIfBehind();
+    this.offer(request, response, head);
+    return head.upgrade ? HEAD_NO_UPGRADE : HEAD_GOES_ON;
+  }
+
+  private newRequest(head: Head): Served {
+    const { server, socket } = this;
+    const request = new server._IncomingMessage(socket) as Served;
+    const text = headText(head);
+    request._text = text;
+    const { fieldCount } = head;
+    const max = this.headersMax;
+    request._headersMax = max > 0 && max < fieldCount ? max : fieldCount;
+    keepOffsets(head, keptFields(fieldCount, max), request);
+    request.httpVersionMajor = head.versionMajor;
+    request.httpVersionMinor = head.versionMinor;
+    request.httpVersion = versionText(head.versionMajor, head.versionMinor);
+    request.method = METHODS[head.method]!;
+    request.url = targetOf(head, text);
+    if (server.joinDuplicateHeaders) request.joinDuplicateHeaders = true;
+    request._reader = this;
+    request._behind = null;
+    request._scope = new AsyncResource('HTTPINCOMINGMESSAGE');
+    this.incoming = request;
+    return request;
+  }
+
+  private newResponse(request: Served, keepAlive: boolean): ServerResponse {
+    const { server } = this;
+    const response = new server._ServerResponse(request, {
+      highWaterMark: this.socket.writableHighWaterMark,
+      rejectNonStandardBodyWrites: server.rejectNonStandardBodyWrites,
+    });
+    response._keepAliveTimeout = server.keepAliveTimeout;
+    if (server.maxRequestsPerSocket) response._maxRequestsPerSocket = server.maxRequestsPerSocket;
+    response.shouldKeepAlive = keepAlive;
+    if (server._uniqueHeaders !== null) response._uniqueHeaders = server._uniqueHeaders;
+    response._owner = this;
+    response._writer = this.direct ? this : null;
+    request._response = response;
+    return response;
+  }
+
+  /** Gives the request to the application, or answers it for the application. */
+  private offer(request: Served, response: ServerResponse, head: Head): void {
+    const { server } = this;
+    if (head.versionMajor === 1 && head.versionMinor === 1) {
+      // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
+      if (head.hostCount === 0 && server.requireHostHeader) {
+        response.writeHead(400, ['Connection', 'close']);
+        response.end();
+        return;
+      }
+      if (server.maxRequestsPerSocket > 0) {
+        this.requestsCount++;
+        response.maxRequestsOnConnectionReached = server.maxRequestsPerSocket <= this.requestsCount;
+        if (server.maxRequestsPerSocket < this.requestsCount) {
+          this.emit(request, 'dropRequest', request, this.socket);
+          response.writeHead(503);
+          response.end();
+          return;
+        }
+      }
+      if (head.expectField >= 0) {
+        this.expectation(request, response, fieldValue(head, request._text, head.expectField));
+        return;
+      }
+    }
+    this.emit(request, 'request', request, response);
+  }
+
+  private expectation(request: Served, response: ServerResponse, value: string): void {
+    const { server } = this;
+    if (CONTINUE.test(value)) {
+      response._expect_continue = true;
+      if (server.listenerCount('checkContinue') > 0) {
+        this.emit(request, 'checkContinue', request, response);
+      } else {
+        response.writeContinue();
+        this.emit(request, 'request', request, response);
+      }
+    } else if (server.listenerCount('checkExpectation') > 0) {
+      this.emit(request, 'checkExpectation', request, response);
+    } else {
+      response.writeHead(417);
+      response.end();
+    }
+  }
+
+  /**
+   * Emits on the server in the request's async context. What an application throws must not stop the reader in the middle
+   * of a head: it is thrown again in a tick of its own.
+   */
+  private emit(request: Served, event: string, a: unknown, b: unknown, c?: unknown): void {
+    const { server } = this;
+    try {
+      request._scope.runInAsyncScope(server.emit, server, event, a, b, c);
+    } catch (error) {
+      process.nextTick(rethrow, error);
+    }
+  }
+
+  onBody(bytes: Uint8Array, at: number, end: number): void {
+    const request = this.incoming;
+    if (request === null || request._dumped) return;
+    // What a stream gave us is ours to keep; what lies in a packet is not.
+    const piece = bytes.subarray(at, end);
+    const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
+    try {
+      if (!request._scope.runInAsyncScope(request.push, request, chunk)) this.holdOff();
+    } catch (error) {
+      process.nextTick(rethrow, error);
+    }
+  }
+
+  onTrailers(head: Head): void {
+    if (this.incoming !== null) this.incoming.rawTrailers = rawHeadersOf(head, headText(head));
+  }
+
+  onComplete(): void {
+    const request = this.incoming;
+    this.messageStart = 0;
+    this.began = false;
+    this.full = false;
+    if (request === null) return;
+    if (!request._opened) {
+      completeMessage(request);
+      return;
+    }
+    try {
+      request._scope.runInAsyncScope(completeMessage, undefined, request);
+    } catch (error) {
+      process.nextTick(rethrow, error);
+    }
+  }
+
+  // ── holding back and going on ──
+
+  holdOff(): void {
+    this.full = true;
+    this.reader?.pause();
+  }
+
+  wantMore(): void {
+    if (!this.full) return;
+    this.full = false;
+    this.goOn();
+  }
+
+  /** `socket.parser.pause()`. */
+  pause(): void {
+    this.reader?.pause();
+  }
+
+  resume(): void {
+    this.goOn();
+  }
+
+  /** Whoever does not take answers gets no further requests read. */
+  private pauseIfBehind(): void {
+    const { socket } = this;
+    if (socket._paused) return;
+    const behind = this.outgoingData >= socket.writableHighWaterMark || this.unanswered >= UNANSWERED_MAX;
+    if (!behind && !socket.writableNeedDrain) return;
+    socket._paused = true;
+    this.reader?.pause();
+  }
+
+  private goOn(): void {
+    const { reader, socket } = this;
+    if (this.full || socket._paused) return;
+    if (reader !== null) {
+      if (!reader.paused) return;
+      reader.resume();
+    }
+    if (this.direct) socket.resumeDirect!();
+    else process.nextTick(readHeld, this);
+  }
+
+  /** Reads what was held back of a stream's data, then lets it flow again. */
+  readHeld(): void {
+    const { held, socket } = this;
+    if (this.full || socket._paused || this.direct || socket.parser !== this) return;
+    this.held = null;
+    if (held !== null) this.onData(held);
+    if (this.held === null) socket.resume();
+  }
+
+  /** A response that waits for its turn holds more, or less. */
+  pendingData(amount: number): void {
+    this.outgoingData += amount;
+    this.drained();
+  }
+
+  /** The socket has room, or responses hold less. */
+  drained(): void {
+    const { socket } = this;
+    const behind = this.outgoingData > socket.writableHighWaterMark || this.unanswered >= UNANSWERED_MAX;
+    if (socket._paused && !behind) {
+      socket._paused = false;
+      this.goOn();
+    }
+    const response = socket._httpMessage as ServerResponse | null;
+    if (response && !response.finished && response._needDrain) {
+      response._needDrain = false;
+      response.emit('drain');
+    }
+  }
+
+  // ── responses out ──
+
+  mayWrite(response: ServerResponse): boolean {
+    if (this.turn !== response || !this.direct || !this.socket.directWritable) return false;
+    return response.socket === this.socket || response !== this.oldest?._response;
+  }
+
+  writeWhole(text: string, body: Uint8Array | null, tail: string): boolean {
+    const { socket } = this;
+    const textBytes = Buffer.byteLength(text);
+    const bytes = textBytes + tail.length + (body === null ? 0 : body.length);
+    if (!socket.directReserve!(bytes)) return false;
+    const memory = socket.directMemory!;
+    const at = socket.directAt!;
+    if (textBytes === text.length) latin1Write.call(memory, text, at, textBytes);
+    else utf8Write.call(memory, text, at, textBytes);
+    if (body !== null) {
+      memory.set(body, at + textBytes);
+      if (tail !== '') latin1Write.call(memory, tail, at + textBytes + body.length, tail.length);
+    }
+    socket.directCommit!(bytes);
+    this.turn = (this.turn!.req as Served)._behind?._response ?? null;
+    return true;
+  }
+
+  responseWritten(response: ServerResponse): void {
+    const { server, socket } = this;
+    const request = response.req as Served;
+    if (responseFinish.hasSubscribers) responseFinish.publish({ request, response, socket, server });
+    this.unlink(request);
+    dumpUnread(request);
+    response.detachSocket(socket);
+    if (this.incoming === request && request.complete) this.incoming = null;
+    closeSoon(response, response._eventsCount > 0);
+    if (response._last) {
+      if (typeof socket.destroySoon === 'function') socket.destroySoon();
+      else socket.end();
+    } else if (this.oldest === null) {
+      this.startWaiting();
+    } else {
+      this.nextResponse(this.oldest._response);
+    }
+    if (socket._paused) this.drained();
+    // Nobody reads what is left of the request: it must not keep the next one from coming.
+    if (this.full && request._dumped) this.wantMore();
+  }
+
+  private nextResponse(response: ServerResponse): void {
+    if (this.turn === null && !response._wroteWhole) this.turn = response;
+    response.assignSocket(this.socket);
+    if (response._wroteWhole) finishSoon(response, response._eventsCount > 0);
+  }
+
+  private unlink(request: Served): void {
+    if (this.turn === request._response) this.turn = request._behind?._response ?? null;
+    let before: Served | null = null;
+    for (let r = this.oldest; r !== null; before = r, r = r._behind) {
+      if (r !== request) continue;
+      if (before === null) this.oldest = r._behind;
+      else before._behind = r._behind;
+      if (this.newest === r) this.newest = before;
+      this.unanswered--;
+      return;
+    }
+  }
+
+  // ── timeouts ──
+
+  /** All is answered: the next request has to come in time. */
+  private startWaiting(): void {
+    const { server, socket } = this;
+    if (!server.keepAliveTimeout || typeof socket.setTimeout !== 'function') return;
+    const wait = server.keepAliveTimeout + KEEP_ALIVE_SLACK_MS;
+    if (socket.timeout) {
+      // The socket has a timer of its own, which waits from now on for this.
+      socket.setTimeout(wait);
+    } else {
+      socket.timeout = wait;
+      server._waiting(wait).add(this);
+    }
+    this.keepAliveTimeoutSet = true;
+  }
+
+  private stopWaiting(): void {
+    const { server, socket } = this;
+    if (this.idleSince >= 0) {
+      server._waiting(socket.timeout!).remove(this);
+      socket.timeout = 0;
+    }
+    if (!this.keepAliveTimeoutSet) return;
+    this.keepAliveTimeoutSet = false;
+    if (server.timeout || socket.timeout) socket.setTimeout!(server.timeout || 0);
+  }
+
+  idleExpired(): void {
+    this.socket.emit('timeout');
+  }
+
+  /** A head or a message takes longer than it may. */
+  expired(now: number, headersTimeout: number, requestTimeoutMs: number): boolean {
+    const start = this.messageStart;
+    if (start === 0) return false;
+    if (!this.headRead && headersTimeout > 0 && start < now - headersTimeout) return true;
+    return requestTimeoutMs > 0 && start < now - requestTimeoutMs;
+  }
+
+  // ── the end ──
+
+  /** No message is being read. A connection that has sent nothing yet does not count: its first request may be on its way. */
+  get isIdle(): boolean {
+    return this.messageStart === 0;
+  }
+
+  /** The socket closed: whatever was not answered is aborted. */
+  closed(): void {
+    this.release();
+    for (let request = this.oldest; request !== null; request = request._behind) {
+      request._scope.runInAsyncScope(request.destroy, request, connectionReset('aborted'));
+    }
+    this.oldest = this.newest = null;
+    (this.socket._httpMessage as ServerResponse | null)?._emitClose();
+  }
+
+  /** Lets go of the socket and of all that was kept for it. */
+  private release(): void {
+    const { reader, server, socket } = this;
+    server._connectionGone(this);
+    if (this.idleSince >= 0) server._waiting(socket.timeout!).remove(this);
+    this.reader = null;
+    this.held = null;
+    if (reader !== null) this.pool.discard(reader);
+    if (socket.parser === this) socket.parser = null;
+    if (this.direct) {
+      this.direct = false;
+      socket.detachDirect!();
+    }
+  }
+}
+
+function rethrow(error: unknown): void {
+  throw error;
+}
+
+function readHeld(connection: ServerConnection): void {
+  connection.readHeld();
+}
+
+/** Node takes up to 31 fields whole, more of them in batches of 31 until there are maxHeadersCount. */
+function keptFields(count: number, max: number): number {
+  return max > 0 && count > 31 ? Math.min(count, Math.ceil(max / 31) * 31) : count;
+}
+
+const versionText = (major: number, minor: number): string =>
+  major === 1 ? (minor === 1 ? '1.1' : '1.0') : `${major}.${minor}`;
+
+// ── listeners: one function for all sockets, which know their connection ──
+
+const connectionOf = (socket: MessageSocket): ServerConnection | null =>
+  socket.parser instanceof ServerConnection ? socket.parser : null;
+
+function onData(this: MessageSocket, chunk: Buffer): void {
+  connectionOf(this)?.onData(chunk);
+}
+
+function onEnd(this: MessageSocket): void {
+  connectionOf(this)?.ended();
+}
+
+function onClose(this: MessageSocket): void {
+  connectionOf(this)?.closed();
+}
+
+function onDrain(this: MessageSocket): void {
+  connectionOf(this)?.drained();
+}
+
+/** Whoever listens to a timeout decides; else the connection is given up. */
+function onTimeout(this: MessageSocket): void {
+  const request = connectionOf(this)?.incoming;
+  const byRequest = request && !request.complete && request.emit('timeout', this);
+  const response = this._httpMessage as ServerResponse | null | undefined;
+  const byResponse = response?.emit('timeout', this);
+  const byServer = (this.server as Server).emit('timeout', this);
+  if (!byRequest && !byResponse && !byServer) this.destroy();
+}
+
+function ignore(): void {}
+
+/** The connection broke, or sent what is no HTTP: the application's affair, or a short answer and the end. */
+export function connectionFailed(this: MessageSocket, error: Error): void {
+  this.removeListener('error', connectionFailed);
+  if (this.listenerCount('error') === 0) this.on('error', ignore);
+  if ((this.server as Server).emit('clientError', error, this)) return;
+  const response = this._httpMessage as ServerResponse | null | undefined;
+  // Amid an answer anything further would be taken for part of it.
+  if (this.writable && !response?._headerSent) this.write(refusal((error as { code?: string }).code));
+  this.destroy(error);
+}
+
+/** `server` waited long enough for the message that `socket` is sending. */
+export function requestTimedOut(socket: MessageSocket): void {
+  connectionFailed.call(socket, requestTimeout());
+}
+
+function refuseEncoding(): never {
+  throw socketEncoding();
+}
+
+function listenToData(socket: MessageSocket): void {
+  socket.on('data', onData);
+}
+
+function stopListening(socket: MessageSocket): void {
+  socket.removeListener('data', onData);
+  socket.removeListener('end', onEnd);
+  socket.removeListener('close', onClose);
+  socket.removeListener('drain', onDrain);
+  socket.removeListener('error', connectionFailed);
+  socket.removeListener('timeout', onTimeout);
+  Reflect.deleteProperty(socket, 'setEncoding');
+}
+
+/** Serves a socket from now on. */
+export function serve(connection: ServerConnection): void {
+  const { socket } = connection;
+  socket.parser = connection;
+  socket._paused = false;
+  socket.on('timeout', onTimeout);
+  socket.on('error', connectionFailed);
+  socket.on('end', onEnd);
+  socket.on('close', onClose);
+  socket.on('drain', onDrain);
+  connection.direct = true;
+  if (typeof socket.attachDirect !== 'function' || !socket.attachDirect(connection)) {
+    connection.direct = false;
+    listenToData(socket);
+  }
+  (socket as unknown as { setEncoding: unknown }).setEncoding = refuseEncoding;
+}
