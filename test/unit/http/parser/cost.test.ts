@@ -10,7 +10,7 @@ function counted(text: string): { b: Uint8Array; looks: () => number } {
   let looks = 0;
   const b = new Proxy(bytes(text), {
     get(target, key) {
-      if (typeof key === 'string' && /^\d+$/.test(key)) looks++;
+      if (typeof key === 'string' && key.charCodeAt(0) <= 0x39) looks++;
       const value = Reflect.get(target, key, target) as unknown;
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },
@@ -57,9 +57,9 @@ const HEADS: readonly [string, (n: number) => string][] = [
 
 describe('the cost of a head grows with its length alone', () => {
   test.each(HEADS)('%s', (_what, make) => {
-    for (const step of [1, 7, 1460, 1 << 20]) {
-      const short = looksPerByte(make(1000), step, LENIENT_ALL);
-      const long = looksPerByte(make(4000), step, LENIENT_ALL);
+    for (const step of [1, 7, 1 << 20]) {
+      const short = looksPerByte(make(600), step, LENIENT_ALL);
+      const long = looksPerByte(make(2400), step, LENIENT_ALL);
       expect(short).toBeLessThan(16);
       expect(long).toBeLessThan(short * 1.1 + 0.3);
     }

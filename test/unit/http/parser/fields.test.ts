@@ -23,7 +23,7 @@ describe('RFC 9112 §5: field lines', () => {
   });
 
   test('more fields than the record first has room for, in their order', () => {
-    const fields = Array.from({ length: 300 }, (_, i) => `Name-${i}: value-${i}`);
+    const fields = Array.from({ length: 60 }, (_, i) => `Name-${i}: value-${i}`);
     expect(fieldsOf(`${fields.join('\r\n')}\r\n`)).toBe(`[${fields.map((f) => f.replace(': ', '=')).join('|')}]`);
   });
 
