@@ -2,15 +2,21 @@ import type * as http from 'node:http';
 import type * as net from 'node:net';
 import type { Host } from '../net/host';
 
-/** Node's http and net, on a stack. Loaded when they are asked for. */
+/** Node's net and http, on a stack; typed as Node types them, for code that does not care which it is given. */
 export interface Modules {
-  readonly http: Pick<typeof http, 'createServer' | 'request' | 'get' | 'Agent'>;
   readonly net: Pick<typeof net, 'connect' | 'createServer'>;
+  readonly http: Pick<typeof http, 'createServer' | 'request'>;
 }
 
-/** The modules of one host. */
+/** The modules of one host, each loaded when it is asked for. */
 export function modulesOf(host: Host): Modules {
-  const { createHttp } = require('../http') as { createHttp(host: Host): Modules['http'] };
-  const { createNet } = require('../net') as { createNet(host: Host): Modules['net'] };
-  return { http: createHttp(host), net: createNet(host) };
+  const { createNet } = require('../net') as typeof import('../net');
+  const stackNet = createNet(host) as unknown as typeof net;
+  return {
+    net: stackNet,
+    get http() {
+      const { createHttp } = require('../http') as typeof import('../http');
+      return createHttp(stackNet) as unknown as Modules['http'];
+    },
+  };
 }

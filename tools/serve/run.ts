@@ -37,8 +37,10 @@ export async function runServe(root: string | null, options: ServeOptions): Prom
   try {
     wire = openWire(options, capture);
     const running = await start(root, wire, capture, options);
+    // Whoever reads the announcement may send a signal at once.
+    const end = stopped(running);
     announce(running, root);
-    await stopped(running);
+    await end;
   } finally {
     wire?.close();
     capture?.close();
@@ -169,7 +171,7 @@ async function shutDown({ server, forward, wire }: Running): Promise<void> {
   forward?.stop();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  await Promise.race([closed, pause(GRACE_MS)]);
+  await atMost(GRACE_MS, closed);
   server.closeAllConnections();
   forward?.cut();
   const until = performance.now() + GOODBYE_MS;
@@ -178,3 +180,13 @@ async function shutDown({ server, forward, wire }: Running): Promise<void> {
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits for `task`, but no longer than that. */
+async function atMost(ms: number, task: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([task, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+// The packed tarball in an empty project: what a stranger gets from `npm install tapwire`.
+
+const root = resolve(__dirname, '../..');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string;
+  exports: Record<string, unknown>;
+};
+const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+const names = entries.map((entry) => `tapwire${entry.slice(1)}`);
+
+let folder = '';
+let project = '';
+let files: string[] = [];
+
+function run(command: string, args: readonly string[], cwd = project): string {
+  // The addon is tested elsewhere; here nothing is compiled, as on a machine without a compiler.
+  const env = { ...process.env, TAPWIRE_SKIP_NATIVE: '1', NODE_OPTIONS: '' };
+  try {
+    return execFileSync(command, args, {
+      cwd,
+      env,
+      encoding: 'utf8',
+      timeout: 120_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`);
+  }
+}
+
+function put(name: string, text: string): string {
+  writeFileSync(join(project, name), text);
+  return name;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tapwire-package-'));
+  project = join(folder, 'project');
+  mkdirSync(project);
+  const packed = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root)) as {
+    filename: string;
+    files: { path: string }[];
+  }[];
+  files = packed[0]!.files.map(({ path }) => path);
+  put('package.json', '{ "name": "stranger", "private": true }');
+  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  run('npm', ['install', join(folder, packed[0]!.filename), ...quick]);
+}, 180_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('the tarball holds the product and nothing of the workshop', () => {
+  expect(files).toEqual(
+    expect.arrayContaining([
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'binding.gyp',
+      'scripts/install.cjs',
+    ]),
+  );
+  const rest = files.filter((file) => !/^(dist|device\/native|prebuilds|docs)\//.test(file));
+  expect(rest.filter((file) => file.includes('/'))).toEqual(['scripts/install.cjs']);
+  expect(
+    files.filter((file) => /^dist\/(examples|benchmarks|test)\/|\.ts$/.test(file) && !/\.d\.m?ts$/.test(file)),
+  ).toEqual([]);
+});
+
+test('nothing is installed but what is needed at run time', () => {
+  const installed = readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
+  expect(installed).toEqual(expect.arrayContaining(['commander', 'node-gyp-build', 'send', 'tapwire']));
+  for (const name of ['jest', 'typescript', '@swc', 'raw-socket', 'node-gyp']) expect(installed).not.toContain(name);
+});
+
+test.each(names)('%s: require and import give the same named things', (name) => {
+  const list = 'Object.keys(m).filter((k) => k !== "default" && k !== "module.exports").sort().join()';
+  const commonJs = run('node', [put('list.cjs', `const m = require('${name}'); console.log(${list});`)]);
+  const esm = run('node', [put('list.mjs', `import * as m from '${name}'; console.log(${list});`)]);
+  expect(commonJs.trim()).not.toBe('');
+  expect(esm).toBe(commonJs);
+});
+
+/** A whole exchange in memory: one host sends, the other answers. */
+const EXCHANGE = `
+const [a, b] = memoryPair();
+const one = createHost({ devices: [{ device: a, addresses: ['10.0.0.1/24'] }], seed: 1 });
+const two = createHost({ devices: [{ device: b, addresses: ['10.0.0.2/24'] }], seed: 2 });
+createNet(two).createServer((socket) => socket.end('from the stack')).listen(7, () => {
+  const socket = createNet(one).connect(7, '10.0.0.2');
+  socket.on('data', (data) => console.log(String(data)));
+  socket.on('close', () => { one.close(); two.close(); });
+});
+`;
+
+test('a CommonJS program runs on it', () => {
+  const head =
+    "const { createHost, memoryPair } = require('tapwire');\nconst { createNet } = require('tapwire/net');\n";
+  expect(run('node', [put('use.cjs', head + EXCHANGE)])).toBe('from the stack\n');
+});
+
+test('an ES module runs on it', () => {
+  const head = "import { createHost, memoryPair } from 'tapwire';\nimport { createNet } from 'tapwire/net';\n";
+  expect(run('node', [put('use.mjs', head + EXCHANGE)])).toBe('from the stack\n');
+});
+
+test('both find types', () => {
+  const options = {
+    strict: true,
+    noEmit: true,
+    module: 'node16',
+    moduleResolution: 'node16',
+    target: 'es2022',
+    lib: ['es2023'],
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules', '@types')],
+  };
+  const uses = names.map((name, i) => `import * as m${i} from '${name}';\nvoid m${i};\n`).join('');
+  const typed = `${uses}import { createHost, type Host, memoryPair } from 'tapwire';
+const [a] = memoryPair({ mtu: 1500 });
+const host: Host = createHost({ devices: [{ device: a, addresses: ['10.0.0.1/24'] }] });
+// @ts-expect-error a string is no device
+createHost({ devices: 'none' });
+host.close();
+`;
+  const sources = [put('typed.cts', typed), put('typed.mts', typed)];
+  put('tsconfig.json', JSON.stringify({ compilerOptions: options, files: sources }));
+  expect(run('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])).toBe('');
+}, 60_000);
+
+test('the command is there', () => {
+  expect(run('npx', ['--no-install', 'tapwire', '--version']).trim()).toBe(manifest.version);
+});
+
+test('without the addon a device says how to get it', () => {
+  const text = "require('tapwire').openTun()";
+  expect(() => run('node', [put('tun.cjs', text)])).toThrow(/npm rebuild tapwire|need Linux/);
+});
