@@ -57,9 +57,9 @@ const HEADS: readonly [string, (n: number) => string][] = [
 
 describe('the cost of a head grows with its length alone', () => {
   test.each(HEADS)('%s', (_what, make) => {
-    for (const step of [1, 7, 1 << 20]) {
-      const short = looksPerByte(make(600), step, LENIENT_ALL);
-      const long = looksPerByte(make(2400), step, LENIENT_ALL);
+    for (const step of [1, 1 << 20]) {
+      const short = looksPerByte(make(300), step, LENIENT_ALL);
+      const long = looksPerByte(make(1200), step, LENIENT_ALL);
       expect(short).toBeLessThan(16);
       expect(long).toBeLessThan(short * 1.1 + 0.3);
     }
@@ -74,7 +74,7 @@ describe('the cost of chunks grows with their length alone', () => {
     ['small chunks', (n: number) => '1\r\na\r\n'.repeat(n / 6)],
   ])('%s', (_what, make) => {
     for (const step of [1, 1 << 20]) {
-      const text = make(4000);
+      const text = make(1500);
       const { b, looks } = counted(text);
       const chunks = new ChunkedReader(0);
       for (let p = 0, to = step; p < text.length; to += step) {

@@ -207,6 +207,26 @@ describe('where HTTP ends', () => {
     );
   });
 
+  test('the end of input completes a body that lasts until then; nothing may follow', () => {
+    const recorder = new Recorder(0);
+    const reader = newReader({ role: 'response' }, recorder);
+    const packet = bytes('HTTP/1.1 200 OK\r\n\r\nabc');
+    reader.read(packet, 0, packet.length);
+    reader.finish();
+    reader.finish();
+    expect(recorder.lines.slice(-2)).toEqual(['body abc', 'complete']);
+    reader.read(packet, 0, packet.length);
+    expect(reader.error?.code).toBe('HPE_CLOSED_CONNECTION');
+  });
+
+  test('fields of a trailer section ask for no upgrade', () => {
+    let upgrade = true;
+    const reader = newReader({}, { ...quiet, onTrailers: (head) => void (upgrade = head.upgrade) });
+    const packet = bytes(CHUNKED.replace('T: x', 'Connection: upgrade\r\nUpgrade: x') + GET);
+    expect(reader.read(packet, 0, packet.length)).toBe(packet.length);
+    expect(upgrade).toBe(false);
+  });
+
   test('nothing is read any more once something was refused', () => {
     const reader = newReader({}, quiet);
     const packet = bytes(`GET / HTTP/9.9\r\n\r\n${GET}`);

@@ -77,6 +77,14 @@ export const newReader = (options: Reading, handler: HttpHandler): HttpReader =>
     handler,
   );
 
+/** Around the bytes of a piece: spaces, line ends, or what truly precedes and follows it and is not yet received. */
+function packetOf(all: Uint8Array, from: number, to: number): Uint8Array {
+  const packet = new Uint8Array(to - from + 16).fill([0x20, 0x0a, 0x0d][to % 3]!);
+  if (to % 2 === 0) packet.set(all.subarray(Math.max(0, from - 8), to + 8), 8 - Math.min(8, from));
+  packet.set(all.subarray(from, to), 8);
+  return packet;
+}
+
 /** Reads the text cut at `cuts`, each piece amid foreign bytes that change once it was read. */
 export function readCut(text: string, options: Reading, cuts: readonly number[]): string[] {
   const recorder = new Recorder(options.answer ?? 0);
@@ -84,10 +92,10 @@ export function readCut(text: string, options: Reading, cuts: readonly number[])
   const all = bytes(text);
   let from = 0;
   for (const to of [...cuts, all.length]) {
-    const packet = new Uint8Array(to - from + 16).fill(0x20);
-    packet.set(all.subarray(from, to), 8);
+    const packet = packetOf(all, from, to);
     const stop = reader.read(packet, 8, 8 + to - from);
     packet.fill(0xdb);
+    if (stop > 8 + to - from) throw new Error(`read ${stop - 8 - to + from} bytes that were not there`);
     if (reader.error !== null) {
       recorder.line(`${reader.error.code} '${reader.error.reason}' at ${from + reader.errorAt - 8}`);
       return recorder.lines;
