@@ -79,6 +79,8 @@ export class Lab {
   /** Makes the second namespace and the veth pair. */
   open(): void {
     run('ip', 'link', 'set', 'lo', 'up');
+    // A connection per request uses up the usual 28,000 ports within seconds.
+    writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '1024 65535');
     const holder = keep(spawn('unshare', ['-n', 'sleep', '100000'], { stdio: 'ignore' }));
     this.namespacePid = holder.pid!;
     this.waitForNamespace();
