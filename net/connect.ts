@@ -5,6 +5,7 @@ import type { ConnectOptions } from './arguments';
 import { attemptTimeoutOf, autoSelectOf } from './defaults';
 import { addressException, aggregateError, invalidArgType, nodeError, type SystemError } from './errors';
 import { TcpHandle } from './handle';
+import { KernelHandle } from './kernel-handle';
 import { lookup } from './names';
 import { adopt, type Socket } from './socket';
 import { validateFunction, validateNumber, validatePort, validateString } from './validate';
@@ -37,8 +38,7 @@ export interface ConnectAttempt {
 export function beginConnect(socket: Socket, options: ConnectOptions): void {
   if (options.path) {
     validateString(options.path, 'options.path');
-    // The stack has no file system to hold sockets in.
-    socket.destroy(addressException('ENOENT', 'connect', options.path));
+    connectPath(socket, options.path);
     return;
   }
   const { localAddress, localPort } = options;
@@ -74,6 +74,14 @@ export function beginConnect(socket: Socket, options: ConnectOptions): void {
   } else {
     ask(question, (error, address, kind) => foundOne(socket, options, plan, host, error, address as string, kind));
   }
+}
+
+/** Unix sockets are the kernel's. */
+function connectPath(socket: Socket, path: string): void {
+  const handle = new KernelHandle();
+  adopt(socket, handle);
+  socket.emit('connectionAttempt', path, undefined, undefined);
+  handle.connect(path);
 }
 
 type Plan = Pick<ConnectAttempt, 'port' | 'localAddress' | 'localPort' | 'timeout'>;
@@ -190,7 +198,7 @@ function tryNext(socket: Socket, attempt: ConnectAttempt): void {
     socket._handle?.close();
     adopt(socket, new TcpHandle(socket._stackHost));
   }
-  const handle = socket._handle!;
+  const handle = socket._handle as TcpHandle;
   const unbound = bindFor(handle, attempt, target);
   if (unbound !== null) return attemptFailed(socket, attempt, target, unbound, false);
   socket.emit('connectionAttempt', target.address, attempt.port, target.family);
@@ -259,13 +267,19 @@ function allFailed(socket: Socket, attempt: ConnectAttempt): void {
 }
 
 /** The handle that set out is connected, or `code` says why it is not. */
-export function connectFinished(socket: Socket, handle: TcpHandle, code: string | null): void {
+export function connectFinished(socket: Socket, handle: object, code: string | null, path?: string): void {
   const attempt = socket._attempt;
-  if (socket.destroyed || handle !== socket._handle || attempt === null) return;
-  attempt.cancel();
+  if (socket.destroyed || handle !== socket._handle) return;
+  attempt?.cancel();
   if (code === null) {
     socket._attempt = null;
     socket._opened();
+    return;
+  }
+  if (attempt === null) {
+    const error = addressException(code, 'connect', path ?? '');
+    socket.emit('connectionAttemptFailed', path, undefined, undefined, error);
+    socket.destroy(error);
     return;
   }
   const target = attempt.targets[attempt.current]!;

@@ -36,14 +36,14 @@ export interface SocketName {
 /** What a handle tells its socket. Every call runs in the handle's asynchronous context. */
 export interface HandleOwner {
   /** The connection is open, or could not be opened for the reason given. */
-  handleConnected(handle: TcpHandle, code: string | null): void;
+  handleConnected(handle: object, code: string | null): void;
   /** Text arrived. False: no more until `readStart`. */
   handleText(chunk: Buffer): boolean;
   /** `bytes` bytes were put into `handle.userBuffer`. False: no more until `readStart`. */
   handleFilled(bytes: number): boolean;
   handleEnd(): void;
-  /** The connection broke; `code` says how. */
-  handleFailed(code: string): void;
+  /** The connection broke; `code` says how, `syscall` whether reading or writing. */
+  handleFailed(code: string, syscall?: string): void;
   /** Something moved: the idle time begins anew. */
   handleActive(): void;
 }
@@ -369,7 +369,7 @@ export class TcpHandle implements ConnectionOwner {
    */
   write(chunks: readonly Uint8Array[], done: (code: string | null) => void): boolean | string {
     const c = this.connection;
-    const broken = c === null ? 'EBADF' : this.brokenFor(c);
+    const broken = c === null || this.closed ? 'EBADF' : this.brokenFor(c);
     if (broken !== null) return broken;
     const fitted = this.queue.start(this.host.stack.tcp, c!, chunks, done);
     this.host.schedule();

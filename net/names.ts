@@ -1,7 +1,8 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import { lookupException } from './errors';
+import { invalidArgValue, lookupException } from './errors';
 import type { Host } from './host';
+import { validateOneOf } from './validate';
 
 interface Found {
   address: string;
@@ -34,6 +35,7 @@ export function lookup(host: Host, name: string, options: LookupOptions, done: O
     );
     return;
   }
+  checkLookup(options);
   const family = options.family === 'IPv4' ? 4 : options.family === 'IPv6' ? 6 : (options.family ?? 0);
   const found = known
     .map((address): Found => ({ address, family: isIP(address) as 4 | 6 }))
@@ -44,4 +46,13 @@ export function lookup(host: Host, name: string, options: LookupOptions, done: O
     else if (options.all) (done as AllCallback)(null, found);
     else (done as OneCallback)(null, first.address, first.family);
   });
+}
+
+const HINTS = dns.ADDRCONFIG | dns.ALL | dns.V4MAPPED;
+
+/** The checks of `dns.lookup`. */
+function checkLookup({ family, hints }: LookupOptions): void {
+  if (hints && (hints & ~HINTS) !== 0) throw invalidArgValue('hints', hints);
+  if (family == null || family === 'IPv4' || family === 'IPv6') return;
+  validateOneOf(family, 'options.family', [0, 4, 6]);
 }

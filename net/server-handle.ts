@@ -5,8 +5,8 @@ import { addressOf, type Host } from './host';
 
 /** A listening port as its server sees it: the counterpart of Node's `server._handle`. */
 export class ServerHandle implements ListenerOwner {
-  /** Called with each connection, in the context that listened. */
-  onconnection: ((handle: TcpHandle) => void) | null = null;
+  /** Called with 0 and each connection, in the context that listened. */
+  onconnection: ((error: number, handle: TcpHandle) => void) | null = null;
   private listener: Listener | null = null;
   private refed = true;
   private holding = false;
@@ -50,7 +50,7 @@ export class ServerHandle implements ListenerOwner {
     const connection = this.host.accept(listener, handle);
     if (connection === null) return;
     handle.accept(connection);
-    this.onconnection?.(handle);
+    this.onconnection?.(0, handle);
   }
 
   getsockname(out: Partial<SocketName>): number {

@@ -5,8 +5,9 @@ import { isNormalized, isPath, type ListenOptions, normalizeArguments, toNumber 
 import { type Callable, callable } from './callable';
 import { defaultHost } from './default-host';
 import { invalidArgType, invalidArgValue, listenException, nodeError } from './errors';
-import type { SocketName, TcpHandle } from './handle';
+import { type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
+import { type KernelHandle, KernelServerHandle } from './kernel-handle';
 import { lookup } from './names';
 import { ServerHandle } from './server-handle';
 import { Socket } from './socket';
@@ -44,7 +45,7 @@ const listening = diagnostics.tracingChannel('net.server.listen');
 /** A TCP server: Node's `net.Server` over a stack of ours. */
 class ServerMethods extends EventEmitter {
   declare _connections: number;
-  declare _handle: ServerHandle | null;
+  declare _handle: ServerHandle | KernelServerHandle | null;
   declare _usingWorkers: boolean;
   declare _workers: unknown[];
   declare _unref: boolean;
@@ -81,6 +82,10 @@ class ServerMethods extends EventEmitter {
       given) as ListenOptions;
     this._listeningId++;
     closeOnAbort(this, options);
+    if (typeof options.fd === 'number' && options.fd >= 0) {
+      this._listenInKernel({ fd: options.fd }, backlog);
+      return this;
+    }
     const first = args[0];
     const portOmitted =
       args.length === 0 || typeof first === 'function' || (options.port === undefined && 'port' in options);
@@ -90,11 +95,9 @@ class ServerMethods extends EventEmitter {
       return this;
     }
     if (options.path && isPath(options.path)) {
-      throw nodeError(
-        Error,
-        'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-        `listen ${options.path}: the stack has no file system to hold sockets in`,
-      );
+      this._pipeName = options.path;
+      this._listenInKernel(options, options.backlog || backlog);
+      return this;
     }
     const known = 'port' in options || 'path' in options;
     throw invalidArgValue('options', options, known ? undefined : 'must have the property "port" or "path"');
@@ -116,23 +119,44 @@ class ServerMethods extends EventEmitter {
     const handle = ServerHandle.listen(this._stackHost, address ?? '::', port, backlog || BACKLOG, flags !== 0);
     if (typeof handle === 'string') {
       const error = listenException(handle, address ?? '::', port);
-      if (listening.error.hasSubscribers) listening.error.publish({ server: this, error });
-      process.nextTick(() => this.emit('error', error));
+      process.nextTick(() => this._listenFailed(error));
       return;
     }
-    this._handle = handle;
-    handle.onconnection = (connection) => this._accepted(connection);
-    if (listening.asyncEnd.hasSubscribers) listening.asyncEnd.publish({ server: this });
     this._connectionKey = `${address === null ? 6 : family}:${address ?? '::'}:${port}`;
+    this._listens(handle);
+  }
+
+  /** Unix sockets and descriptors are not the stack's business. */
+  _listenInKernel(options: ListenOptions, backlog: number): void {
+    const { path, fd, readableAll, writableAll } = options;
+    const wanted = { path, fd, readableAll, writableAll, backlog: backlog || BACKLOG };
+    const handle = KernelServerHandle.listen(wanted, (error) => this._listenFailed(error));
+    if (handle === null) return;
+    this._connectionKey = `-1:${path ?? null}:-1`;
+    this._listens(handle);
+  }
+
+  _listens(handle: ServerHandle | KernelServerHandle): void {
+    this._handle = handle;
+    handle.onconnection = (error: number, connection: TcpHandle | KernelHandle) => {
+      if (error === 0) this._accepted(connection);
+    };
+    if (listening.asyncEnd.hasSubscribers) listening.asyncEnd.publish({ server: this });
     if (this._unref) this.unref();
     process.nextTick(() => {
       if (this._handle !== null) this.emit('listening');
     });
   }
 
-  _accepted(handle: TcpHandle): void {
+  _listenFailed(error: Error): void {
+    if (listening.error.hasSubscribers) listening.error.publish({ server: this, error });
+    this.emit('error', error);
+  }
+
+  _accepted(handle: TcpHandle | KernelHandle): void {
     if (this.maxConnections && this._connections >= this.maxConnections) {
-      this.emit('drop', endsOf(handle));
+      if (handle instanceof TcpHandle) this.emit('drop', endsOf(handle));
+      else this.emit('drop');
       handle.close();
       return;
     }
@@ -157,10 +181,9 @@ class ServerMethods extends EventEmitter {
   }
 
   address(): SocketName | string | null {
-    if (this._handle === null) return this._pipeName ?? null;
     const name: Partial<SocketName> = {};
-    this._handle.getsockname(name);
-    return name as SocketName;
+    if (this._handle !== null && this._handle.getsockname(name) === 0) return name as SocketName;
+    return this._pipeName ?? null;
   }
 
   getConnections(callback: (error: Error | null, connections: number) => void): this {

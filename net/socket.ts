@@ -11,6 +11,7 @@ import { errnoException, invalidArgValue, nodeError } from './errors';
 import { type HandleOwner, type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { IdleTimer } from './idle-timer';
+import { KernelHandle } from './kernel-handle';
 import type { Server } from './server';
 import { timerDuration, validateAbortSignal, validateFunction, validateNumber } from './validate';
 
@@ -24,7 +25,7 @@ export interface OnReadOptions {
 /** What `new Socket` may be told, beside the options of a Duplex. */
 export interface SocketOptions extends DuplexOptions {
   fd?: number;
-  handle?: TcpHandle;
+  handle?: TcpHandle | KernelHandle;
   /** False: nothing will be read. */
   readable?: boolean;
   pauseOnCreate?: boolean;
@@ -61,7 +62,7 @@ class SocketMethods extends Duplex implements HandleOwner {
   declare timeout: number | undefined;
   declare server: Server | null;
   declare _server: Server | null;
-  declare _handle: TcpHandle | null;
+  declare _handle: TcpHandle | KernelHandle | null;
   declare _hadError: boolean;
   declare _parent: SocketMethods | null;
   declare _host: string | null;
@@ -113,30 +114,32 @@ class SocketMethods extends Duplex implements HandleOwner {
   }
 
   _getsockname(): Partial<SocketName> {
-    if (this._handle === null) return {};
+    const handle = this._handle;
+    if (!(handle instanceof TcpHandle)) return {};
     if (this._sockname === null) {
       this._sockname = {};
-      this._handle.getsockname(this._sockname);
+      handle.getsockname(this._sockname);
     }
     return this._sockname;
   }
 
   _getpeername(): Partial<SocketName> {
-    if (this._handle === null || this.connecting) return this._peername ?? {};
+    const handle = this._handle;
+    if (!(handle instanceof TcpHandle) || this.connecting) return this._peername ?? {};
     if (this._peername === null) {
       const name: Partial<SocketName> = {};
-      if (this._handle.getpeername(name) !== 0) return name;
+      if (handle.getpeername(name) !== 0) return name;
       this._peername = name;
     }
     return this._peername;
   }
 
   get bytesRead(): number {
-    return this._handle === null ? this._readBefore : this._handle.bytesRead;
+    return this._handle ? this._handle.bytesRead : this._readBefore;
   }
 
   get _bytesDispatched(): number {
-    return this._handle === null ? this._writtenBefore : this._handle.bytesWritten;
+    return this._handle ? this._handle.bytesWritten : this._writtenBefore;
   }
 
   /** Bytes sent or waiting to be, in the stream's buffers too. */
@@ -155,7 +158,7 @@ class SocketMethods extends Duplex implements HandleOwner {
   }
 
   get bufferSize(): number | undefined {
-    return this._handle === null ? undefined : this.writableLength;
+    return this._handle ? this.writableLength : undefined;
   }
 
   get _connecting(): boolean {
@@ -163,7 +166,7 @@ class SocketMethods extends Duplex implements HandleOwner {
   }
 
   get pending(): boolean {
-    return this._handle === null || this.connecting;
+    return !this._handle || this.connecting;
   }
 
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
@@ -178,7 +181,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     const on = enable === undefined ? true : Boolean(enable);
     const changed = on !== this._noDelay;
     this._noDelay = on;
-    if (changed) this._handle?.setNoDelay?.(on);
+    if (changed) (this._handle as TcpHandle | null)?.setNoDelay?.(on);
     return this;
   }
 
@@ -189,7 +192,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     const changed = on !== this._keepAlive || (on && delay !== this._keepAliveDelay);
     this._keepAlive = on;
     this._keepAliveDelay = delay;
-    if (changed) this._handle?.setKeepAlive?.(on, delay);
+    if (changed) (this._handle as TcpHandle | null)?.setKeepAlive?.(on, delay);
     return this;
   }
 
@@ -266,8 +269,8 @@ class SocketMethods extends Duplex implements HandleOwner {
     return this;
   }
 
-  handleConnected(handle: TcpHandle, code: string | null): void {
-    connectFinished(this as unknown as Socket, handle, code);
+  handleConnected(handle: object, code: string | null): void {
+    connectFinished(this as unknown as Socket, handle, code, handle instanceof KernelHandle ? handle.path : undefined);
   }
 
   /** The handle is connected: what was asked of it before is done now. */
@@ -275,8 +278,9 @@ class SocketMethods extends Duplex implements HandleOwner {
     this.connecting = false;
     this._sockname = null;
     this._unrefTimer();
-    if (this._noDelay) this._handle!.setNoDelay(true);
-    if (this._keepAlive) this._handle!.setKeepAlive(true, this._keepAliveDelay);
+    const tcp = this._handle as Partial<TcpHandle>;
+    if (this._noDelay) tcp.setNoDelay?.(true);
+    if (this._keepAlive) tcp.setKeepAlive?.(true, this._keepAliveDelay);
     this.emit('connect');
     this.emit('ready');
     if (this._handle === null) return;
@@ -341,7 +345,7 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   handleFilled(bytes: number): boolean {
     const { callback, buffer } = this._onread!;
-    const more = callback(bytes, this._userBuffer!) !== false;
+    const more = Reflect.apply(callback, this, [bytes, this._userBuffer!]) !== false;
     if (typeof buffer === 'function') useUserBuffer(this, buffer());
     return more;
   }
@@ -352,8 +356,8 @@ class SocketMethods extends Duplex implements HandleOwner {
     Duplex.prototype.read.call(this, 0);
   }
 
-  handleFailed(code: string): void {
-    this.destroy(errnoException(code, 'read'));
+  handleFailed(code: string, syscall = 'read'): void {
+    this.destroy(errnoException(code, syscall));
   }
 
   // ── writing ──
@@ -428,7 +432,7 @@ class SocketMethods extends Duplex implements HandleOwner {
       this.readableFlowing === true || this.listenerCount('data') > 0 || this.listenerCount('readable') > 0;
     if (this.destroyed || flowing || this.readableLength > 0 || this.readableEnded || this._onread !== null)
       return false;
-    if (this._handle === null || this.readableEncoding !== null) return false;
+    if (!(this._handle instanceof TcpHandle) || this.readableEncoding !== null) return false;
     this._direct = consumer;
     this._handle.direct = consumer;
     if (!this.connecting && !this.isPaused()) this._handle.readStart();
@@ -440,7 +444,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     const consumer = this._direct;
     if (consumer === null) return;
     this._direct = null;
-    if (this._handle !== null) {
+    if (this._handle instanceof TcpHandle) {
       this._handle.direct = null;
       // What the consumer held back is pushed now, until the stream says no.
       if (!this.connecting && !this.isPaused()) this._handle.readStart();
@@ -478,14 +482,14 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   /** `n` bytes were written where directReserve said. */
   directCommit(n: number): void {
-    const handle = this._handle!;
+    const handle = this._handle as TcpHandle;
     commit(handle.host.stack.tcp, handle.connection!, n);
     this._sentDirectly(handle, n);
   }
 
   /** Copies bytes into the send buffer and returns how many; onRoom follows when that is fewer than `n`. */
   directSend(bytes: Uint8Array, at: number, n: number): number {
-    const handle = this._handle!;
+    const handle = this._handle as TcpHandle;
     const taken = send(handle.host.stack.tcp, handle.connection!, bytes, at, n);
     if (taken > 0) this._sentDirectly(handle, taken);
     return taken;
@@ -508,7 +512,9 @@ class SocketMethods extends Duplex implements HandleOwner {
   /** Closes with a RST instead of a FIN. */
   resetAndDestroy(): this {
     if (this._handle === null) this.destroy(nodeError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
-    else if (this.connecting) this.once('connect', () => this._reset());
+    else if (!(this._handle instanceof TcpHandle)) {
+      throw nodeError(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent');
+    } else if (this.connecting) this.once('connect', () => this._reset());
     else this._reset();
     return this;
   }
@@ -540,7 +546,7 @@ class SocketMethods extends Duplex implements HandleOwner {
       const emitClose = (): void => void this.emit('close', Boolean(error));
       if (this.resetAndClosing) {
         this.resetAndClosing = false;
-        handle.reset(emitClose);
+        (handle as TcpHandle).reset(emitClose);
       } else {
         handle.close(emitClose);
       }
@@ -567,12 +573,12 @@ const closedBeforeConnection = (): Error =>
   nodeError(Error, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established');
 
 /** Makes `handle` the socket's: for a new connection, or a further attempt at one. */
-export function adopt(socket: SocketMethods, handle: TcpHandle): void {
+export function adopt(socket: SocketMethods, handle: TcpHandle | KernelHandle): void {
   (socket as unknown as { _undestroy(): void })._undestroy();
   socket._sockname = null;
   socket._handle = handle;
   handle.owner = socket;
-  handle.direct = socket._direct;
+  if (handle instanceof TcpHandle) handle.direct = socket._direct;
   if (socket._onread !== null) {
     const { buffer } = socket._onread;
     useUserBuffer(socket, typeof buffer === 'function' ? buffer() : buffer);
@@ -690,12 +696,11 @@ function watchAbort(self: SocketMethods, signal: AbortSignal): void {
   const onAbort = (): void => {
     self._aborted = true;
   };
-  if (signal.aborted) {
-    process.nextTick(onAbort);
-    return;
-  }
-  signal.addEventListener('abort', onAbort, { once: true });
-  self.once('close', () => signal.removeEventListener('abort', onAbort));
+  process.nextTick(() => {
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    self.once('close', () => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /** `net.Socket` on the default host; modules made for another host derive theirs from it. */
