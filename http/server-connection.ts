@@ -14,6 +14,7 @@ import type { ReaderPool } from './reader-pool';
 import { refusal } from './refusals';
 import type { Server } from './server';
 import type { ResponseOwner, ServerResponse } from './server-response';
+import { keptFields, sendWhole, versionText } from './shared';
 import type { DirectConsumer, MessageReader, MessageSocket, MessageWriter, SocketReader } from './transport';
 
 const requestStart = diagnostics.channel('http.server.request.start');
@@ -24,9 +25,6 @@ const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 export const KEEP_ALIVE_SLACK_MS = 1000;
 /** Requests of one connection that may wait for their answers; no more are read until some are answered. */
 const UNANSWERED_MAX = 1000;
-
-type Write = (this: Uint8Array, text: string, at: number, bytes: number) => number;
-const { latin1Write, utf8Write } = Buffer.prototype as unknown as { latin1Write: Write; utf8Write: Write };
 
 /** A request, with what its connection knows about it. */
 interface Served extends IncomingMessage {
@@ -413,19 +411,7 @@ export class ServerConnection
   }
 
   writeWhole(text: string, body: Uint8Array | null, tail: string): boolean {
-    const { socket } = this;
-    const textBytes = Buffer.byteLength(text);
-    const bytes = textBytes + tail.length + (body === null ? 0 : body.length);
-    if (!socket.directReserve!(bytes)) return false;
-    const memory = socket.directMemory!;
-    const at = socket.directAt!;
-    if (textBytes === text.length) latin1Write.call(memory, text, at, textBytes);
-    else utf8Write.call(memory, text, at, textBytes);
-    if (body !== null) {
-      memory.set(body, at + textBytes);
-      if (tail !== '') latin1Write.call(memory, tail, at + textBytes + body.length, tail.length);
-    }
-    socket.directCommit!(bytes);
+    if (!sendWhole(this.socket, text, body, tail)) return false;
     this.turn = (this.turn!.req as Served)._behind?._response ?? null;
     return true;
   }
@@ -551,14 +537,6 @@ function rethrow(error: unknown): void {
 function readHeld(connection: ServerConnection): void {
   connection.readHeld();
 }
-
-/** Node takes up to 31 fields whole, more of them in batches of 31 until there are maxHeadersCount. */
-function keptFields(count: number, max: number): number {
-  return max > 0 && count > 31 ? Math.min(count, Math.ceil(max / 31) * 31) : count;
-}
-
-const versionText = (major: number, minor: number): string =>
-  major === 1 ? (minor === 1 ? '1.1' : '1.0') : `${major}.${minor}`;
 
 // ── listeners: one function for all sockets, which know their connection ──
 
