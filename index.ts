@@ -3,8 +3,16 @@
  *
  * @example
  * const [a, b] = memoryPair();
- * const server = createHost({ devices: [{ device: a, addresses: ['10.0.0.1/24'] }] });
+ * const server = createHost({ device: a, addresses: '10.0.0.1/24' });
+ * server.http.createServer((req, res) => res.end('hello')).listen(80);
  */
+
+import type { Device } from './device/device';
+import type { HttpModule, NetModule } from './http';
+import type { Net } from './net';
+import { Host, type HostOptions as StackHostOptions } from './net/host';
+import type { Trace } from './stack/base/trace';
+import { type HostReport, hostReport } from './tools/report';
 
 export type { Device, DeviceCounters, LinkType, Offloads } from './device/device';
 export { DeviceError } from './device/errors';
@@ -12,10 +20,60 @@ export { type MemoryOptions, memoryPair } from './device/memory';
 export { openPacket, type PacketOptions } from './device/packet';
 export { type Support, tunSupport } from './device/support';
 export { openTap, openTun, type TapOptions, type TunOptions } from './device/tun';
-export { type Attachment, createHost, type FrameTap, Host, type HostOptions, type RouteOption } from './net/host';
+export type { Attachment, FrameTap, RouteOption } from './net/host';
 export { type Loop, nodeLoop } from './net/loop';
 export { Address, Cidr, parseAddress, parseCidr } from './stack/base/address';
 export { DROPS, type Drop } from './stack/base/drops';
 export type { TraceEvent, TraceKind } from './stack/base/trace';
 export type { StackLimits } from './stack/stack';
 export type { TcpProfile } from './stack/tcp/profile';
+export type { HostReport } from './tools/report';
+
+/** One device with its addresses, several, or none: a host that only reaches itself. */
+export interface HostOptions extends Omit<StackHostOptions, 'devices'> {
+  device?: Device;
+  /** "10.0.0.1/24", one or several, for `device`. */
+  addresses?: string | readonly string[];
+  devices?: StackHostOptions['devices'];
+}
+
+/** A TCP/IP stack on its devices, with Node's modules on top. */
+export class TapwireHost extends Host {
+  private netModule: Net | null = null;
+  private httpModule: HttpModule | null = null;
+
+  /** Node's `net`: its sockets connect from this host, its servers listen on it. */
+  get net(): Net {
+    this.netModule ??= (require('./net') as typeof import('./net')).createNet(this);
+    return this.netModule;
+  }
+
+  /** Node's `http`, likewise. */
+  get http(): HttpModule {
+    this.httpModule ??= (require('./http') as typeof import('./http')).createHttp(this.net as unknown as NetModule);
+    return this.httpModule;
+  }
+
+  /** The event log; it is kept when the host was made with `trace: true`. */
+  get trace(): Trace {
+    return this.stack.trace;
+  }
+
+  /** What the stack holds and has counted. */
+  stats(): HostReport {
+    return hostReport(this);
+  }
+}
+
+/**
+ * Makes a host. It keeps the process alive only while servers listen and sockets are open; `close` ends it.
+ *
+ * @throws RangeError for an address, route or profile that makes no sense.
+ */
+export function createHost(options: HostOptions = {}): TapwireHost {
+  const { device, addresses = [], devices = [], ...rest } = options;
+  const list = typeof addresses === 'string' ? [addresses] : addresses;
+  if (device === undefined && list.length > 0) throw new RangeError('addresses need a device');
+  const attached = device === undefined ? devices : [{ device, addresses: list }, ...devices];
+  return new TapwireHost({ ...rest, devices: attached });
+}

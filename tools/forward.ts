@@ -47,7 +47,7 @@ export function startForward(from: ForwardEnd, to: ForwardEnd): Promise<Forward>
         },
         stop: () => void server.close(),
         cut: () => {
-          for (const near of carried) near.destroy();
+          for (const near of carried) abandon(near);
         },
       });
     });

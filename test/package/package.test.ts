@@ -89,26 +89,26 @@ test.each(names)('%s: require and import give the same named things', (name) => 
   expect(esm).toBe(commonJs);
 });
 
-/** A whole exchange in memory: one host sends, the other answers. */
+/** A whole exchange in memory: one host asks, the other answers. */
 const EXCHANGE = `
 const [a, b] = memoryPair();
-const one = createHost({ devices: [{ device: a, addresses: ['10.0.0.1/24'] }], seed: 1 });
-const two = createHost({ devices: [{ device: b, addresses: ['10.0.0.2/24'] }], seed: 2 });
-createNet(two).createServer((socket) => socket.end('from the stack')).listen(7, () => {
-  const socket = createNet(one).connect(7, '10.0.0.2');
-  socket.on('data', (data) => console.log(String(data)));
+const one = createHost({ device: a, addresses: '10.0.0.1/24', seed: 1 });
+const two = createHost({ device: b, addresses: '10.0.0.2/24', seed: 2 });
+two.http.createServer((req, res) => res.end('from the stack')).listen(80, () => {
+  const socket = one.net.connect(80, '10.0.0.2');
+  socket.write('GET / HTTP/1.0\\r\\n\\r\\n');
+  socket.on('data', (data) => console.log(String(data).split('\\r\\n').at(-1)));
   socket.on('close', () => { one.close(); two.close(); });
 });
 `;
 
 test('a CommonJS program runs on it', () => {
-  const head =
-    "const { createHost, memoryPair } = require('tapwire');\nconst { createNet } = require('tapwire/net');\n";
+  const head = "const { createHost, memoryPair } = require('tapwire');\n";
   expect(run('node', [put('use.cjs', head + EXCHANGE)])).toBe('from the stack\n');
 });
 
 test('an ES module runs on it', () => {
-  const head = "import { createHost, memoryPair } from 'tapwire';\nimport { createNet } from 'tapwire/net';\n";
+  const head = "import { createHost, memoryPair } from 'tapwire';\n";
   expect(run('node', [put('use.mjs', head + EXCHANGE)])).toBe('from the stack\n');
 });
 
@@ -124,11 +124,12 @@ test('both find types', () => {
     typeRoots: [join(root, 'node_modules', '@types')],
   };
   const uses = names.map((name, i) => `import * as m${i} from '${name}';\nvoid m${i};\n`).join('');
-  const typed = `${uses}import { createHost, type Host, memoryPair } from 'tapwire';
+  const typed = `${uses}import { createHost, memoryPair, type TapwireHost } from 'tapwire';
 const [a] = memoryPair({ mtu: 1500 });
-const host: Host = createHost({ devices: [{ device: a, addresses: ['10.0.0.1/24'] }] });
+const host: TapwireHost = createHost({ device: a, addresses: '10.0.0.1/24' });
 // @ts-expect-error a string is no device
-createHost({ devices: 'none' });
+createHost({ device: 'none' });
+host.http.createServer((req, res) => void res.end(req.url)).listen(80);
 host.close();
 `;
   const sources = [put('typed.cts', typed), put('typed.mts', typed)];
