@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { readCaptureFile } from '../../tools/pcap/reader';
+
+// The built command from the outside, where no privileges are needed.
+
+const COMMAND = join(resolve(__dirname, '../..'), 'dist', 'tools', 'tapwire.js');
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tapwire-command-'));
+  writeFileSync(join(folder, 'hello.txt'), 'hello');
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function tapwire(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  return { status, stdout, stderr };
+}
+
+interface Running {
+  child: ChildProcess;
+  url: string;
+  stdout(): string;
+  stderr(): string;
+  /** Resolves with the exit code. */
+  ended: Promise<number | null>;
+}
+
+/** Starts `tapwire serve` in memory and waits for its announcement. */
+async function serve(...args: string[]): Promise<Running> {
+  const child = spawn(process.execPath, [COMMAND, 'serve', '--forward', '127.0.0.1:0', ...args]);
+  children.push(child);
+  let out = '';
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const ended = new Promise<number | null>((done) => child.on('close', done));
+  const url = await new Promise<string>((found, fail) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+      const match = /http:\/\/127\.0\.0\.1:\d+\//.exec(out);
+      if (match !== null) found(match[0]);
+    });
+    void ended.then((code) => fail(new Error(`exit ${code}: ${err}`)));
+  });
+  return { child, url, stdout: () => out, stderr: () => err, ended };
+}
+
+function ask(url: string, method = 'GET', body?: Buffer): Promise<{ status: number; body: Buffer }> {
+  return new Promise((done, fail) => {
+    const request = http.request(url, { method, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => done({ status: response.statusCode!, body: Buffer.concat(chunks) }));
+      response.on('error', fail);
+    });
+    request.on('error', fail);
+    request.end(body);
+  });
+}
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('the command line', () => {
+  test.each([[[]], [['--help']], [['help']]])('%j prints what there is', (args) => {
+    const { status, stdout } = tapwire(...args);
+    expect(status).toBe(0);
+    for (const name of ['serve', 'get', 'decode', 'trace', 'packetdrill']) expect(stdout).toContain(`\n  ${name} `);
+  });
+
+  test.each(['serve', 'get', 'decode', 'trace', 'packetdrill'])('%s has a help of its own', (name) => {
+    const { status, stdout } = tapwire(name, '--help');
+    expect([status, stdout.startsWith(`Usage: tapwire ${name} `)]).toEqual([0, true]);
+  });
+
+  const taken = net.createServer();
+  beforeAll(() => new Promise<void>((done) => taken.listen(0, '127.0.0.1', done)));
+  afterAll(() => new Promise((done) => taken.close(done)));
+  const takenPort = (): string => `127.0.0.1:${(taken.address() as net.AddressInfo).port}`;
+
+  test.each<[string, () => string[], RegExp]>([
+    ['an unknown command', () => ['bogus'], /unknown command 'bogus'/],
+    ['an unknown option', () => ['serve', '--bogus'], /unknown option '--bogus'/],
+    ['a bad CIDR', () => ['serve', '--address', '10.0.0.300/24'], /such as 10\.77\.0\.2\/24/],
+    ['an address without a length', () => ['serve', '--address', '10.0.0.3'], /the length of its prefix/],
+    ['a bad port', () => ['serve', '--port', '0'], /from 1 to 65535/],
+    ['a bad forward', () => ['serve', '--forward', '8077'], /such as 127\.0\.0\.1:8077/],
+    [
+      'a taken port',
+      () => ['serve', '--forward', takenPort()],
+      /is taken by another program\. .*--forward 127\.0\.0\.1:\d+/,
+    ],
+    ["another machine's address", () => ['serve', '--forward', '192.0.2.1:80'], /not an address of this machine/],
+    ['two wires', () => ['serve', '--tun', 'a', '--tap', 'b'], /--tun and --tap exclude each other: choose one/],
+    ['a folder that is not there', () => ['serve', '/nonexistent'], /no such folder \(ENOENT\)\. Name one/],
+    ['a file for a folder', () => ['serve', join(folder, 'hello.txt')], /is a file: name the folder/],
+    ['a shared interface without an address', () => ['serve', '--packet', 'eth0'], /needs --address/],
+    [
+      'a missing interface',
+      () => ['serve', '--packet', 'nosuch0', '--address', '10.0.0.2/24'],
+      /`ip link`|sudo|npm rebuild|Linux/,
+    ],
+    ['no descriptor', () => ['serve', '--tun-fd', '99'], /stdio|npm rebuild|Linux/],
+    ['an unknown profile', () => ['serve', '--profile', 'bsd'], /Allowed choices are linux, rfc/],
+    ['a capture in no folder', () => ['serve', '--pcap', '/nonexistent/x'], /check the path \(ENOENT\)/],
+    ['no URL', () => ['get', 'http://'], /is not a URL/],
+    ['another protocol', () => ['get', 'ftp://x/'], /give an http:\/\/ URL/],
+    ['a name that does not resolve', () => ['get', 'http://no-such-name.invalid/'], /no name that resolves/],
+    ['a bad header', () => ['get', '-H', 'nonsense', 'http://127.0.0.1/'], /give "Name: value"/],
+    ['no such capture', () => ['decode', '/nonexistent'], /no such file/],
+  ])('%s: exit 2, and one line that names the cure', (_, args, cure) => {
+    const { status, stdout, stderr } = tapwire(...args());
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(cure);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.filter((line) => !line.startsWith('(tapwire --help'))).toHaveLength(1);
+  });
+});
+
+describe('serve in memory', () => {
+  test('a page about its own packets, bodies both ways, and a clean end', async () => {
+    const run = await serve();
+    const page = (await ask(run.url)).body.toString();
+    expect(page).toContain('This connection so far: 10.77.0.1:');
+    expect(page).toMatch(/client +S +0 .*wants a connection, SYN-RECEIVED\n.*server +S\. +0 +1/);
+    const down = await ask(`${run.url}bytes/3000000?seed=5`);
+    expect(down.body.length).toBe(3_000_000);
+    const up = JSON.parse((await ask(`${run.url}sink`, 'POST', down.body)).body.toString()) as object;
+    expect(up).toMatchObject({ bytes: 3_000_000, sha256: sha256(down.body) });
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toBe('');
+    const lines = run.stdout().split('\n');
+    expect(lines).toContain('  why    --forward was given');
+    expect(lines).toContain(`  try    curl ${run.url}`);
+    expect(lines.at(-2)).toBe('stopped');
+  });
+
+  test('files', async () => {
+    const run = await serve(folder);
+    expect((await ask(`${run.url}hello.txt`)).body.toString()).toBe('hello');
+    expect((await ask(run.url)).body.toString()).toContain('<a href="./hello.txt">');
+  });
+
+  test('SIGUSR2 shows what it holds, and it goes on', async () => {
+    const run = await serve();
+    await ask(`${run.url}status/200`);
+    run.child.kill('SIGUSR2');
+    while (!run.stderr().includes('client: ')) await new Promise((done) => setTimeout(done, 10));
+    expect(run.stderr()).toMatch(/^process \d+: up \d+ s, /);
+    expect(run.stderr()).toMatch(/server: \d connections .*\n {2}slots: slabs 0 of 1 pinned/);
+    expect((await ask(`${run.url}status/200`)).status).toBe(200);
+  });
+
+  test('Ctrl-C with a transfer and an idle connection under way still ends, with exit 0', async () => {
+    const run = await serve();
+    const { port } = new URL(run.url);
+    const idle = net.connect(Number(port), '127.0.0.1').on('error', () => {});
+    await new Promise((done) => idle.once('connect', done));
+    const busy = net.connect(Number(port), '127.0.0.1').on('error', () => {});
+    busy.write('GET /bytes/1000000000 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((done) => busy.once('data', done));
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+    busy.destroy();
+    idle.destroy();
+  });
+
+  test('nobody reads what it prints: it serves on', async () => {
+    const run = await serve();
+    run.child.stdout!.destroy();
+    run.child.stderr!.destroy();
+    run.child.kill('SIGUSR2');
+    await new Promise((done) => setTimeout(done, 100));
+    expect((await ask(`${run.url}status/200`)).status).toBe(200);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+  });
+
+  test('--pcap records whole packets, with every checksum complete', async () => {
+    const file = join(folder, 'run.pcapng');
+    const run = await serve('--pcap', file, '--seed', '7');
+    await ask(`${run.url}bytes/100000`);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+    expect(existsSync(file)).toBe(true);
+    const packets = [...readCaptureFile(file)];
+    expect(packets.length).toBeGreaterThan(5);
+    const { stdout, status } = tapwire('decode', file);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('HTTP: GET /bytes/100000 HTTP/1.1')]);
+    expect(stdout).not.toMatch(/bad|wrong|truncated|retransmission/);
+  });
+
+  test('--json tells the same to programs', async () => {
+    const run = await serve('--json');
+    expect(JSON.parse(run.stdout())).toMatchObject({
+      event: 'listening',
+      url: run.url,
+      wire: 'memory',
+      why: '--forward was given',
+    });
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+    expect(
+      run
+        .stdout()
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { event: string }).event),
+    ).toEqual(['listening', 'stopped']);
+  });
+});
