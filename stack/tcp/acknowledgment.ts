@@ -1,31 +1,112 @@
-import { type Millis, NEVER } from '../base/bytes';
-import type { Datagram } from '../base/datagram';
+import type { Millis } from '../base/bytes';
+import { NONE } from '../base/memory';
+import {
+  ACKED,
+  type AckSample,
+  ALERT,
+  DATA_ACKED,
+  DUPLICATE_SACKED,
+  ECHO,
+  HAS_TEXT,
+  MAYBE_DELAYED,
+  ORIGINAL_ACKED,
+  PROGRESS,
+  RENEGED,
+  RETRANSMITTED_ACKED,
+  SET_TIMER,
+  SYN_ACKED,
+  UNA_ADVANCED,
+  WINDOW_CHANGED,
+} from './ack-sample';
 import { ACKNOWLEDGED, type Connection, WRITABLE } from './connection';
+import { echoesCongestion } from './ecn';
 import type { Segment } from './header';
-import { timestampNow } from './options';
-import { afterAck, newAckSample } from './recovery';
-import { rttSample, setRto } from './rtt';
-import { EVER_RETRANSMITTED, LOST, RETRANSMITTED, SACKED } from './sent-table';
-import { seqAfter, seqDiff } from './seq';
+import { abortWithReset } from './lifecycle';
+import { isReducing, reduceWindow } from './prr';
+import { noteReordering, rackAdvance, rackUpdateWindow } from './rack';
+import { alert, isDubious, isDuplicateAck, removeDuplicates } from './recovery';
+import { persistDelay, setRetransmitTimer, setTimerAfterAck, stopRetransmitTimer } from './retransmit-timer';
+import { updateRtt } from './rtt';
+import { takeSack } from './sack';
+import { EVER_RETRANSMITTED, HAS_SYN, LOST, RETRANSMITTED, SACKED } from './sent-table';
+import { seqAfter, seqBefore, seqDiff } from './seq';
+import { probeAcknowledged } from './tail-probe';
 import type { Tcp } from './tcp';
 
-/** What one acknowledgment told, gathered on the way and given to loss recovery. One reused record. */
-const sample = newAckSample();
-
-/** §3.10.7.4, fifth: an ACK within what RFC 5961 lets through. */
-export function acknowledged(tcp: Tcp, c: Connection, seg: Segment, d: Datagram, now: Millis): void {
-  const windowChanged = updateWindow(c, seg);
-  sample.start(c, seg, d, windowChanged);
-  if (seqAfter(seg.ack, c.sndUna)) {
-    advanceSend(tcp, c, seg, now);
-  } else if (c.packetsOut === 0) {
-    // Nothing in flight: at most an answer to a probe of ours.
-    if (c.retransmitTimer === 'persist') answerToProbe(tcp, c, now);
-    tcp.wantsOutput(c);
-    return;
+/** §3.10.7.4, fifth: an ACK within what RFC 5961 lets through. Nothing is sent from here. */
+export function acknowledged(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
+  const s = tcp.ackSample;
+  s.start(c);
+  const advance = seqDiff(seg.ack, c.sndUna);
+  if (advance < 0) return oldAcknowledged(tcp, c, seg, s, now);
+  if (seg.length > 0) s.flags |= HAS_TEXT;
+  if (updateWindow(c, seg)) s.flags |= WINDOW_CHANGED;
+  if (advance > 0) advanceUna(c, seg, s, advance);
+  if (seg.sackBlocks > 0 && c.sackOk) takeSack(tcp, c, seg, s, now);
+  if (echoesCongestion(c, seg)) s.flags |= ECHO;
+  c.softError = null;
+  c.windowProbes = 0;
+  if (s.priorPackets === 0) return nothingOutstanding(tcp, c, seg, s, now);
+  takeAck(tcp, c, seg, s, now);
+  if (advance > 0) {
+    tellOwner(tcp, c);
+    if (c.finSent && c.packetsOut === 0 && c.sndUna === c.sndNxt) finAcknowledged(tcp, c, now);
   }
-  if (c.state === 'CLOSED') return;
-  afterAck(tcp, c, seg, sample, now);
+}
+
+/** The SYN-ACK acknowledges our SYN: the same steps, before the connection is established. */
+export function synAcknowledged(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
+  const s = tcp.ackSample;
+  s.start(c);
+  advanceUna(c, seg, s, seqDiff(seg.ack, c.sndUna));
+  takeAck(tcp, c, seg, s, now);
+}
+
+/** Scoreboard, round-trip time, losses, timer, window: in this order, as Linux has it. */
+function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
+  releaseAcked(tcp, c, seg, s, now);
+  if (c.sackOk) rackUpdateWindow(c, s);
+  if (c.probeOut) probeAcknowledged(tcp, c, seg, s, now);
+  if (isDubious(c, s)) alert(tcp, c, seg, s, isDuplicateAck(s) ? 1 : 0, now);
+  if ((s.flags & SET_TIMER) !== 0) setTimerAfterAck(tcp, c, now);
+  if ((s.flags & PROGRESS) !== 0) tcp.paths.confirm(c.path);
+  s.finish(c, now);
+  controlWindow(tcp, c, s, now);
+}
+
+/** How much may be in flight from here on. */
+function controlWindow(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
+  const { congestion } = c;
+  if (congestion.controlsWindow) return congestion.control(c, s, now);
+  if (isReducing(c)) return reduceWindow(c, s.delivered, s.lost, s.flags);
+  // Where the network reorders much, SACKed packets are progress as well.
+  const progress = c.reordering > tcp.profile.reordering ? PROGRESS : DATA_ACKED;
+  if ((s.flags & progress) !== 0) congestion.acknowledged(c, s.delivered, now);
+}
+
+/** An ACK below SND.UNA: only what it SACKs may be news. */
+function oldAcknowledged(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
+  if (seg.sackBlocks === 0 || !c.sackOk) return;
+  takeSack(tcp, c, seg, s, now);
+  alert(tcp, c, seg, s, 0, now);
+}
+
+/** Nothing was in flight: at most an answer to a probe of ours, or a late report of a duplicate. */
+function nothingOutstanding(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
+  if ((s.flags & DUPLICATE_SACKED) !== 0) alert(tcp, c, seg, s, 0, now);
+  if (c.retransmitTimer === 'persist') answerToProbe(tcp, c, now);
+  if (c.probeOut) probeAcknowledged(tcp, c, seg, s, now);
+}
+
+/** The peer answers a window probe: it lives (MUST-37), and the window may be open again. */
+function answerToProbe(tcp: Tcp, c: Connection, now: Millis): void {
+  if (c.sndWnd > 0) {
+    c.backoff = 0;
+    c.windowProbesSince = -1;
+    stopRetransmitTimer(c);
+  } else {
+    setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));
+  }
 }
 
 /**
@@ -44,32 +125,14 @@ function updateWindow(c: Connection, seg: Segment): boolean {
   return changed;
 }
 
-/** SEG.ACK is new: everything before it is released, a round-trip time may be had from it. */
-export function advanceSend(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
-  const acked = seqDiff(seg.ack, c.sndUna);
-  const rtt = releaseAcked(tcp, c, seg, now);
-  c.sndUna = seg.ack;
-  if (c.urgentOut && seqDiff(c.sndUna, c.sndUp) >= 0) c.urgentOut = false;
-  c.bytesAcked += acked;
-  if (c.sendBuffer.bytes > 0) c.sendBuffer.acknowledge(seg.ack);
-  c.backoff = 0;
+/** SND.UNA moves: the text before it is released. */
+function advanceUna(c: Connection, seg: Segment, s: AckSample, bytes: number): void {
+  s.flags |= UNA_ADVANCED;
   c.retransmits = 0;
-  c.stalledSince = now;
-  if (rtt >= 0) rttSample(c, rtt, tcp.profile);
-  else if (c.srtt > 0) setRto(c, tcp.profile);
-  if (tcp.trace.on && rtt >= 0) {
-    tcp.trace.add('rtt-sample', now, c.id, Math.round(rtt * 1000), Math.round(c.srtt * 1000), Math.round(c.rto * 1000));
-  }
-  // RFC 6298 §5.2, §5.3: restarted by every new ACK, off when all is acknowledged.
-  if (c.packetsOut === 0) {
-    c.retransmitTimer = 'none';
-    c.retransmitAt = NEVER;
-  } else {
-    c.retransmitTimer = 'rto';
-    c.retransmitAt = now + c.rto;
-  }
-  tellOwner(tcp, c);
-  if (c.finSent && c.packetsOut === 0 && c.sndUna === c.sndNxt) finAcknowledged(tcp, c, now);
+  c.sndUna = seg.ack;
+  c.bytesAcked += bytes;
+  if (c.urgentOut && seqDiff(c.sndUna, c.sndUp) >= 0) c.urgentOut = false;
+  if (c.sendBuffer.bytes > 0) c.sendBuffer.acknowledge(seg.ack);
 }
 
 function tellOwner(tcp: Tcp, c: Connection): void {
@@ -85,44 +148,116 @@ function tellOwner(tcp: Tcp, c: Connection): void {
   }
 }
 
-/** Takes acknowledged records off the scoreboard. Returns a round-trip time, or -1 (Karn). */
-function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, now: Millis): Millis {
-  const sent = tcp.sent;
+/** Takes acknowledged records off the scoreboard, and times from those that were sent once. */
+function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
+  const { sent } = tcp;
   const list = c.sent;
   let firstSentAt = -1;
-  let retransmitted = false;
-  while (list.head >= 0) {
+  let lastSentAt = -1;
+  let lastBytes = 0;
+  s.reordered = c.sndUna;
+  while (list.head !== NONE) {
     const record = list.head;
+    const seq = sent.seq(record);
+    const whole = !seqAfter(sent.end(record), seg.ack);
+    if (!whole && !seqBefore(seq, seg.ack)) break;
     const flags = sent.flags(record);
-    const whole = seqDiff(sent.end(record), seg.ack) <= 0;
-    if (!whole && seqDiff(sent.seq(record), seg.ack) >= 0) break;
-    if ((flags & EVER_RETRANSMITTED) !== 0) retransmitted = true;
-    else if ((flags & SACKED) === 0 && firstSentAt < 0) firstSentAt = sent.sentAt(record);
-    const before = sent.packets(record);
-    let left = 0;
-    if (!whole) {
-      sent.setSeq(record, seg.ack);
-      left = Math.min(before, Math.ceil(seqDiff(sent.end(record), seg.ack) / c.mss));
-      sent.setPackets(record, left);
+    const packets = whole ? sent.packets(record) : trimRecord(tcp, c, record, seg);
+    if (packets === 0) break;
+    if ((flags & (RETRANSMITTED | EVER_RETRANSMITTED)) !== 0) {
+      if ((flags & RETRANSMITTED) !== 0) c.retransOut -= packets;
+      s.flags |= RETRANSMITTED_ACKED;
+    } else if ((flags & SACKED) === 0) {
+      lastSentAt = sent.sentAt(record);
+      if (firstSentAt < 0) firstSentAt = lastSentAt;
+      if (seqBefore(seq, s.reordered)) s.reordered = seq;
+      if (!seqAfter(sent.end(record), c.highSeq)) s.flags |= ORIGINAL_ACKED;
     }
-    const gone = before - left;
-    c.packetsOut -= gone;
-    if ((flags & SACKED) !== 0) c.sackedOut -= gone;
-    else sample.newlyDelivered(c, record, gone, flags, now);
-    if ((flags & LOST) !== 0) c.lostOut -= gone;
-    if ((flags & RETRANSMITTED) !== 0) c.retransOut -= gone;
-    sample.acked += gone;
+    if ((flags & SACKED) !== 0) {
+      c.sackedOut -= packets;
+    } else if (c.sackOk) {
+      c.delivered += packets;
+      // A probe that arrived as well says nothing new of the order.
+      rackAdvance(c, flags, sent.end(record), sent.sentAt(record), now);
+    }
+    if ((flags & LOST) !== 0) c.lostOut -= packets;
+    c.packetsOut -= packets;
+    s.acked += packets;
+    s.deliveredRecord(c, sent, record);
+    lastBytes = seqDiff(sent.end(record), seq);
+    s.flags |= (flags & HAS_SYN) !== 0 ? SYN_ACKED : DATA_ACKED;
     if (!whole) break;
     sent.remove(list, record);
   }
-  if (retransmitted) sample.ackedRetransmitted = true;
-  if (firstSentAt >= 0 && !retransmitted) return now - firstSentAt;
-  // With timestamps the echo tells which transmission is meant (RFC 7323 §4).
-  if (c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0) {
-    const age = (timestampNow(c, now) - seg.tsEcr) | 0;
-    if (age >= 0 && age < 0x7fffffff / 1000) return Math.max(age, 1);
+  if ((s.flags & SYN_ACKED) !== 0) c.retransmittedAt = -1;
+  if (list.head !== NONE && (sent.flags(list.head) & SACKED) !== 0) s.flags |= RENEGED;
+  if (
+    s.acked === 1 &&
+    lastBytes < c.mss &&
+    s.sentDelivered + 1 === c.delivered &&
+    (s.flags & (ALERT | SYN_ACKED)) === 0
+  ) {
+    s.flags |= MAYBE_DELAYED;
   }
-  return -1;
+  takeTimes(tcp, c, seg, s, firstSentAt, lastSentAt, now);
+}
+
+/** A record is acknowledged in part: its rest stays. Returns the packets that are gone. */
+function trimRecord(tcp: Tcp, c: Connection, record: number, seg: Segment): number {
+  const { sent } = tcp;
+  const before = sent.packets(record);
+  sent.setSeq(record, seg.ack);
+  const left = Math.min(before, Math.ceil(seqDiff(sent.end(record), seg.ack) / c.mss));
+  sent.setPackets(record, left);
+  return before - left;
+}
+
+/** Round-trip time, reordering, and whether the timer starts anew. */
+function takeTimes(
+  tcp: Tcp,
+  c: Connection,
+  seg: Segment,
+  s: AckSample,
+  firstSentAt: Millis,
+  lastSentAt: Millis,
+  now: Millis,
+): void {
+  let ackedRtt = -1;
+  let lastRtt = -1;
+  if (firstSentAt >= 0 && (s.flags & RETRANSMITTED_ACKED) === 0) {
+    ackedRtt = now - firstSentAt;
+    lastRtt = now - lastSentAt;
+  }
+  let sackedRtt = -1;
+  if (s.firstSackedAt >= 0) {
+    sackedRtt = now - s.firstSackedAt;
+    lastRtt = now - s.lastSackedAt;
+  }
+  const sampled = updateRtt(c, s, ackedRtt, sackedRtt, lastRtt, seg, tcp.profile, now);
+  if (sampled && tcp.trace.on) {
+    tcp.trace.add(
+      'rtt-sample',
+      now,
+      c.id,
+      Math.round(s.rtt * 1000),
+      Math.round(c.srtt * 1000),
+      Math.round(c.rto * 1000),
+    );
+  }
+  if ((s.flags & ACKED) !== 0) {
+    s.flags |= SET_TIMER;
+    if (!c.sackOk) {
+      removeDuplicates(tcp, c, s.acked);
+      // Without SACK it may have been the retransmission.
+      if ((s.flags & RETRANSMITTED_ACKED) !== 0) s.flags &= ~ORIGINAL_ACKED;
+    } else if (seqBefore(s.reordered, s.priorHighestSack)) {
+      noteReordering(tcp, c, s.reordered);
+    }
+  } else if (sampled && sackedRtt >= 0 && c.sent.head !== NONE && sackedRtt > now - tcp.sent.sentAt(c.sent.head)) {
+    // Text sent before the head's last transmission keeps arriving: the head still has its time.
+    s.flags |= SET_TIMER;
+  }
+  if ((s.flags & SYN_ACKED) === 0) c.congestion.sampled(c, s.acked, s.rtt, now);
 }
 
 /** Our FIN is acknowledged. */
@@ -130,24 +265,13 @@ function finAcknowledged(tcp: Tcp, c: Connection, now: Millis): void {
   switch (c.state) {
     case 'FIN-WAIT-1':
       tcp.enter(c, 'FIN-WAIT-2', now);
-      if (c.orphaned) c.lingerAt = now + tcp.profile.finWait2Ms;
+      if (!c.orphaned) return;
+      if (c.finWait2 < 0) return abortWithReset(tcp, c, now);
+      c.lingerAt = now + c.finWait2;
       return;
     case 'CLOSING':
       return tcp.enterTimeWait(c, now);
     case 'LAST-ACK':
       return tcp.remove(c, now);
-  }
-}
-
-/** The peer answers a window probe: it lives (MUST-37), and the window may be open again. */
-function answerToProbe(tcp: Tcp, c: Connection, now: Millis): void {
-  c.backoff = 0;
-  c.retransmits = 0;
-  c.stalledSince = now;
-  if (c.sndWnd > 0) {
-    c.retransmitTimer = 'none';
-    c.retransmitAt = NEVER;
-  } else {
-    c.retransmitAt = now + Math.min(c.rto, tcp.profile.rtoMaxMs);
   }
 }

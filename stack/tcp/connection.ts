@@ -3,7 +3,7 @@ import { type Millis, NEVER } from '../base/bytes';
 import type { Timed } from '../base/deadlines';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
-import type { CongestionControl } from './congestion';
+import type { CongestionControl } from './congestion/control';
 import type { Listener } from './listener';
 import type { TcpProfile } from './profile';
 import { SendBuffer } from './send-buffer';
@@ -73,6 +73,9 @@ export type RecoveryState = 'Open' | 'Disorder' | 'CWR' | 'Recovery' | 'Loss';
 /** What the retransmission timer is armed for; only one of them at a time. */
 export type RetransmitTimer = 'none' | 'rto' | 'probe' | 'reorder' | 'persist';
 
+/** What goes out before all else: packets taken to be lost, or, to find out whether they are (F-RTO), new text. */
+export type Resend = 'nothing' | 'lost' | 'new';
+
 /** Whoever uses the connection. Called by the host between batches, never from inside the core. */
 export interface ConnectionOwner {
   onSignals(connection: Connection, signals: number): void;
@@ -135,6 +138,8 @@ export class Connection implements Timed {
   /** RCV.NXT when the window was last told, and the window then: their sum must never move left (SHLD-14). */
   rcvWup = 0 as Seq;
   rcvWnd = 0;
+  /** The rightmost edge ever told. */
+  rcvEdge = 0 as Seq;
   rcvScale = 0;
   lastAckSent = 0 as Seq;
   /** Unread in-order text: a list in the ReceiveStore. */
@@ -206,18 +211,28 @@ export class Connection implements Timed {
   mdev: Millis = 0;
   mdevMax: Millis = 0;
   rttSeq = 0 as Seq;
+  /** The shortest round trip of the last minutes (rtt.ts), and what it is kept with. */
   minRtt: Millis = NEVER;
+  minRttNewer: Millis = NEVER;
+  minRttSince: Millis = 0;
+  /** With the doublings since the last sample (RFC 6298 §5.5). */
   rto: Millis;
-  /** Doublings of the RTO since the last progress. */
+  /** Doublings of the RTO, or of the distance between window probes, since the last sample or answer. */
   backoff = 0;
   retransmitTimer: RetransmitTimer = 'none';
   retransmitAt: Millis = NEVER;
-  /** When the oldest outstanding data was first (re)sent without answer: for user timeouts. */
-  stalledSince: Millis = 0;
+  /** Timeouts since the last progress. */
+  retransmits = 0;
+  /** When the first retransmission since then went out, or -1: for R1, R2, the user timeout, and for telling it from the original. */
+  retransmittedAt: Millis = -1;
+  /** Unanswered probes of a closed window, and when the first one was due, or -1. */
+  windowProbes = 0;
+  windowProbesSince: Millis = -1;
   keepAlive = false;
   keepAliveIdle: Millis;
   keepAliveInterval: Millis;
   keepAliveProbes: number;
+  /** Unanswered keep-alive probes. */
   probesSent = 0;
   keepAliveAt: Millis = NEVER;
   /** FIN-WAIT-2 of an orphan, linger, SYN-RECEIVED: the state's own end. */
@@ -225,26 +240,100 @@ export class Connection implements Timed {
   userTimeout: Millis;
   lastReceivedAt: Millis = 0;
   lastSentAt: Millis = 0;
-  pacingAt: Millis = NEVER;
+  /** When text was last sent: how long the connection has been idle (RFC 5681 §4.1). */
+  lastTextSentAt: Millis = 0;
+  lastAckReceivedAt: Millis = 0;
 
-  // ── loss recovery and congestion (packets) ──
+  // ── the scoreboard (packets) ──
   recovery: RecoveryState = 'Open';
-  cwnd: number;
-  ssthresh = 0x7fffffff;
   packetsOut = 0;
+  /** Without SACK: the duplicate ACKs since the last progress, each of which says that a packet has left the network. */
   sackedOut = 0;
   lostOut = 0;
   retransOut = 0;
-  dupAcks = 0;
+  /** Ever taken to be lost. */
+  lost = 0;
   /** SND.NXT when recovery began: it ends when this is acknowledged. */
   highSeq = 0 as Seq;
-  retransmits = 0;
+  /** The end of what was SACKed; valid while `sackedOut` is not 0. */
+  highestSack = 0 as Seq;
+  /** The SACK blocks of the last ACK in order, edges in pairs, so that they are not walked again; null before the first. */
+  sackSeen: Int32Array | null = null;
+  sackSeenBlocks = 0;
+  /** How far apart, in packets, the network has been seen to reorder, at least profile.reordering; and how often it did. */
+  reordering: number;
+  reorderings = 0;
+  /** The peer has forgotten what it had SACKed (RFC 2018 §8). */
+  sackReneged = false;
+  /** Duplicates that the peer reported. */
+  duplicates = 0;
+  /** What output is to send first when an acknowledgment or a timer has said so. */
+  resend: Resend = 'nothing';
+
+  // ── RACK-TLP (RFC 8985) ──
+  /** Transmission time and end of the packet sent last among those delivered, and its round-trip time. */
+  rackSentAt: Millis = -1;
+  rackEnd = 0 as Seq;
+  rackRtt: Millis = 0;
+  /** They changed since losses were last looked for. */
+  rackAdvanced = false;
+  rackDuplicateSeen = false;
+  /** Quarters of the minimal round trip that reordering is allowed to take. */
+  rackSteps = 1;
+  /** Recoveries that this still holds for. */
+  rackPersist = 0;
+  rackLastDelivered = 0;
+  /** A loss probe is out: SND.NXT when it was sent, and whether it was a retransmission. */
+  probeOut = false;
+  probeEnd = 0 as Seq;
+  probeRetransmitted = false;
+
+  // ── undoing what turns out to have been no loss ──
+  /** Everything that recovery did can be undone: it began at `undoMarker`, and so many retransmissions are unproven. */
+  undoable = false;
+  undoMarker = 0 as Seq;
+  undoRetransmissions = 0;
+  /** The threshold and window before the reduction; threshold 0: they must not be restored. */
+  priorSsthresh = 0;
+  priorCwnd = 0;
+  /** F-RTO (RFC 5682) is finding out whether the timeout was spurious. */
+  frto = false;
+
+  // ── congestion control (packets) ──
+  cwnd: number;
+  ssthresh = 0x7fffffff;
+  /** Acknowledged packets towards the next increase of cwnd. */
+  cwndCredit = 0;
   congestion: CongestionControl;
-  /** The network, not the application, limited the last flight (RFC 7661): only then may cwnd grow. */
+  /** RFC 6937: delivered and sent since the reduction began. */
+  prrDelivered = 0;
+  prrOut = 0;
+  /** The network, not the application, limited the current window's flight (RFC 7661): only then may cwnd grow. */
   cwndLimited = false;
+  /** The window that this is about ends here; the most that was in flight in it. */
+  cwndUsageEnd = 0 as Seq;
+  packetsOutMax = 0;
+  /** Since when, and with how much in flight, an application has not used its window. */
+  cwndUsedAt: Millis = 0;
+  cwndUsed = 0;
+  /** Delivered so far, and when last; when the packet that was delivered last had been sent. */
   delivered = 0;
   deliveredAt: Millis = 0;
   firstSentAt: Millis = 0;
+  /** `delivered` when the gap that the application left will have passed through the network; 0: there is none. */
+  appLimited = 0;
+  /** The last rate that the network set: packets per interval, for tcp_info. */
+  rateDelivered = 0;
+  rateInterval: Millis = 0;
+  rateAppLimited = false;
+  /** Bytes a millisecond that output may send; Infinity: as many as the window lets it. */
+  pacingRate = NEVER;
+  /** When the next segment may go, and the deadline for it while output waits. */
+  pacingNext: Millis = 0;
+  pacingAt: Millis = NEVER;
+  /** RFC 3168: CE arrived and is echoed until CWR comes; our next text carries CWR. */
+  ecnEcho = false;
+  ecnReducedDue = false;
 
   // ── what is to be sent, decided by arrivals, calls and timeouts, done by output ──
   /** Stands in the layer's list of connections that want output. */
@@ -252,11 +341,18 @@ export class Connection implements Timed {
   synDue = false;
   /** A probe of one of these kinds is due. */
   probeDue: 'none' | 'keep-alive' | 'window' = 'none';
-  /** RFC 6928 loss probe: retransmit the tail or send one new segment beyond cwnd. */
+  /** RFC 8985 §7.3 loss probe: retransmit the tail or send one new segment beyond cwnd. */
   tailProbeDue = false;
   noDelay = false;
   corked = false;
   linger: Millis = -1;
+  /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
+  userMss = 0;
+  windowClamp = 0;
+  /** Repetitions of our SYN; -1: as the profile says. */
+  synRetries = -1;
+  /** How long FIN-WAIT-2 lasts without an application; negative: not at all. */
+  finWait2: Millis;
   tos = 0;
   hopLimit = 64;
 
@@ -295,11 +391,12 @@ export class Connection implements Timed {
     this.receiveLimit = profile.receiveBufferInitial;
     this.rto = profile.rtoInitialMs;
     this.cwnd = profile.initialWindow;
+    this.reordering = profile.reordering;
     this.keepAliveIdle = profile.keepAliveIdleMs;
     this.keepAliveInterval = profile.keepAliveIntervalMs;
     this.keepAliveProbes = profile.keepAliveProbes;
     this.userTimeout = profile.userTimeoutMs;
-    this.quickAcks = profile.quickAcks;
+    this.finWait2 = profile.finWait2Ms;
     this.congestion = congestion;
   }
 

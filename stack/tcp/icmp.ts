@@ -3,7 +3,7 @@ import type { Millis } from '../base/bytes';
 import { NONE } from '../base/memory';
 import { ADVICE, type Connection, type TcpError } from './connection';
 import { effectiveMss } from './options';
-import { markLost } from './recovery';
+import { markLost } from './scoreboard';
 import { LOST, RETRANSMITTED, SACKED } from './sent-table';
 import { type Seq, seqDiff } from './seq';
 import type { Tcp } from './tcp';
@@ -75,6 +75,7 @@ export function pathMtuChanged(
       markLost(tcp, c, record);
     }
   }
+  c.resend = 'lost';
   tcp.wantsOutput(c);
   return true;
 }

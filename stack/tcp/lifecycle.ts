@@ -9,12 +9,24 @@ export function established(tcp: Tcp, c: Connection, now: Millis): void {
   // The application may have closed already: its FIN goes out behind what it wrote.
   tcp.enter(c, c.finQueued ? 'FIN-WAIT-1' : 'ESTABLISHED', now);
   c.lingerAt = NEVER;
-  c.retransmits = 0;
-  c.backoff = 0;
-  c.congestion.start(c, now);
+  startTransfer(c, now);
   if (c.keepAlive) c.keepAliveAt = now + c.keepAliveIdle;
   tcp.wantsOutput(c);
 }
+
+/** RFC 5681 §3.1, RFC 6298 §5.7: what the handshake told about the path. */
+function startTransfer(c: Connection, now: Millis): void {
+  // Linux takes one repetition for a lost packet, or a timer that was too short; more of them for congestion.
+  if (c.totalRetransmits > 1) c.cwnd = 1;
+  if (c.srtt === 0 && c.totalRetransmits > 0) c.rto = Math.max(c.rto, RTO_AFTER_LOST_SYN);
+  c.retransmits = 0;
+  c.backoff = 0;
+  c.cwndUsedAt = c.lastTextSentAt = now;
+  c.cwndUsageEnd = c.sndNxt;
+  c.congestion.start(c, now);
+}
+
+const RTO_AFTER_LOST_SYN: Millis = 3000;
 
 /** ABORT (§3.10.5): a RST at SND.NXT, and the connection is gone. */
 export function abortWithReset(tcp: Tcp, c: Connection, now: Millis): void {

@@ -1,5 +1,6 @@
 import type { Address } from '../base/address';
 import type { Connection } from './connection';
+import type { Settings } from './settings';
 
 /** Whoever accepts. Called by the host between batches, never from inside the core. */
 export interface ListenerOwner {
@@ -16,6 +17,8 @@ export class Listener {
   halfOpen = 0;
   signalled = false;
   closed = false;
+  /** What its connections begin with; null: the profile's values. */
+  settings: Settings | null = null;
 
   constructor(
     /** Null: any local address of `family`, or of both when `family` is 0. */

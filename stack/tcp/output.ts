@@ -4,8 +4,11 @@ import { NONE } from '../base/memory';
 import { NO_ROOM } from '../base/transmit';
 import type { Connection } from './connection';
 import { ackSent } from './delayed-ack';
+import { ECT_0, ecnSynFlags } from './ecn';
 import {
   ACK,
+  CWR,
+  ECE,
   FIN,
   PSH,
   SYN,
@@ -18,12 +21,15 @@ import {
   writeTimestamps,
 } from './header';
 import { announcedMss, timestampNow } from './options';
-import { initialWindow, selectWindow } from './receive-window';
-import { nextLost } from './recovery';
+import { isReducing } from './prr';
+import { initialWindow, selectWindow, windowTold } from './receive-window';
 import type { Reply } from './reply';
-import { APP_LIMITED, EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, LOST, RETRANSMITTED } from './sent-table';
+import { beforeUserTimeout, persistDelay, restartRto, scheduleProbe, setRetransmitTimer } from './retransmit-timer';
+import { nextLost, splitRecord } from './scoreboard';
+import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, RETRANSMITTED } from './sent-table';
 import { type Seq, seqAdd, seqAfter, seqDiff } from './seq';
 import type { Tcp } from './tcp';
+import { noteWindowUse, restartAfterIdle } from './window-use';
 
 /** Why a segment was sent, for the trace. */
 export const RULES = [
@@ -54,7 +60,8 @@ export function output(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (done && c.synchronized) {
     // SACK blocks take room that full segments do not have: they go ahead on a segment of their own.
     if (c.ackNow && (c.sackRecentCount > 0 || c.hasDsack)) done = sendAck(tcp, c, now);
-    done = done && retransmit(tcp, c, now) && sendNew(tcp, c, now) && sendProbe(tcp, c, now) && sendAck(tcp, c, now);
+    done = done && sendTailProbe(tcp, c, now) && sendText(tcp, c, now);
+    done = done && sendProbe(tcp, c, now) && sendAck(tcp, c, now);
   } else if (done && c.ackNow && c.state === 'SYN-RECEIVED') {
     done = sendAck(tcp, c, now);
   }
@@ -80,7 +87,7 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     timestampNow(c, now),
     passive ? c.tsRecent : 0,
   );
-  const flags = passive ? SYN | ACK : SYN;
+  const flags = (passive ? SYN | ACK : SYN) | ecnSynFlags(c, passive, c.packetsOut > 0);
   const window = initialWindow(c);
   const headerBytes = optionsEnd - at;
   writeHeader(
@@ -96,8 +103,7 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     0,
   );
   out.end(headerBytes, TCP, c.tos, c.hopLimit, TCP_CHECKSUM, 0);
-  c.rcvWnd = window;
-  c.rcvWup = c.rcvNxt;
+  windowTold(c, window);
   c.lastAckSent = c.rcvNxt;
   c.ackNow = false;
   c.synDue = false;
@@ -105,79 +111,111 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (c.packetsOut === 0) {
     c.sndNxt = seqAdd(c.iss, 1);
     c.sndSmall = c.sndNxt;
-    tcp.sent.append(c.sent, c.iss, c.sndNxt, 1, HAS_SYN, now);
+    const record = tcp.sent.append(c.sent, c.iss, c.sndNxt, 1, HAS_SYN, now);
+    tcp.sent.setDelivery(record, c.delivered, now, now, false);
+    c.firstSentAt = c.deliveredAt = now;
     c.packetsOut = 1;
-    c.stalledSince = now;
   } else {
     const record = c.sent.head;
     tcp.sent.setFlags(record, tcp.sent.flags(record) | EVER_RETRANSMITTED);
     tcp.sent.resent(c.sent, record, now);
     countRetransmit(tcp, c, 1, 0);
+    if (c.retransmittedAt < 0) c.retransmittedAt = now;
   }
-  c.retransmitTimer = 'rto';
-  c.retransmitAt = now + Math.min(c.rto * 2 ** c.backoff, tcp.profile.rtoMaxMs);
+  const wait = Math.min(c.rto * 2 ** c.backoff, tcp.profile.rtoMaxMs);
+  setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, wait, c.retransmittedAt, now));
   return true;
 }
 
-// ── retransmission ──
+// ── text: what is lost, then what is new ──
 
-/** Lost segments go first, in order, as far as the congestion window lets them (RFC 6675 §5, NextSeg rule 1). */
+/**
+ * Lost segments go first, in order, as far as the congestion window lets them (RFC 6675 §5, NextSeg rule 1); F-RTO wants
+ * to see what becomes of new text before.
+ */
+function sendText(tcp: Tcp, c: Connection, now: Millis): boolean {
+  if (c.resend === 'lost') {
+    if (!retransmit(tcp, c, now)) return false;
+  } else if (c.resend === 'new') {
+    if (!sendNew(tcp, c, true, now)) return false;
+    c.resend = 'nothing';
+    if (seqAfter(c.sndNxt, c.highSeq)) return true;
+    c.frto = false;
+    return retransmit(tcp, c, now);
+  }
+  return sendNew(tcp, c, false, now);
+}
+
+/** Until pacing, the congestion window or nothing lost is left; the rest waits for the next acknowledgment. */
 function retransmit(tcp: Tcp, c: Connection, now: Millis): boolean {
-  while (c.lostOut > 0) {
+  const { head } = c.sent;
+  let restart = false;
+  let done = true;
+  while (done) {
+    if (isPaced(c, now)) break;
     const record = nextLost(tcp, c);
-    if (record === NONE) return true;
-    const quota = c.cwnd - c.inFlight;
-    if (quota <= 0) return true;
-    trimToQuota(tcp, c, record, quota);
-    if (!sendRecord(tcp, c, record, RULE.retransmit, now)) return false;
+    const quota = record === NONE ? 0 : c.cwnd - c.inFlight;
+    if (quota <= 0 || !fitRecord(tcp, c, record, quota)) {
+      c.resend = 'nothing';
+      break;
+    }
+    done = sendRecord(tcp, c, record, RULE.retransmit, now);
+    if (done) {
+      countResent(tcp, c, record, now);
+      // A pending reordering timer finds more losses earlier than the RTO would.
+      if (record === head && c.retransmitTimer !== 'reorder') restart = true;
+    }
   }
-  return true;
+  if (restart)
+    setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, c.rto, c.userTimeout > 0 ? c.retransmittedAt : -1, now));
+  return done;
 }
 
-/** A record larger than the quota, the path or one frame is cut; its front is sent. */
-function trimToQuota(tcp: Tcp, c: Connection, record: number, quota: number): void {
+/**
+ * A record larger than the quota, the path, one frame or the peer's window is cut; its front is sent. False when the peer
+ * has shrunk its window to before the record: only the first one is sent into a closed window, as a probe (SHLD-15 to 17).
+ */
+function fitRecord(tcp: Tcp, c: Connection, record: number, quota: number): boolean {
   const sent = tcp.sent;
-  const most = segmentMax(c, quota);
-  const bytes = seqDiff(sent.end(record), sent.seq(record));
-  if (bytes > most + 1 || (bytes > most && (sent.flags(record) & HAS_FIN) === 0)) {
-    const before = sent.packets(record);
-    const lost = (sent.flags(record) & LOST) !== 0;
-    const rest = sent.split(c.sent, record, seqAdd(sent.seq(record), most), c.mss);
-    const change = sent.packets(record) + sent.packets(rest) - before;
-    c.packetsOut += change;
-    if (lost) c.lostOut += change;
+  const seq = sent.seq(record);
+  const fin = (sent.flags(record) & HAS_FIN) !== 0 ? 1 : 0;
+  const bytes = seqDiff(sent.end(record), seq) - fin;
+  let most = segmentMax(c, quota);
+  let window = seqDiff(seqAdd(c.sndUna, c.sndWnd), seq);
+  if (window <= 0) {
+    if (seq !== c.sndUna) return false;
+    window = c.mss;
   }
+  if (window < most && window < bytes) most = window < c.mss ? window : window - (window % c.mss);
+  if (bytes > most) splitRecord(tcp, c, record, seqAdd(seq, most));
+  return true;
 }
 
 /** Transmits a record again, whole. */
-export function sendRecord(tcp: Tcp, c: Connection, record: number, rule: number, now: Millis): boolean {
+function sendRecord(tcp: Tcp, c: Connection, record: number, rule: number, now: Millis): boolean {
   const sent = tcp.sent;
   const seq = sent.seq(record);
-  const flags = sent.flags(record);
-  const fin = (flags & HAS_FIN) !== 0;
+  const fin = (sent.flags(record) & HAS_FIN) !== 0;
   const bytes = seqDiff(sent.end(record), seq) - (fin ? 1 : 0);
   const taken = emit(tcp, c, seq, bytes, ACK | PSH | (fin ? FIN : 0), rule, now);
   if (taken < 0) return false;
-  if (taken < bytes) {
-    // The list of pieces was full: what did not go stays lost, as a record of its own.
-    const before = sent.packets(record);
-    const rest = sent.split(c.sent, record, seqAdd(seq, taken), c.mss);
-    const change = sent.packets(record) + sent.packets(rest) - before;
-    c.packetsOut += change;
-    if ((flags & LOST) !== 0) c.lostOut += change;
-  }
-  const packets = sent.packets(record);
-  if ((sent.flags(record) & RETRANSMITTED) === 0) c.retransOut += packets;
-  sent.setFlags(record, sent.flags(record) | RETRANSMITTED | EVER_RETRANSMITTED);
+  // The list of pieces was full: what did not go stays as it was, as a record of its own.
+  if (taken < bytes) splitRecord(tcp, c, record, seqAdd(seq, taken));
+  sent.setFlags(record, sent.flags(record) | EVER_RETRANSMITTED);
   sent.resent(c.sent, record, now);
-  countRetransmit(tcp, c, packets, taken);
-  if (c.retransmitTimer !== 'rto') {
-    c.retransmitTimer = 'rto';
-    c.retransmitAt = now + c.rto;
-  } else if (c.retransmitAt === NEVER) {
-    c.retransmitAt = now + c.rto;
-  }
+  sent.setDelivery(record, c.delivered, c.deliveredAt, c.firstSentAt, c.appLimited > 0);
+  countRetransmit(tcp, c, sent.packets(record), taken);
   return true;
+}
+
+/** A lost record is in flight again: for the scoreboard, for PRR and for undoing (RFC 3708 §2.2). */
+function countResent(tcp: Tcp, c: Connection, record: number, now: Millis): void {
+  const packets = tcp.sent.packets(record);
+  tcp.sent.setFlags(record, tcp.sent.flags(record) | RETRANSMITTED);
+  c.retransOut += packets;
+  if (c.retransmittedAt < 0) c.retransmittedAt = now;
+  c.undoRetransmissions = Math.max(c.undoRetransmissions, 0) + packets;
+  if (isReducing(c)) c.prrOut += packets;
 }
 
 function countRetransmit(tcp: Tcp, c: Connection, packets: number, bytes: number): void {
@@ -188,51 +226,79 @@ function countRetransmit(tcp: Tcp, c: Connection, packets: number, bytes: number
 
 /** Bytes of one frame at most: a segment, or what the device may cut. */
 function segmentMax(c: Connection, quota: number): number {
-  if (c.path.segmentationMax === 0) return c.mss;
-  const most = Math.min(SUPER_SEGMENT_MAX, c.path.segmentationMax - 100);
-  return Math.max(1, Math.min(quota, Math.floor(most / c.mss))) * c.mss;
+  // A device would repeat CWR on every segment that it cuts.
+  if (c.path.segmentationMax === 0 || c.ecnReducedDue) return c.mss;
+  const most = Math.floor(Math.min(SUPER_SEGMENT_MAX, c.path.segmentationMax - 100) / c.mss);
+  return Math.max(1, Math.min(quota, most, c.congestion.segmentsMax(c))) * c.mss;
 }
 
 // ── new data ──
 
-/** Sends unsent text as window, congestion window and Nagle allow, the FIN behind the last of it. */
-function sendNew(tcp: Tcp, c: Connection, now: Millis): boolean {
-  c.cwndLimited = false;
+/**
+ * Sends unsent text as window, congestion window and Nagle (not if `pushing`) allow, the FIN behind the last of it. Then
+ * notes how far the congestion window was used.
+ */
+function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolean {
+  if (c.finSent) return true;
+  const before = c.sndNxt;
+  const packetsBefore = c.packetsOut;
+  const done = sendFrames(tcp, c, pushing, now);
+  const sent = c.sndNxt !== before;
+  const limited = c.inFlight >= c.cwnd;
+  if (sent || limited) noteWindowUse(tcp, c, limited, now);
+  if (sent) {
+    if (isReducing(c)) c.prrOut += Math.max(0, c.packetsOut - packetsBefore);
+    scheduleProbe(tcp, c, false, now);
+  }
+  if (done && !limited && c.lostOut <= c.retransOut && seqDiff(c.sendBuffer.end, c.sndNxt) < c.mss) {
+    // The application is behind: what the network could have carried meanwhile is not known.
+    c.appLimited = Math.max(c.delivered + c.inFlight, 1);
+  }
+  return done;
+}
+
+function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolean {
   while (!c.finSent) {
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
+    if (isPaced(c, now)) return true;
+    if (c.packetsOut === 0) restartAfterIdle(tcp, c, now);
     const quota = c.cwnd - c.inFlight;
-    if (quota <= 0) {
-      c.cwndLimited = true;
-      return true;
-    }
+    if (quota <= 0) return true;
     const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
-    const bytes = howMuch(c, available, window, quota);
+    const bytes = howMuch(c, available, window, quota, pushing);
     if (bytes === 0) {
       if (c.packetsOut === 0) armPersist(tcp, c, now);
       return true;
     }
     const last = bytes === available;
     const fin = last && c.finQueued && c.sndWnd > seqDiff(c.sndNxt, c.sndUna) + bytes;
-    if (!sendText(tcp, c, bytes, last, fin, now)) return false;
+    if (!sendSegment(tcp, c, bytes, last, fin, now)) return false;
   }
   return true;
 }
 
+/** Whether the pacing rate forbids to send yet; a deadline is set then. */
+function isPaced(c: Connection, now: Millis): boolean {
+  if (c.pacingRate === NEVER || now >= c.pacingNext) return false;
+  c.pacingAt = c.pacingNext;
+  return true;
+}
+
 /** How many bytes may go as one frame now; 0: none (RFC 9293 §3.8.6.2.1, and Nagle's algorithm §3.7.4). */
-function howMuch(c: Connection, available: number, window: number, quota: number): number {
+function howMuch(c: Connection, available: number, window: number, quota: number, pushing: boolean): number {
   if (window <= 0) return 0;
   const mss = boundToHalfWindow(c);
   let bytes = Math.min(available, window, segmentMax(c, quota));
   if (bytes >= mss) {
     // Whole segments, unless this is all there is and nothing forbids the small rest.
-    if (bytes === available && !heldByNagle(c, bytes % mss)) return bytes;
+    if (bytes === available && (pushing || !heldByNagle(c, bytes % mss))) return bytes;
     bytes -= bytes % mss;
     return bytes;
   }
   // Less than a segment: the tail of what was written, or a window that shows a silly size.
   if (bytes < available) return 0;
-  return heldByNagle(c, bytes) ? 0 : bytes;
+  return !pushing && heldByNagle(c, bytes) ? 0 : bytes;
 }
 
 /** A peer whose window never reaches two segments gets smaller ones, or every ACK would wait (Linux does likewise). */
@@ -249,7 +315,7 @@ function heldByNagle(c: Connection, rest: number): boolean {
   return seqAfter(c.sndSmall, c.sndUna) && !seqAfter(c.sndSmall, c.sndNxt);
 }
 
-function sendText(tcp: Tcp, c: Connection, bytes: number, last: boolean, fin: boolean, now: Millis): boolean {
+function sendSegment(tcp: Tcp, c: Connection, bytes: number, last: boolean, fin: boolean, now: Millis): boolean {
   const seq = c.sndNxt;
   const taken = emit(tcp, c, seq, bytes, ACK | (last ? PSH : 0) | (fin ? FIN : 0), RULE.data, now);
   if (taken < 0) return false;
@@ -259,6 +325,7 @@ function sendText(tcp: Tcp, c: Connection, bytes: number, last: boolean, fin: bo
   append(tcp, c, seq, end, packets, fin ? HAS_FIN : 0, now);
   c.bytesSent += taken;
   if (taken % c.mss !== 0) c.sndSmall = end;
+  c.lastTextSentAt = now;
   // Data soon after the peer's: request and response alternate, so ACKs may wait for the response.
   if (now - c.lastTextAt < c.ato && c.pingPong < 3) c.pingPong++;
   if (fin) c.finSent = true;
@@ -276,28 +343,61 @@ function sendFin(tcp: Tcp, c: Connection, now: Millis): boolean {
 
 /** Notes a first transmission: SND.NXT moves, the retransmission timer runs (RFC 6298 §5.1). */
 function append(tcp: Tcp, c: Connection, seq: Seq, end: Seq, packets: number, flags: number, now: Millis): void {
-  if (c.packetsOut === 0) {
-    c.stalledSince = now;
-    c.firstSentAt = c.deliveredAt = now;
-  }
-  const record = tcp.sent.append(c.sent, seq, end, packets, c.cwndLimited ? flags : flags | APP_LIMITED, now);
-  tcp.sent.setDelivery(record, c.delivered, c.deliveredAt, c.firstSentAt);
+  const first = c.packetsOut === 0;
+  if (first) c.firstSentAt = c.deliveredAt = now;
+  const record = tcp.sent.append(c.sent, seq, end, packets, flags, now);
+  tcp.sent.setDelivery(record, c.delivered, c.deliveredAt, c.firstSentAt, c.appLimited > 0);
   c.sndNxt = end;
   c.packetsOut += packets;
-  if (c.inFlight >= c.cwnd) c.cwndLimited = true;
-  if (c.retransmitTimer === 'none' || c.retransmitTimer === 'persist') {
-    c.retransmitTimer = 'rto';
-    c.retransmitAt = now + c.rto;
-  }
+  if (first || c.retransmitTimer === 'probe' || c.retransmitTimer === 'none') restartRto(tcp, c, now);
 }
 
 // ── probes and ACKs ──
 
+/**
+ * RFC 8985 §7.3: the tail of the flight has not been acknowledged for two round trips. One segment beyond cwnd, of new
+ * text if there is any, else the last one again, makes the peer tell.
+ */
+function sendTailProbe(tcp: Tcp, c: Connection, now: Millis): boolean {
+  if (!c.tailProbeDue) return true;
+  const probed = c.packetsOut === 0 || c.probeOut ? 'not' : probeTail(tcp, c, now);
+  if (probed === 'later') return false;
+  c.tailProbeDue = false;
+  if (probed === 'sent') {
+    c.probeOut = true;
+    c.probeEnd = c.sndNxt;
+    setRetransmitTimer(c, 'none', NEVER);
+  } else {
+    c.retransmitTimer = 'probe';
+  }
+  restartRto(tcp, c, now);
+  return true;
+}
+
+function probeTail(tcp: Tcp, c: Connection, now: Millis): 'sent' | 'not' | 'later' {
+  c.probeRetransmitted = false;
+  const available = seqDiff(c.sendBuffer.end, c.sndNxt);
+  const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
+  const bytes = Math.min(available, c.mss);
+  if (bytes > 0 && window >= bytes) {
+    const last = bytes === available;
+    return sendSegment(tcp, c, bytes, last, last && c.finQueued && window > bytes, now) ? 'sent' : 'later';
+  }
+  const sent = tcp.sent;
+  let record = c.sent.tail;
+  const packets = sent.packets(record);
+  const seq = sent.seq(record);
+  if (packets > 1) record = splitRecord(tcp, c, record, seqAdd(seq, (packets - 1) * c.mss));
+  if (!sendRecord(tcp, c, record, RULE['tail-probe'], now)) return 'later';
+  c.probeRetransmitted = true;
+  return 'sent';
+}
+
 /** The window is closed and nothing is in flight: only a probe will learn that it has opened (RFC 9293 §3.8.6.1). */
 function armPersist(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.retransmitTimer !== 'none') return;
-  c.retransmitTimer = 'persist';
-  c.retransmitAt = now + Math.min(c.rto * 2 ** c.backoff, tcp.profile.rtoMaxMs);
+  c.backoff = 0;
+  setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));
 }
 
 /** A segment without text, one before what the peer expects: it must answer with an ACK (§3.8.4, §3.8.6.1). */
@@ -313,10 +413,10 @@ function sendProbe(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (c.probeDue === 'window' && window > 0) {
     const bytes = Math.min(window, seqDiff(c.sendBuffer.end, c.sndNxt), c.mss);
     c.probeDue = 'none';
-    return sendText(tcp, c, bytes, false, false, now);
+    return sendSegment(tcp, c, bytes, false, false, now);
   }
   if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK, rule, now) < 0) return false;
-  if (c.probeDue === 'window') armPersist(tcp, c, now);
+  if (c.probeDue === 'window') setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));
   c.probeDue = 'none';
   return true;
 }
@@ -344,20 +444,38 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   const taken = bytes > 0 ? c.sendBuffer.gather(seq, bytes, out) : 0;
   if (taken < bytes) flags &= ~(FIN | PSH);
   const window = selectWindow(c);
-  c.rcvWnd = window;
-  c.rcvWup = c.rcvNxt;
+  windowTold(c, window);
   let urgentPointer = 0;
   if (c.urgentOut && seqAfter(c.sndUp, seq)) {
     flags |= URG;
     urgentPointer = Math.min(seqDiff(c.sndUp, seq), 0xffff);
   }
+  let tos = c.tos;
+  if (c.ecnOk) {
+    if (c.ecnEcho) flags |= ECE;
+    // RFC 3168 §6.1.5: ECT and CWR on new text only.
+    if (taken > 0 && seq === c.sndNxt) {
+      tos |= ECT_0;
+      if (c.ecnReducedDue) flags |= CWR;
+      c.ecnReducedDue = false;
+    }
+  }
   const shown = Math.min(window >> c.rcvScale, 0xffff);
   writeHeader(header, at, c.localPort, c.remotePort, seq, c.rcvNxt, headerBytes, flags, shown, urgentPointer);
-  out.end(headerBytes, TCP, c.tos, c.hopLimit, TCP_CHECKSUM, taken > c.mss ? c.mss : 0);
+  out.end(headerBytes, TCP, tos, c.hopLimit, TCP_CHECKSUM, taken > c.mss ? c.mss : 0);
   ackSent(c);
+  if (c.pacingRate !== NEVER && taken > 0) pace(c, taken, now);
   sentSegment(tcp, c, flags, seq, taken, shown, rule, now);
   if (taken > 0) c.dataSegmentsOut++;
   return taken;
+}
+
+/** The next segment's time. A pause that the application made, or a late timer, makes up for half of the gap at most. */
+function pace(c: Connection, bytes: number, now: Millis): void {
+  const gap = bytes / c.pacingRate;
+  const late = now - c.pacingNext;
+  if (late >= 0) c.pacingNext = now + gap - Math.min(gap / 2, late);
+  else c.pacingNext += gap;
 }
 
 function sentSegment(

@@ -27,6 +27,8 @@ export interface TcpProfile {
   readonly delayedAckMaxMs: Millis;
   /** Segments acknowledged at once when a connection is young or has just been idle or lossy. 0: delay from the start. */
   readonly quickAcks: number;
+  /** Responses sent right after requests until the two are taken to alternate, so that ACKs wait for the response. */
+  readonly pingPongThreshold: number;
   readonly timeWaitMs: Millis;
   readonly finWait2Ms: Millis;
   /** Keep-alive, once switched on (RFC 9293 §3.8.4). */
@@ -37,14 +39,23 @@ export interface TcpProfile {
   readonly timestamps: boolean;
   readonly sack: boolean;
   readonly dsack: boolean;
+  /** RFC 3168: never; when the peer's SYN asks for it; on our own SYNs as well. */
   readonly ecn: 'off' | 'accept' | 'request';
+  /** RFC 8985; without it losses are found by counting SACKed packets (RFC 6675). */
   readonly rack: boolean;
   readonly tailLossProbe: boolean;
+  /** RFC 5682. */
   readonly frto: boolean;
+  /** A name of congestion/controllers.ts. */
   readonly congestion: string;
+  /** How CUBIC leaves slow start before losses: Linux's HyStart, HyStart++ of RFC 9406, or not. */
+  readonly slowStartExit: 'linux' | 'rfc9406' | 'off';
+  /** RFC 5681 §4.1: cwnd starts again after an idle RTO, and decays while it is not used. */
   readonly slowStartAfterIdle: boolean;
   /** Packets that may arrive out of order before a loss is assumed (RFC 5681's three duplicate ACKs). */
   readonly reordering: number;
+  /** ... and as many as the network is ever believed to reorder by. */
+  readonly reorderingMax: number;
   /** Receive and send buffers: at the start, and as far as autotuning may grow them. Bytes. */
   readonly receiveBufferInitial: number;
   readonly receiveBufferMax: number;
@@ -79,6 +90,7 @@ export const LINUX: TcpProfile = {
   delayedAckMinMs: 40,
   delayedAckMaxMs: 200,
   quickAcks: 16,
+  pingPongThreshold: 1,
   timeWaitMs: 60_000,
   finWait2Ms: 60_000,
   keepAliveIdleMs: 7_200_000,
@@ -93,8 +105,10 @@ export const LINUX: TcpProfile = {
   tailLossProbe: true,
   frto: true,
   congestion: 'cubic',
+  slowStartExit: 'linux',
   slowStartAfterIdle: false,
   reordering: 3,
+  reorderingMax: 300,
   receiveBufferInitial: 131_072,
   receiveBufferMax: 6 * 1024 * 1024,
   sendBufferInitial: 131_072,
@@ -124,6 +138,7 @@ export const RFC: TcpProfile = {
   finWait2Ms: Infinity,
   nagle: 'rfc',
   congestion: 'reno',
+  slowStartAfterIdle: true,
   protectTimeWait: true,
   synCookies: false,
   ephemeralPorts: [49_152, 65_535],

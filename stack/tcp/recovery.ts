@@ -1,136 +1,312 @@
 import type { Millis } from '../base/bytes';
-import type { Datagram } from '../base/datagram';
 import { NONE } from '../base/memory';
-import type { Connection, RecoveryState } from './connection';
+import {
+  type AckSample,
+  ALERT,
+  DATA_SACKED,
+  DUPLICATE_SACKED,
+  ECHO,
+  NOT_DUPLICATE,
+  ORIGINAL_ACKED,
+  RENEGED,
+  RETRANSMISSION_LOST,
+  SET_TIMER,
+  UNA_ADVANCED,
+} from './ack-sample';
+import type { Connection } from './connection';
 import type { Segment } from './header';
-import { LOST, RETRANSMITTED, SACKED } from './sent-table';
-import { seqDiff } from './seq';
+import { beginReduction, currentThreshold, endReduction, isReducing, reduceWindow } from './prr';
+import { newRenoMarkLost, rackDetectLoss, sackMarkLost } from './rack';
+import { enterState } from './recovery-state';
+import { restartRto, setRetransmitTimer, TIMEOUT_MIN } from './retransmit-timer';
+import { anyRetransmitted, markLost } from './scoreboard';
+import { SACKED } from './sent-table';
+import { seqAfter, seqBefore, seqDiff } from './seq';
 import type { Tcp } from './tcp';
+import { beginUndo, keepOpen, undoAtEnd, undoByDuplicates, undoPartial, undoTimeout } from './undo';
 
-const RECOVERY_NUMBERS: Readonly<Record<RecoveryState, number>> = {
-  Open: 0,
-  Disorder: 1,
-  CWR: 2,
-  Recovery: 3,
-  Loss: 4,
-};
+/**
+ * The states of loss recovery, as Linux has them (Open, Disorder, CWR, Recovery, Loss): what an acknowledgment or a timer
+ * means for them. Losses are found by rack.ts, windows are reduced by prr.ts, both undone by undo.ts; what is to be sent
+ * again is only noted (`c.resend`) for output.ts.
+ */
 
-/** What one acknowledgment told. One record is reused for all. */
-export class AckSample {
-  /** Packets taken off the scoreboard by the cumulative acknowledgment. */
-  acked = 0;
-  /** Packets newly known to be delivered, cumulatively or selectively. */
-  delivered = 0;
-  ackedRetransmitted = false;
-  windowChanged = false;
-  priorUna = 0;
-  priorInFlight = 0;
-  hasText = false;
+/** A peer that forgot what it SACKed gets this long to remember (Linux: half a round trip, at least 10 ms). */
+const RENEGING_DELAY_MIN: Millis = 10;
 
-  start(c: Connection, seg: Segment, _d: Datagram, windowChanged: boolean): void {
-    this.acked = 0;
-    this.delivered = 0;
-    this.ackedRetransmitted = false;
-    this.windowChanged = windowChanged;
-    this.priorUna = c.sndUna;
-    this.priorInFlight = c.inFlight;
-    this.hasText = seg.length > 0;
-  }
+/** Whether an acknowledgment may be anything but plain progress. */
+export const isDubious = (c: Connection, s: AckSample): boolean =>
+  (s.flags & NOT_DUPLICATE) === 0 || (s.flags & ALERT) !== 0 || c.recovery !== 'Open';
 
-  newlyDelivered(c: Connection, _record: number, packets: number, _flags: number, now: Millis): void {
-    this.delivered += packets;
-    c.delivered += packets;
-    c.deliveredAt = now;
+/** Whether it is a duplicate ACK (RFC 5681 §2): without text, window or progress, and no report of a duplicate either. */
+export const isDuplicateAck = (s: AckSample): boolean =>
+  (s.flags & (UNA_ADVANCED | NOT_DUPLICATE | DUPLICATE_SACKED)) === 0;
+
+/** A dubious acknowledgment, which stands for so many duplicate ACKs. */
+export function alert(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, duplicates: number, now: Millis): void {
+  if (c.packetsOut === 0) c.sackedOut = 0;
+  // RFC 3168 §6.1.2: congestion that the peer has seen is not undone.
+  if ((s.flags & ECHO) !== 0) c.priorSsthresh = 0;
+  if (reneges(c, s, now)) return;
+  if (!leaveState(tcp, c, seg, now)) return;
+  switch (c.recovery) {
+    case 'Recovery':
+      return inRecovery(tcp, c, seg, s, duplicates, now);
+    case 'Loss':
+      return inLoss(tcp, c, seg, s, duplicates, now);
+    default:
+      return mayRecover(tcp, c, s, duplicates, now);
   }
 }
 
-export const newAckSample = (): AckSample => new AckSample();
-
-function enterRecovery(tcp: Tcp, c: Connection, state: RecoveryState, now: Millis): void {
-  if (tcp.trace.on) {
-    tcp.trace.add(
-      'congestion',
-      now,
-      c.id,
-      RECOVERY_NUMBERS[c.recovery],
-      RECOVERY_NUMBERS[state],
-      c.cwnd,
-      c.ssthresh,
-      c.inFlight,
-    );
-  }
-  c.recovery = state;
+/** RFC 2018 §8: the first packet in the queue was SACKed but is not acknowledged. If it stays so, everything is sent again. */
+function reneges(c: Connection, s: AckSample, now: Millis): boolean {
+  if ((s.flags & RENEGED) === 0 || (s.flags & UNA_ADVANCED) === 0) return false;
+  s.flags &= ~SET_TIMER;
+  setRetransmitTimer(c, 'rto', now + Math.max(c.srtt / 2, RENEGING_DELAY_MIN));
+  return true;
 }
 
-/** The scoreboard is up to date: decide what is lost, and what may be in flight. */
-export function afterAck(tcp: Tcp, c: Connection, seg: Segment, sample: AckSample, now: Millis): void {
-  const advanced = seqDiff(seg.ack, sample.priorUna as never) > 0;
-  if (!advanced) {
-    // RFC 5681 §2: the five conditions of a duplicate ACK.
-    if (sample.hasText || sample.windowChanged || c.packetsOut === 0) return;
-    c.dupAcks++;
-    if (c.recovery === 'Open' || c.recovery === 'Disorder') {
-      enterRecovery(tcp, c, 'Disorder', now);
-      if (c.dupAcks >= tcp.profile.reordering) beginFastRecovery(tcp, c, now);
+/** The recovery point is acknowledged: the state may end. False: nothing more is to be done. */
+function leaveState(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
+  if (c.recovery === 'Open') {
+    c.retransmittedAt = -1;
+    return true;
+  }
+  if (seqBefore(c.sndUna, c.highSeq)) return true;
+  if (c.recovery === 'CWR') {
+    // Held until something above is acknowledged, so that CWR has reached the peer (RFC 3168 §6.1.2).
+    if (c.sndUna !== c.highSeq) {
+      endReduction(c, now);
+      enterState(tcp, c, 'Open', now);
     }
-    tcp.wantsOutput(c);
+  } else if (c.recovery === 'Recovery') {
+    if (!c.sackOk) c.sackedOut = 0;
+    if (undoAtEnd(tcp, c, seg, now)) return false;
+    endReduction(c, now);
+  }
+  return true;
+}
+
+function inRecovery(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, duplicates: number, now: Millis): void {
+  if ((s.flags & UNA_ADVANCED) === 0) {
+    if (!c.sackOk) addDuplicates(tcp, c, duplicates);
+  } else if (undoPartial(tcp, c, seg, s.priorUna, now)) {
     return;
   }
-  c.dupAcks = 0;
-  if (c.recovery === 'Recovery' || c.recovery === 'Loss') {
-    if (seqDiff(seg.ack, c.highSeq) >= 0) {
-      c.cwnd = Math.max(Math.min(c.cwnd, c.ssthresh), 2);
-      enterRecovery(tcp, c, 'Open', now);
-    } else if (c.recovery === 'Recovery') {
-      // RFC 6582 §3.2: a partial acknowledgment says that the next hole is lost too.
-      markLost(tcp, c, c.sent.head);
-      return;
-    } else {
-      c.congestion.acknowledged(c, sample.acked, c.srtt, now);
-      return;
+  if (undoByDuplicates(tcp, c, now)) tryOpen(tcp, c, s, now);
+  findLosses(tcp, c, s, now);
+  if (c.recovery !== 'Recovery') {
+    // Undone, but losses are evident: another recovery.
+    if (c.lostOut === 0) return;
+    enterRecovery(tcp, c, (s.flags & ECHO) !== 0, now);
+  }
+  c.resend = 'lost';
+}
+
+function inLoss(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, duplicates: number, now: Millis): void {
+  lossProgress(tcp, c, seg, s, duplicates, now);
+  findLosses(tcp, c, s, now);
+  if (c.recovery !== 'Open' && (s.flags & RETRANSMISSION_LOST) === 0) return;
+  mayRecover(tcp, c, s, duplicates, now);
+}
+
+/** Open, Disorder, CWR, and Loss when its retransmissions get lost: does this acknowledgment begin a recovery? */
+function mayRecover(tcp: Tcp, c: Connection, s: AckSample, duplicates: number, now: Millis): void {
+  if (!c.sackOk) {
+    if ((s.flags & UNA_ADVANCED) !== 0) c.sackedOut = 0;
+    addDuplicates(tcp, c, duplicates);
+  }
+  if (c.recovery === 'Open' || c.recovery === 'Disorder') undoByDuplicates(tcp, c, now);
+  findLosses(tcp, c, s, now);
+  if (c.lostOut === 0) return tryOpen(tcp, c, s, now);
+  enterRecovery(tcp, c, (s.flags & ECHO) !== 0, now);
+  c.resend = 'lost';
+}
+
+/** Looks for what the acknowledgment shows to be lost. */
+export function findLosses(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
+  if (c.sent.head === NONE) return;
+  if (!c.sackOk) return newRenoMarkLost(tcp, c, (s.flags & UNA_ADVANCED) !== 0);
+  const retransmitted = c.retransOut;
+  if (!tcp.profile.rack) {
+    sackMarkLost(tcp, c);
+  } else if (c.rackAdvanced) {
+    c.rackAdvanced = false;
+    const wait = rackDetectLoss(tcp, c, now);
+    if (wait > 0) {
+      setRetransmitTimer(c, 'reorder', now + wait + TIMEOUT_MIN);
+      s.flags &= ~SET_TIMER;
     }
-  } else if (c.recovery === 'Disorder') {
-    enterRecovery(tcp, c, 'Open', now);
   }
-  if (c.cwndLimited) c.congestion.acknowledged(c, sample.acked, c.srtt, now);
+  if (retransmitted > c.retransOut) s.flags |= RETRANSMISSION_LOST;
 }
 
-function beginFastRecovery(tcp: Tcp, c: Connection, now: Millis): void {
-  c.highSeq = c.sndNxt;
-  c.ssthresh = c.congestion.threshold(c, now);
-  c.cwnd = c.ssthresh;
-  enterRecovery(tcp, c, 'Recovery', now);
-  markLost(tcp, c, c.sent.head);
+/** RFC 5681 §3.2, RFC 6675 §5: fast retransmit. */
+function enterRecovery(tcp: Tcp, c: Connection, echoed: boolean, now: Millis): void {
+  if (!anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
+  c.priorSsthresh = 0;
+  beginUndo(c);
+  if (!isReducing(c)) {
+    if (!echoed) c.priorSsthresh = currentThreshold(c);
+    beginReduction(c, now);
+  }
+  enterState(tcp, c, 'Recovery', now);
 }
 
-/** The record is taken to be lost: it may be sent again. */
-export function markLost(tcp: Tcp, c: Connection, record: number): void {
-  if (record === NONE) return;
-  const flags = tcp.sent.flags(record);
-  if ((flags & SACKED) !== 0) return;
-  const packets = tcp.sent.packets(record);
-  if ((flags & RETRANSMITTED) !== 0) c.retransOut -= packets;
-  if ((flags & LOST) === 0) c.lostOut += packets;
-  tcp.sent.setFlags(record, (flags | LOST) & ~RETRANSMITTED);
+/** RFC 3168 §6.1.2: the network signals congestion; once a window, cwnd is reduced as for a loss. */
+export function enterCwr(tcp: Tcp, c: Connection, now: Millis): void {
+  c.priorSsthresh = 0;
+  if (c.recovery !== 'Open' && c.recovery !== 'Disorder') return;
+  c.undoable = false;
+  beginReduction(c, now);
+  enterState(tcp, c, 'CWR', now);
 }
 
-/** The retransmission timer went off (RFC 5681 §3.1, RFC 6298 §5.4): everything in flight is taken to be lost. */
-export function retransmissionTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
-  if (c.recovery !== 'Loss') {
+/** Nothing is lost: Open or Disorder, unless the peer echoes congestion. */
+function tryOpen(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
+  if (!anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
+  if ((s.flags & ECHO) !== 0) enterCwr(tcp, c, now);
+  if (c.recovery !== 'CWR') keepOpen(tcp, c, now);
+}
+
+/** Without SACK, a duplicate ACK says that some packet has arrived: it counts as one SACKed. */
+function addDuplicates(tcp: Tcp, c: Connection, duplicates: number): void {
+  if (duplicates === 0) return;
+  const before = c.sackedOut;
+  c.sackedOut += duplicates;
+  limitDuplicates(tcp, c, 0);
+  if (c.sackedOut > before) c.delivered += c.sackedOut - before;
+}
+
+/** There cannot be more of them than packets beyond the hole: if there are, the network reorders. */
+function limitDuplicates(tcp: Tcp, c: Connection, acked: number): void {
+  const holes = Math.min(Math.max(c.lostOut, 1), c.packetsOut);
+  if (c.sackedOut + holes <= c.packetsOut) return;
+  c.sackedOut = c.packetsOut - holes;
+  c.reordering = Math.min(c.packetsOut + acked, tcp.profile.reorderingMax);
+  c.reorderings++;
+}
+
+/** Without SACK, `acked` packets were acknowledged: one filled the hole, the others had been counted as duplicates. */
+export function removeDuplicates(tcp: Tcp, c: Connection, acked: number): void {
+  c.delivered += Math.max(acked - c.sackedOut, 1);
+  c.sackedOut = Math.max(0, c.sackedOut - Math.max(acked - 1, 0));
+  limitDuplicates(tcp, c, acked);
+}
+
+// ── Loss ──
+
+/** The retransmission timer went off (RFC 5681 §3.1, RFC 6298 §5.4). */
+export function enterLoss(tcp: Tcp, c: Connection, now: Millis): void {
+  const begins = c.recovery !== 'Recovery' && c.recovery !== 'Loss';
+  markAllLost(tcp, c, now);
+  const disordered = c.recovery === 'Open' || c.recovery === 'Disorder';
+  // Once a window: not again for losses of what the last reduction was about.
+  if (disordered || !seqAfter(c.highSeq, c.sndUna) || (c.recovery === 'Loss' && c.retransmits === 0)) {
+    c.priorSsthresh = currentThreshold(c);
+    c.priorCwnd = c.cwnd;
     c.ssthresh = c.congestion.threshold(c, now);
-    c.highSeq = c.sndNxt;
+    c.congestion.timedOut(c, now);
+    beginUndo(c);
   }
-  enterRecovery(tcp, c, 'Loss', now);
-  c.cwnd = 1;
-  c.dupAcks = 0;
-  for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) markLost(tcp, c, record);
+  c.cwnd = c.inFlight + 1;
+  c.cwndCredit = 0;
+  c.cwndUsedAt = now;
+  // Many duplicates and yet a timeout: the degree of reordering was overestimated.
+  const { reordering } = tcp.profile;
+  if (disordered && c.sackedOut >= reordering) c.reordering = Math.min(c.reordering, reordering);
+  enterState(tcp, c, 'Loss', now);
+  c.highSeq = c.sndNxt;
+  c.probeOut = false;
+  c.ecnReducedDue = c.ecnOk;
+  c.frto = tcp.profile.frto && (begins || c.retransmits > 0);
+  c.resend = 'lost';
 }
 
-/** The next record to send again, in order, or NONE. */
-export function nextLost(tcp: Tcp, c: Connection): number {
-  if (c.lostOut === 0) return NONE;
-  for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
-    if ((tcp.sent.flags(record) & (LOST | RETRANSMITTED | SACKED)) === LOST) return record;
+/** Everything in flight is lost but what RACK knows to be too young; of a peer that has reneged, the SACKed too. */
+function markAllLost(tcp: Tcp, c: Connection, now: Millis): void {
+  const sent = tcp.sent;
+  const { head } = c.sent;
+  const reneged = head !== NONE && (sent.flags(head) & SACKED) !== 0;
+  if (reneged) {
+    c.sackedOut = 0;
+    c.sackReneged = true;
+  } else if (!c.sackOk) {
+    c.sackedOut = 0;
   }
-  return NONE;
+  const youngest = now - c.rackRtt;
+  const rack = tcp.profile.rack && c.sackOk && c.rackSentAt >= 0;
+  for (let record = head; record !== NONE; record = sent.next(record)) {
+    if (reneged) sent.setFlags(record, sent.flags(record) & ~SACKED);
+    else if (rack && record !== head && sent.sentAt(record) > youngest) continue;
+    markLost(tcp, c, record);
+  }
+  c.sent.lostHint = NONE;
+  if (reneged) {
+    c.sent.highestSacked = NONE;
+    c.sackSeenBlocks = 0;
+  }
+}
+
+/** An acknowledgment in Loss: was the timeout spurious (RFC 5682 §3), is the recovery over? */
+function lossProgress(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, duplicates: number, now: Millis): void {
+  const recovered = !seqBefore(c.sndUna, c.highSeq);
+  const advanced = (s.flags & UNA_ADVANCED) !== 0;
+  if (advanced && undoTimeout(tcp, c, seg, false, now)) return;
+  if (c.frto) {
+    // Step 3.b: what was never sent again arrived, so not everything was lost.
+    if ((s.flags & ORIGINAL_ACKED) !== 0 && undoTimeout(tcp, c, seg, true, now)) return;
+    if (seqAfter(c.sndNxt, c.highSeq)) {
+      // Step 3.a: new text arrived while the old is missing: the loss was real.
+      if ((s.flags & DATA_SACKED) !== 0 || duplicates > 0) c.frto = false;
+    } else if (advanced && !recovered) {
+      c.highSeq = c.sndNxt;
+      // Step 2.b: new text tells more than retransmissions would.
+      if (hasNewText(c)) {
+        c.resend = 'new';
+        return;
+      }
+      c.frto = false;
+    }
+  }
+  if (recovered) {
+    undoAtEnd(tcp, c, seg, now);
+    return;
+  }
+  if (!c.sackOk) {
+    if (seqAfter(c.sndNxt, c.highSeq) && duplicates > 0) addDuplicates(tcp, c, duplicates);
+    else if (advanced) c.sackedOut = 0;
+  }
+  c.resend = 'lost';
+}
+
+/** There is text that was never sent, and the peer's window has room for it. */
+const hasNewText = (c: Connection): boolean =>
+  seqDiff(c.sendBuffer.end, c.sndNxt) > 0 && seqDiff(c.sndUna, c.sndNxt) + c.sndWnd > 0;
+
+// ── the reordering timer ──
+
+/** RFC 8985 §6.3: what was overtaken has not come. */
+export function reorderingTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
+  const inFlight = c.inFlight;
+  rackDetectLoss(tcp, c, now);
+  if (inFlight !== c.inFlight) {
+    if (c.recovery !== 'Recovery') {
+      enterRecovery(tcp, c, false, now);
+      if (!c.congestion.controlsWindow) reduceWindow(c, 1, 0, 0);
+    }
+    c.resend = 'lost';
+  }
+  // The timer in hand was this one: what goes out again restarts it.
+  c.retransmitTimer = 'reorder';
+  restartRto(tcp, c, now);
+}
+
+/** The whole of recovery after a loss that a probe has repaired (RFC 8985 §7.4.2): one reduction, at once. */
+export function reduceForProbe(tcp: Tcp, c: Connection, now: Millis): void {
+  beginReduction(c, now);
+  enterState(tcp, c, 'CWR', now);
+  endReduction(c, now);
+  keepOpen(tcp, c, now);
 }

@@ -1,7 +1,58 @@
 import type { Millis } from '../base/bytes';
+import { ACKED, type AckSample, MAYBE_DELAYED } from './ack-sample';
 import type { Connection } from './connection';
+import type { Segment } from './header';
+import { timestampNow } from './options';
 import type { TcpProfile } from './profile';
 import { seqAfter } from './seq';
+
+/** A round trip of no measurable length: the estimators take 0 to mean "none". */
+const RTT_MIN: Millis = 0.001;
+/** Half the time for which the shortest round trip is remembered. */
+const MIN_RTT_HALF_MS = 150_000;
+
+/**
+ * Takes the round-trip times that an acknowledgment gave: of the cumulatively acknowledged packet sent first, of the SACKed
+ * one sent first, and of the last one of either (-1: none). Returns whether there was one. Without any, timestamps tell,
+ * but only from ACKs that advance SND.UNA (RFC 7323 §4.1).
+ */
+export function updateRtt(
+  c: Connection,
+  s: AckSample,
+  ackedRtt: Millis,
+  sackedRtt: Millis,
+  lastRtt: Millis,
+  seg: Segment,
+  profile: TcpProfile,
+  now: Millis,
+): boolean {
+  let rtt = ackedRtt >= 0 ? ackedRtt : sackedRtt;
+  if (rtt < 0 && c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 && (s.flags & ACKED) !== 0) {
+    const age = (timestampNow(c, now) - seg.tsEcr) | 0;
+    // Older than any packet lives: not our clock.
+    if (age >= 0 && age < 0x7fffffff / 1000) rtt = lastRtt = Math.max(age, 1);
+  }
+  s.rtt = lastRtt;
+  if (rtt < 0) return false;
+  noteMinRtt(c, Math.max(lastRtt, RTT_MIN), (s.flags & MAYBE_DELAYED) !== 0, now);
+  rttSample(c, rtt, profile);
+  // RFC 6298 §5.7: only a measurement ends the backoff (Karn).
+  c.backoff = 0;
+  return true;
+}
+
+/** The shortest round trip of the last 150 to 300 s: two halves, the older one forgotten as a whole. */
+function noteMinRtt(c: Connection, rtt: Millis, maybeDelayed: boolean, now: Millis): void {
+  if (now - c.minRttSince > MIN_RTT_HALF_MS) {
+    c.minRtt = now - c.minRttSince > 2 * MIN_RTT_HALF_MS ? rtt : Math.min(c.minRttNewer, rtt);
+    c.minRttNewer = rtt;
+    c.minRttSince = now;
+    return;
+  }
+  if (maybeDelayed && rtt > c.minRtt) return;
+  if (rtt < c.minRttNewer) c.minRttNewer = rtt;
+  if (rtt < c.minRtt) c.minRtt = rtt;
+}
 
 /**
  * RFC 6298 §2 with Linux's refinement: the variation that counts is the largest mean deviation of the last round trip,
@@ -9,11 +60,9 @@ import { seqAfter } from './seq';
  * `c.mdev`, `c.mdevMax` and `c.rttvar` are four times the deviation, as they enter the RTO.
  */
 export function rttSample(c: Connection, rtt: Millis, profile: TcpProfile): void {
-  if (rtt < 0) return;
-  c.minRtt = Math.min(c.minRtt, rtt);
   const floor = profile.rtoFloorsVariance ? profile.rtoMinMs : 0;
   if (c.srtt === 0) {
-    c.srtt = Math.max(rtt, 0.001);
+    c.srtt = Math.max(rtt, RTT_MIN);
     c.mdev = 2 * rtt;
     c.rttvar = Math.max(c.mdev, floor);
     c.mdevMax = c.rttvar;
@@ -23,14 +72,14 @@ export function rttSample(c: Connection, rtt: Millis, profile: TcpProfile): void
   } else {
     // RFC 6298 §2.3: the variation before the mean, since it uses the old mean.
     c.rttvar += (4 * Math.abs(c.srtt - rtt) - c.rttvar) / 4;
-    c.srtt += (rtt - c.srtt) / 8;
+    c.srtt = Math.max(c.srtt + (rtt - c.srtt) / 8, RTT_MIN);
   }
   setRto(c, profile);
 }
 
 function refine(c: Connection, rtt: Millis, floor: Millis): void {
   const error = rtt - c.srtt;
-  c.srtt = Math.max(c.srtt + error / 8, 0.001);
+  c.srtt = Math.max(c.srtt + error / 8, RTT_MIN);
   let change: number;
   if (error < 0) {
     change = -error - c.mdev / 4;

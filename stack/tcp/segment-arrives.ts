@@ -1,15 +1,16 @@
 import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
 import type { Slab } from '../base/memory';
-import { acknowledged, advanceSend } from './acknowledgment';
+import { acknowledged, synAcknowledged } from './acknowledgment';
 import { CONNECTED, type Connection, END, READABLE, URGENT } from './connection';
-import { textReceived } from './delayed-ack';
+import { enterQuickAcks, textReceived } from './delayed-ack';
+import { ecnReceived } from './ecn';
 import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
 import { timestampNow } from './options';
 import { appendText, drainContiguous, queueBeyondHole } from './reassembler';
 import { NODE_COST } from './receive-store';
-import { currentWindow, measureReceiverRtt } from './receive-window';
+import { acceptedWindow, measureReceiverRtt } from './receive-window';
 import { type Seq, seqAdd, seqAfter, seqBefore, seqDiff, seqInWindow } from './seq';
 import type { Tcp } from './tcp';
 import { acceptSyn } from './without-connection';
@@ -29,7 +30,8 @@ export function segmentArrives(tcp: Tcp, c: Connection, seg: Segment, d: Datagra
   if (!checkReset(tcp, c, seg, now)) return; // second, with RFC 5961 §3.2
   // third: security, which nobody uses: see docs/deviations.md
   if (!checkSyn(tcp, c, seg, now)) return; // fourth, with RFC 5961 §4.2
-  if (!checkAck(tcp, c, seg, d, now)) return; // fifth
+  if (!checkAck(tcp, c, seg, now)) return; // fifth
+  if (c.ecnOk) ecnReceived(tcp, c, seg, d);
   if ((seg.flags & URG) !== 0) checkUrgent(tcp, c, seg); // sixth
   if (seg.textBytes > 0) takeText(tcp, c, seg, d, slab, now); // seventh
   if ((seg.flags & FIN) !== 0) checkFin(tcp, c, seg, now); // eighth
@@ -59,7 +61,7 @@ function arrivesSynSent(tcp: Tcp, c: Connection, seg: Segment, slab: Slab, now: 
   }
   acceptSyn(tcp, c, seg, now);
   if (hasAck) {
-    advanceSend(tcp, c, seg, now);
+    synAcknowledged(tcp, c, seg, now);
     established(tcp, c, now);
     tcp.signal(c, CONNECTED);
     c.ackNow = true;
@@ -112,7 +114,7 @@ function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): bool
       return false;
     }
   }
-  const window = currentWindow(c);
+  const window = acceptedWindow(c);
   if (!acceptable(seg, c.rcvNxt, window)) {
     if (repeatsSyn(c, seg)) {
       c.synDue = true;
@@ -178,7 +180,7 @@ function acknowledgeInvalid(tcp: Tcp, c: Connection, seg: Segment, now: Millis):
       c.dsackStart = seg.seq;
       c.dsackEnd = seqAfter(end, c.rcvNxt) ? c.rcvNxt : end;
     }
-    c.quickAcks = Math.max(c.quickAcks, 1);
+    enterQuickAcks(tcp, c, tcp.profile.quickAcks);
   } else if ((seg.flags & FIN) === 0) {
     if (now - c.lastInvalidAckAt < tcp.profile.invalidAckIntervalMs) return;
     c.lastInvalidAckAt = now;
@@ -239,7 +241,7 @@ function checkSyn(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
 
 // ── fifth: ACK ──
 
-function checkAck(tcp: Tcp, c: Connection, seg: Segment, d: Datagram, now: Millis): boolean {
+function checkAck(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
   if ((seg.flags & ACK) === 0) {
     tcp.drop('tcp-no-ack', now);
     return false;
@@ -267,7 +269,7 @@ function checkAck(tcp: Tcp, c: Connection, seg: Segment, d: Datagram, now: Milli
     challenge(tcp, c, now);
     return false;
   }
-  acknowledged(tcp, c, seg, d, now);
+  acknowledged(tcp, c, seg, now);
   return c.state !== 'CLOSED';
 }
 
@@ -327,7 +329,7 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
       c.dsackStart = seq;
       c.dsackEnd = seqAdd(seq, Math.min(before, bytes));
     }
-    c.quickAcks = Math.max(c.quickAcks, 1);
+    enterQuickAcks(tcp, c, tcp.profile.quickAcks);
     if (before >= bytes) {
       c.ackNow = true;
       return tcp.drop('tcp-duplicate', now);
@@ -336,7 +338,7 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
     bytes -= before;
     seq = c.rcvNxt;
   }
-  const room = currentWindow(c) - seqDiff(seq, c.rcvNxt);
+  const room = acceptedWindow(c) - seqDiff(seq, c.rcvNxt);
   if (bytes > room) {
     bytes = room;
     c.ackNow = true;
@@ -365,8 +367,7 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
   } else {
     queueBeyondHole(c, tcp.store, seq, slab, at, bytes);
     c.ackNow = true;
-    c.quickAcks = Math.max(c.quickAcks, tcp.profile.quickAcks);
-    c.pingPong = 0;
+    enterQuickAcks(tcp, c, tcp.profile.quickAcks);
   }
 }
 

@@ -12,7 +12,7 @@ export const RETRANSMITTED = 4;
 export const EVER_RETRANSMITTED = 8;
 export const HAS_SYN = 16;
 export const HAS_FIN = 32;
-/** Sent while the application, not the network, was the limit: no bandwidth sample. */
+/** Sent while the application, not the network, was the limit: no sample of the rate. */
 export const APP_LIMITED = 64;
 
 const NEXT = 0;
@@ -33,12 +33,19 @@ const FIRST_SENT_AT = 1;
 const DELIVERED_AT = 2;
 const TIMES = 3;
 
-/** The ends of one connection's lists: by sequence number and by time of transmission. */
+/** Not in the order of transmission: what is SACKed, or lost and not sent again, is no longer on its way. */
+const UNTIMED = -2;
+
+/** The ends of one connection's lists, by sequence number and by time of transmission, and places worth remembering. */
 export class SentList {
   head = NONE;
   tail = NONE;
   earliest = NONE;
   latest = NONE;
+  /** No record before this one is lost and waits to be sent again; NONE: nothing is known, search from the head. */
+  lostHint = NONE;
+  /** The SACKed record with the highest sequence number, where most SACK blocks end; NONE when it is not known. */
+  highestSacked = NONE;
 }
 
 /**
@@ -98,9 +105,17 @@ export class SentTable {
 
   /** The record was transmitted again now: it moves to the end of the time order. */
   resent(list: SentList, record: number, now: Millis): void {
-    this.unlinkTime(list, record);
+    this.leaveTimeOrder(list, record);
     this.times[record * TIMES + SENT_AT] = now;
     this.linkLatest(list, record);
+  }
+
+  /** The record is SACKed or lost: RACK need not look at it until it is sent again. */
+  leaveTimeOrder(list: SentList, record: number): void {
+    if (this.fields[record * FIELDS + LATER] === UNTIMED) return;
+    this.unlinkTime(list, record);
+    this.fields[record * FIELDS + LATER] = UNTIMED;
+    this.fields[record * FIELDS + EARLIER] = UNTIMED;
   }
 
   private linkLatest(list: SentList, record: number): void {
@@ -145,11 +160,16 @@ export class SentTable {
     if (f[i + NEXT] === NONE) list.tail = rest;
     else f[f[i + NEXT]! * FIELDS + PREV] = rest;
     f[i + NEXT] = rest;
-    f[k + EARLIER] = record;
-    f[k + LATER] = f[i + LATER]!;
-    if (f[i + LATER] === NONE) list.latest = rest;
-    else f[f[i + LATER]! * FIELDS + EARLIER] = rest;
-    f[i + LATER] = rest;
+    if (f[i + LATER] === UNTIMED) {
+      f[k + EARLIER] = f[k + LATER] = UNTIMED;
+    } else {
+      f[k + EARLIER] = record;
+      f[k + LATER] = f[i + LATER]!;
+      if (f[i + LATER] === NONE) list.latest = rest;
+      else f[f[i + LATER]! * FIELDS + EARLIER] = rest;
+      f[i + LATER] = rest;
+    }
+    if (list.highestSacked === record) list.highestSacked = rest;
     this.times.copyWithin(rest * TIMES, record * TIMES, record * TIMES + TIMES);
     return rest;
   }
@@ -163,7 +183,9 @@ export class SentTable {
     else f[prev * FIELDS + NEXT] = next;
     if (next === NONE) list.tail = prev;
     else f[next * FIELDS + PREV] = prev;
-    this.unlinkTime(list, record);
+    if (f[i + LATER] !== UNTIMED) this.unlinkTime(list, record);
+    if (list.lostHint === record) list.lostHint = next;
+    if (list.highestSacked === record) list.highestSacked = NONE;
     f[i + NEXT] = this.free;
     this.free = record;
     this.inUse--;
@@ -218,9 +240,19 @@ export class SentTable {
     return this.times[record * TIMES + FIRST_SENT_AT]!;
   }
   /** Notes the connection's delivery state at (re)transmission, for rate samples. */
-  setDelivery(record: number, delivered: number, deliveredAt: Millis, firstSentAt: Millis): void {
+  setDelivery(record: number, delivered: number, deliveredAt: Millis, firstSentAt: Millis, appLimited: boolean): void {
+    const i = record * FIELDS + FLAGS;
+    const flags = this.fields[i]!;
+    this.fields[i] = appLimited ? flags | APP_LIMITED : flags & ~APP_LIMITED;
     this.fields[record * FIELDS + DELIVERED] = delivered;
     this.times[record * TIMES + DELIVERED_AT] = deliveredAt;
     this.times[record * TIMES + FIRST_SENT_AT] = firstSentAt;
+  }
+  isAppLimited(record: number): boolean {
+    return (this.fields[record * FIELDS + FLAGS]! & APP_LIMITED) !== 0;
+  }
+  /** The record's delivery was counted when it was SACKed: its cumulative acknowledgment is no sample of its own. */
+  markSampled(record: number): void {
+    this.times[record * TIMES + DELIVERED_AT] = -1;
   }
 }

@@ -1,4 +1,5 @@
 import type { Address } from '../base/address';
+import { assert } from '../base/assert';
 import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
 import { DeadlineQueue } from '../base/deadlines';
@@ -8,7 +9,9 @@ import { type Random, Secret } from '../base/random';
 import type { Trace } from '../base/trace';
 import type { Path, Transmitter } from '../base/transmit';
 import { WorkList } from '../base/work-list';
-import { type CongestionControl, Reno } from './congestion';
+import { AckSample } from './ack-sample';
+import { newController } from './congestion/controllers';
+import { Reno } from './congestion/reno';
 import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError } from './connection';
 import { readSegment, Segment } from './header';
 import type { Listener } from './listener';
@@ -67,7 +70,6 @@ export class Tcp {
   readonly sent = new SentTable();
   readonly store: ReceiveStore;
   readonly secret: Secret;
-  readonly controllers = new Map<string, CongestionControl>();
   /** Connections that want `output`. */
   private readonly ready = new WorkList<Connection>();
   readonly replies: Reply[] = [];
@@ -78,6 +80,8 @@ export class Tcp {
   /** Where connections begin instead, for tests of the numbers' wrap: never on a real network (RFC 6528). */
   initialSequenceFixed: Seq | null = null;
   readonly segment = new Segment();
+  /** What the acknowledgment in hand told. */
+  readonly ackSample = new AckSample();
   readonly counters: TcpCounters = {
     activeOpens: 0,
     passiveOpens: 0,
@@ -106,7 +110,6 @@ export class Tcp {
     this.connections = new ConnectionTable(this.secret);
     this.timeWaits = new ConnectionTable(this.secret);
     this.store = new ReceiveStore(slabs);
-    this.controllers.set('reno', new Reno());
   }
 
   /** One segment in. Changes state and sends nothing. */
@@ -215,7 +218,7 @@ export class Tcp {
     listener: Listener | null,
     now: Millis,
   ): Connection {
-    const controller = this.controllers.get(this.profile.congestion) ?? this.controllers.get('reno')!;
+    const controller = newController(this.profile.congestion, this.profile) ?? new Reno();
     const c = new Connection(
       this,
       this.nextId++,
@@ -230,7 +233,8 @@ export class Tcp {
     );
     c.openedAt = now;
     c.iss = this.initialSequence(c, now);
-    c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.iss;
+    c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.cwndUsageEnd = c.iss;
+    c.ecnOk = listener === null && this.profile.ecn === 'request';
     c.tsOffset = this.secret.hash(
       local.w3,
       remote.w3,
@@ -373,6 +377,7 @@ export class Tcp {
   poll(now: Millis): boolean {
     for (let c = this.deadlines.due(now); c !== null; c = this.deadlines.due(now)) {
       expire(this, c, now);
+      assert(c.nextDeadline() > now, 'a deadline that came was dealt with');
       this.deadlines.update(c, c.nextDeadline());
       this.wantsOutput(c);
     }

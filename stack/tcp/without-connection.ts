@@ -2,11 +2,13 @@ import { Address } from '../base/address';
 import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
 import type { Connection } from './connection';
+import { agreeEcn } from './ecn';
 import { ACK, FIN, RST, type Segment, SYN } from './header';
 import type { Listener } from './listener';
 import { applySynOptions } from './options';
 import { initialWindow } from './receive-window';
 import { type Seq, seqAdd, seqAfter, seqDiff, seqInWindow } from './seq';
+import { applySettings } from './settings';
 import type { Tcp } from './tcp';
 import type { TimeWait } from './time-wait';
 
@@ -64,6 +66,7 @@ export function listenArrives(
   if (path === null) return tcp.drop('ip-no-route', now);
   if (waiting !== null) tcp.endTimeWait(waiting);
   const c = tcp.newConnection(local, seg.destinationPort, remote, seg.sourcePort, path, listener, now);
+  if (listener.settings !== null) applySettings(tcp, c, listener.settings, now);
   // RFC 6191: continue beyond the old incarnation's sequence space.
   if (waiting !== null) moveBeyond(c, waiting);
   tcp.counters.passiveOpens++;
@@ -84,9 +87,10 @@ function moveBeyond(c: Connection, waiting: TimeWait): void {
 export function acceptSyn(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
   c.irs = seg.seq;
   c.rcvNxt = seqAdd(seg.seq, 1);
-  c.rcvWup = c.copied = c.rcvSpaceSeq = c.rcvNxt;
+  c.rcvWup = c.rcvEdge = c.copied = c.rcvSpaceSeq = c.rcvNxt;
   c.rcvUp = c.rcvNxt;
   applySynOptions(tcp, c, seg, now);
+  agreeEcn(tcp, c, seg);
   c.rcvWnd = initialWindow(c);
   // The window of a SYN is never scaled (RFC 7323 §2.2).
   c.sndWnd = c.sndWndMax = seg.window;
