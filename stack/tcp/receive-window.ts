@@ -1,10 +1,13 @@
 import type { Millis } from '../base/bytes';
 import type { Connection } from './connection';
-import { type Seq, seqAdd, seqDiff } from './seq';
+import { type Seq, seqAdd, seqAfter, seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
-/** Bytes of text that the receive buffer still takes. */
-const freeSpace = (c: Connection): number => Math.max(0, c.receiveLimit - c.charged);
+/**
+ * Bytes of text that the receive buffer still takes. A buffer below one step of the scale could never show a window at
+ * all, so an empty one takes at least that.
+ */
+const freeSpace = (c: Connection): number => Math.max(0, Math.max(c.receiveLimit, 1 << c.rcvScale) - c.charged);
 
 /** Before scaling is agreed: at most what 16 bits hold. */
 export function initialWindow(c: Connection): number {
@@ -13,6 +16,17 @@ export function initialWindow(c: Connection): number {
 
 /** What is left of the window last told. */
 export const currentWindow = (c: Connection): number => Math.max(0, c.rcvWnd - seqDiff(c.rcvNxt, c.rcvWup));
+
+/** What is left of the widest window ever told: all of it is accepted, even if the scale made a later one smaller (RFC 7323 §2.4). */
+export const acceptedWindow = (c: Connection): number => Math.max(0, seqDiff(c.rcvEdge, c.rcvNxt));
+
+/** A segment with this window leaves. */
+export function windowTold(c: Connection, window: number): void {
+  c.rcvWnd = window;
+  c.rcvWup = c.rcvNxt;
+  const edge = seqAdd(c.rcvNxt, window);
+  if (seqAfter(edge, c.rcvEdge)) c.rcvEdge = edge;
+}
 
 /**
  * The window to announce, in bytes (RFC 9293 §3.8.6.2.2): never less than was told before (SHLD-14), in units of the
