@@ -1,0 +1,207 @@
+import { type Bytes, NEVER } from '../stack/base/bytes';
+import type { Stack } from '../stack/stack';
+import { LINUX, RFC, type TcpProfile } from '../stack/tcp/profile';
+import { arrange, type Forger } from './faults';
+import { Flow } from './flow';
+import { checkStack, leftovers } from './inspect';
+import type { Fate, Link, WireObserver } from './link';
+import type { FaultPlan, FlowPlan, HostPlan, ScenarioPlan } from './plan';
+import type { SimDevice } from './sim-device';
+import type { SimHost } from './sim-host';
+import { toToken } from './token';
+import { createWorld, type World } from './world';
+
+/** How a run went. */
+export interface Outcome {
+  /** Null: as it should. */
+  readonly failure: string | null;
+  /** Equal for equal runs. */
+  readonly hash: string;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly frames: number;
+  readonly bytes: number;
+  readonly connections: number;
+}
+
+export interface RunOptions {
+  /** Told of every frame. */
+  readonly wire?: WireObserver;
+  /** Called with the world before anything happens in it, for captures. */
+  readonly begins?: (world: World, hosts: readonly SimHost[]) => void;
+  /** Checks after every event. Default: all of them. */
+  readonly check?: (stack: Stack) => void;
+  /** A run of more events is one that never ends. Default 3 million. */
+  readonly eventsMax?: number;
+}
+
+const addressOfHost = (i: number): string => `10.0.0.${i + 1}`;
+
+/** Runs a plan to its end in a world of its own. Never throws: what goes wrong is in the outcome. */
+export function runScenario(plan: ScenarioPlan, options: RunOptions = {}): Outcome {
+  let frames = 0;
+  const forgers: Forger[] = [];
+  const world = createWorld({
+    seed: plan.seed,
+    ticks: false,
+    check: options.check ?? checkStack,
+    eventsMax: options.eventsMax ?? 3_000_000,
+    wire: (link: Link, from: SimDevice, fate: Fate, frame: Bytes) => {
+      if (fate === 'sent') frames++;
+      options.wire?.(link, from, fate, frame);
+      for (const forger of forgers) forger.watch(link, from, fate, frame);
+    },
+  });
+  const link = world.link(plan.link);
+  const hosts = plan.hosts.map((host, i) =>
+    world.host(`host-${i}`, {
+      link,
+      address: `${addressOfHost(i)}/24`,
+      profile: profileOf(host),
+      limits: { slabsMax: host.slabsMax },
+      initialSequence: host.initialSequence ?? undefined,
+    }),
+  );
+  const flows = plan.flows.map(
+    (flow) =>
+      new Flow(world, hosts[flow.from]!, hosts[flow.to]!, addressOfHost(flow.to), addressOfHost(flow.from), flow),
+  );
+  for (const fault of plan.faults) {
+    const forger = arrange(world, hosts, fault);
+    if (forger !== null) forgers.push(forger);
+  }
+  let failure: string | null = null;
+  try {
+    options.begins?.(world, hosts);
+    for (const flow of flows) flow.start();
+    failure = judge(world, hosts, flows, plan);
+  } catch (error) {
+    failure = (error as Error).stack ?? String(error);
+  }
+  const pairs = flows.flatMap((flow) => flow.pairs);
+  const outcome: Outcome = {
+    failure,
+    hash: world.hash(),
+    virtualMs: world.now,
+    events: world.scheduler.count,
+    frames,
+    bytes: pairs.reduce((sum, { client, server }) => sum + client.received + (server?.received ?? 0), 0),
+    connections: pairs.length,
+  };
+  world.close();
+  return outcome;
+}
+
+function judge(world: World, hosts: readonly SimHost[], flows: readonly Flow[], plan: ScenarioPlan): string | null {
+  const finished = world.runSync(() => world.now > plan.limitMs || flows.every((flow) => flow.isOver));
+  const lossless = isLossless(plan);
+  for (const flow of flows) {
+    const wrong = flow.verdict(lossless);
+    if (wrong !== null) return wrong;
+  }
+  if (!finished) return `nothing is left to happen at ${world.now} ms, but the flows are not over`;
+  for (const flow of flows) flow.stop();
+  // TIME-WAITs and what else is only waiting must end by itself.
+  if (!world.runSync(() => hosts.every((host) => isEmpty(host)) || world.now > plan.limitMs + 3_600_000)) {
+    if (!hosts.every((host) => isEmpty(host))) return `${leftovers(hosts)} with nothing left to happen`;
+  }
+  const left = leftovers(hosts);
+  return left === '' ? null : `left behind: ${left}`;
+}
+
+const isEmpty = ({ stack }: SimHost): boolean =>
+  stack.tcp.connections.size === 0 && stack.tcp.timeWaits.size === 0 && !stack.wantsPoll;
+
+/** The profile, changed as the plan says. */
+function profileOf(host: HostPlan): TcpProfile {
+  const base = host.profile === 'rfc' ? RFC : LINUX;
+  return {
+    ...base,
+    congestion: host.congestion ?? base.congestion,
+    timestamps: host.timestamps,
+    sack: host.sack,
+    windowScale: host.windowScale,
+    finWait2Ms: Math.min(base.finWait2Ms, 240_000),
+    ...(host.sendBuffer > 0 ? { sendBufferInitial: host.sendBuffer, sendBufferMax: host.sendBuffer } : {}),
+    ...(host.receiveBuffer > 0
+      ? { receiveBufferInitial: host.receiveBuffer, receiveBufferMax: host.receiveBuffer }
+      : {}),
+  };
+}
+
+/** Whether TCP must make everything good that happens in a run. */
+export function isLossless(plan: ScenarioPlan): boolean {
+  const { link } = plan;
+  const damage = (link.lossPpm ?? 0) + (link.corruptPpm ?? 0) + (link.truncatePpm ?? 0);
+  return (
+    damage <= 20_000 && plan.faults.every((fault) => isHarmless(fault)) && plan.flows.every((flow) => isOrderly(flow))
+  );
+}
+
+function isHarmless(fault: FaultPlan): boolean {
+  switch (fault.kind) {
+    case 'partition':
+    case 'weather':
+    case 'zero-window':
+      return fault.forMs <= 10_000;
+    case 'stall':
+      return fault.forMs <= 5000;
+    case 'clock-jump':
+      return false;
+    case 'mtu':
+      return false;
+    case 'forge':
+      // A FIN that is not at the exact place, a RST or SYN that is challenged, an old ACK: all of it must be survived.
+      return fault.where === 'outside' || (fault.where === 'inside' && (fault.what === 'rst' || fault.what === 'syn'));
+  }
+}
+
+/** Both ends wait for what the other will do, in time. */
+function isOrderly(flow: FlowPlan): boolean {
+  return flow.backlog >= flow.count;
+}
+
+/** A failing run with everything taken away that it fails without. */
+export function shrink(plan: ScenarioPlan, tries = 60): ScenarioPlan {
+  let best = plan;
+  let left = tries;
+  const attempt = (smaller: ScenarioPlan): boolean => {
+    if (left-- <= 0 || runScenario(smaller).failure === null) return false;
+    best = smaller;
+    return true;
+  };
+  for (let i = best.flows.length - 1; i >= 0 && best.flows.length > 1; i--) {
+    attempt({ ...best, flows: best.flows.filter((_, k) => k !== i) });
+  }
+  for (let i = best.faults.length - 1; i >= 0; i--) {
+    attempt({ ...best, faults: best.faults.filter((_, k) => k !== i) });
+  }
+  for (const key of [
+    'ghostPpm',
+    'truncatePpm',
+    'corruptPpm',
+    'duplicatePpm',
+    'reorderPpm',
+    'lossPpm',
+    'refusePpm',
+    'jitterMs',
+  ] as const) {
+    if ((best.link[key] ?? 0) > 0) attempt({ ...best, link: { ...best.link, [key]: 0 } });
+  }
+  for (const key of ['client', 'server'] as const) {
+    attempt({ ...best, flows: best.flows.map((flow) => ({ ...flow, [key]: halved(flow[key], flow.rounds) })) });
+  }
+  for (let count = best.flows[0]!.count >> 1; count >= 1; count >>= 1) {
+    attempt({ ...best, flows: best.flows.map((flow) => ({ ...flow, count: Math.min(flow.count, count) })) });
+  }
+  return best;
+}
+
+const halved = <T extends { bytes: number }>(side: T, rounds: number): T =>
+  rounds > 0 ? side : { ...side, bytes: side.bytes >> 1 };
+
+/** What to tell of a failed run. */
+export function failureText(plan: ScenarioPlan, outcome: Outcome): string {
+  const at = outcome.virtualMs === NEVER ? '' : ` at ${outcome.virtualMs.toFixed(3)} ms`;
+  return `seed ${plan.seed}${at}: ${outcome.failure}\nreplay: npm run sim -- --replay ${toToken(plan)}`;
+}
