@@ -1,0 +1,100 @@
+import type * as NodeNet from 'node:net';
+import { type Agent, agentClass, GLOBAL_AGENT_OPTIONS } from './agent';
+import { type ClientRequest, clientRequestClass } from './client-request';
+import { METHODS as ALL_METHODS, METHOD_PROTOCOLS, PROTOCOL_HTTP } from './grammar';
+import { IncomingMessage } from './incoming';
+import { maxHeaderSize } from './options';
+import { OutgoingMessage } from './outgoing';
+import { setIdleReadersMax } from './reader-pool';
+import type { RequestOptions, ResponseListener } from './request-options';
+import { connectionListener, type RequestListener, type Server, type ServerOptions, serverClass } from './server';
+import { ServerResponse } from './server-response';
+import { STATUS_CODES } from './status-codes';
+import './trailers';
+import { validateHeaderName, validateHeaderValue, validateInteger } from './validators';
+
+/** The net module that HTTP runs on: that of a host of ours, or any with the same classes. */
+export type NetModule = Pick<typeof NodeNet, 'Server' | 'Socket' | 'createConnection' | 'isIP'>;
+
+/** What the parser takes in HTTP, in alphabetical order. PRI only announces HTTP/2. */
+const METHODS = ALL_METHODS.filter((name, i) => METHOD_PROTOCOLS[i]! & PROTOCOL_HTTP && name !== 'PRI').sort();
+
+/** How many readers are kept for further connections. @throws RangeError ERR_OUT_OF_RANGE */
+function setMaxIdleHTTPParsers(max: number): void {
+  validateInteger(max, 'max', 1);
+  setIdleReadersMax(max);
+}
+
+function makeHttp(net: NetModule) {
+  const AgentClass = agentClass(net);
+  const environment = {
+    createConnection: net.createConnection as (options: object) => unknown,
+    globalAgent: new AgentClass(GLOBAL_AGENT_OPTIONS),
+  };
+  const ServerClass = serverClass(net.Server);
+  const ClientRequestClass = clientRequestClass(environment);
+
+  /** Sends a request; the response comes as an event. @throws TypeError, RangeError for what cannot be sent */
+  function request(url: unknown, options?: unknown, listener?: unknown): ClientRequest {
+    return new ClientRequestClass(url, options, listener);
+  }
+  /** Sends a request without a body. */
+  function get(url: unknown, options?: unknown, listener?: unknown): ClientRequest {
+    const made = request(url, options, listener);
+    made.end();
+    return made;
+  }
+  /** A server that calls `listener` for every request. @throws TypeError, RangeError for options that make no sense */
+  function createServer(options?: ServerOptions | RequestListener, listener?: RequestListener): Server {
+    return new ServerClass(options, listener);
+  }
+
+  const http = {
+    _connectionListener: connectionListener,
+    METHODS,
+    STATUS_CODES,
+    Agent: AgentClass,
+    ClientRequest: ClientRequestClass,
+    IncomingMessage,
+    OutgoingMessage,
+    Server: ServerClass,
+    ServerResponse,
+    createServer,
+    validateHeaderName,
+    validateHeaderValue,
+    get: get as Request,
+    request: request as Request,
+    setMaxIdleHTTPParsers,
+  };
+  Object.defineProperty(http, 'maxHeaderSize', { get: () => maxHeaderSize, enumerable: true, configurable: true });
+  Object.defineProperty(http, 'globalAgent', {
+    get: () => environment.globalAgent,
+    set: (agent: Agent) => {
+      environment.globalAgent = agent;
+    },
+    enumerable: true,
+    configurable: true,
+  });
+  return http as typeof http & { readonly maxHeaderSize: number; globalAgent: Agent };
+}
+
+/** `http.request` and `http.get`. */
+export interface Request {
+  (url: string | URL | RequestOptions, listener?: ResponseListener): ClientRequest;
+  (url: string | URL, options: RequestOptions, listener?: ResponseListener): ClientRequest;
+}
+
+/** What `require('http')` gives, over another stack. */
+export type HttpModule = ReturnType<typeof makeHttp>;
+
+const modules = new WeakMap<object, HttpModule>();
+
+/** The module `http` on a net module, always the same for the same one. */
+export function createHttp(net: NetModule): HttpModule {
+  let http = modules.get(net);
+  if (http === undefined) {
+    http = makeHttp(net);
+    modules.set(net, http);
+  }
+  return http;
+}
