@@ -17,6 +17,8 @@ const DEFAULT_FORWARD: HostPort = { host: '127.0.0.1', port: 8077 };
 /** How long a response may take to end after Ctrl-C, and the last FINs after that. */
 const GRACE_MS = 1000;
 const GOODBYE_MS = 300;
+/** A terminal's Ctrl-C reaches us twice when npm is in between, which passes it on; a second one later means it. */
+const SAME_SIGNAL_MS = 500;
 /** How often a device is asked whether it still works. */
 const DEVICE_CHECK_MS = 1000;
 
@@ -137,17 +139,19 @@ function report({ wire, options }: Running): void {
 function stopped(running: Running): Promise<void> {
   return new Promise((resolve) => {
     let stopping = false;
+    let stoppingSince = 0;
     const onReport = (): void => report(running);
     const check = setInterval(() => {
       const { failure } = running.wire.device;
       if (failure) stop(EXIT_FAILURE, failure.message);
     }, DEVICE_CHECK_MS).unref();
     const onSignal = (): void => {
-      if (stopping) process.exit(EXIT_INTERRUPTED);
-      stop(EXIT_OK, '');
+      if (!stopping) stop(EXIT_OK, '');
+      else if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(EXIT_INTERRUPTED);
     };
     const stop = (code: number, why: string): void => {
       stopping = true;
+      stoppingSince = performance.now();
       clearInterval(check);
       if (why !== '') process.stderr.write(`tapwire serve: ${why}\n`);
       process.exitCode = code;
