@@ -246,7 +246,10 @@ export function close(tcp: Tcp, c: Connection, now: Millis): void {
   shutdown(tcp, c, now);
   c.wantsRoom = false;
   // Nobody resets an orphan that waits for the peer's FIN, so the state ends by itself.
-  if (c.state === 'FIN-WAIT-2') c.lingerAt = now + tcp.profile.finWait2Ms;
+  if (c.state === 'FIN-WAIT-2') {
+    if (c.finWait2 < 0) return abortWithReset(tcp, c, now);
+    c.lingerAt = now + c.finWait2;
+  }
   tcp.deadlines.update(c, c.nextDeadline());
 }
 

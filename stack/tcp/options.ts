@@ -18,12 +18,14 @@ const headersOf = (c: Connection): number => (c.local.family === 4 ? IP_TCP_HEAD
 
 /** The MSS we announce: what the interface can take (MUST-67). */
 export function announcedMss(c: Connection): number {
-  return Math.min(c.path.linkMtu, 65_535) - headersOf(c);
+  const most = Math.min(c.path.linkMtu, 65_535) - headersOf(c);
+  return c.userMss > 0 ? Math.min(c.userMss, most) : most;
 }
 
 /** RFC 9293 §3.7.1: EffSndMss from the peer's word and the path, less the options that every segment carries. */
 export function effectiveMss(c: Connection): void {
-  const limit = Math.min(c.peerMss, c.path.mtu - headersOf(c));
+  let limit = Math.min(c.peerMss, c.path.mtu - headersOf(c));
+  if (c.userMss > 0) limit = Math.min(limit, c.userMss);
   c.mss = Math.max(Math.max(limit, MSS_MIN) - (c.timestamps ? TIMESTAMPS_BYTES : 0), 8);
 }
 

@@ -9,6 +9,7 @@ import { type GivenOption, parseScript } from './parser';
 import { describeResult, exitCode, type ScriptResult } from './report';
 import { type RunOptions, runScript } from './run';
 import { ScriptError } from './source';
+import { stackTarget } from './stack-target';
 import type { Profile, TargetFactory } from './target';
 
 /** Where the command writes and how it ends; replaced in tests. */
@@ -38,11 +39,6 @@ const PROCESS: CommandIo = {
   },
 };
 
-/** What a script is run on when nothing was registered. */
-const noTarget: TargetFactory = () => {
-  throw new Error('no stack was given to run packetdrill scripts on');
-};
-
 const integer = (text: string): number => {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('expected an integer.');
@@ -57,7 +53,7 @@ const OWN = new Set(['define', 'D', 'verbose', 'v', 'dry_run']);
 /** Adds `packetdrill` to the command line. `factory` makes the stack under test. */
 export function registerPacketdrill(
   program: Command,
-  factory: TargetFactory = noTarget,
+  factory: TargetFactory = stackTarget,
   io: CommandIo = PROCESS,
 ): void {
   const command = program

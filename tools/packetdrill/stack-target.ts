@@ -1,0 +1,154 @@
+import { Cidr, parseAddress } from '../../stack/base/address';
+import type { Bytes, Millis } from '../../stack/base/bytes';
+import { NEVER } from '../../stack/base/bytes';
+import { TX_BYTES } from '../../stack/base/tx-queue';
+import type { Interface } from '../../stack/ip/interface';
+import { DEFAULT_CONFIG, Stack } from '../../stack/stack';
+import { PROFILES, type TcpProfile } from '../../stack/tcp/profile';
+import type { RouteMetrics } from './commands';
+import type { Errno } from './constants';
+import { StackDatagramSocket } from './stack-datagram';
+import { StackSocket } from './stack-socket';
+import { applySysctl } from './stack-sysctls';
+import type { Target, TargetConfig, TargetFactory, TargetSocket } from './target';
+
+/** The stack's clock when the script's stands at 0: nothing in the core may lean on the number. */
+const EPOCH_MS = 1_000_000;
+
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+
+/** A stack in memory as scripts see it: one link without addresses, one peer, virtual time. */
+export const stackTarget: TargetFactory = (config) => new StackTarget(config);
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class StackTarget implements Target {
+  readonly stack: Stack;
+  /** A copy of the script's own, which `sysctl` changes. */
+  readonly profile: Mutable<TcpProfile>;
+  private readonly defaults: TcpProfile;
+  private readonly iface: Interface;
+  private frame: Bytes = new Uint8Array(2048);
+
+  constructor(readonly config: TargetConfig) {
+    this.defaults = scriptProfile(PROFILES[config.profile]!);
+    this.profile = { ...this.defaults };
+    this.stack = new Stack({ ...DEFAULT_CONFIG, seed: config.seed, profile: this.profile, trace: false });
+    const { stack } = this;
+    this.iface = stack.addInterface({
+      name: 'script',
+      link: 'ip',
+      mtu: config.mtu,
+      mac: null,
+      addresses: [new Cidr(parseAddress(config.localIp)!, prefixLength(config))],
+      checksumOffload: false,
+      tso4: false,
+      tso6: false,
+    });
+    const anywhere = parseAddress(config.wireVersion === 4 ? '0.0.0.0' : '::')!;
+    stack.addRoute(new Cidr(anywhere, 0), null, this.iface);
+  }
+
+  /** The stack's time, in milliseconds. */
+  get now(): Millis {
+    return EPOCH_MS + this.config.clock.nowUs / 1000;
+  }
+
+  /** A time of the stack's as the script's, in microseconds: the first whole one that is not before it. */
+  toScriptUs(at: Millis): number {
+    if (at === NEVER) return NEVER;
+    const us = Math.round((at - EPOCH_MS) * 1000);
+    return EPOCH_MS + us / 1000 < at ? us + 1 : us;
+  }
+
+  receive(frame: Bytes): void {
+    const { stack } = this;
+    const slab = stack.slabs.current;
+    const at = (slab.fill + 3) & ~3;
+    slab.bytes.set(frame, at);
+    slab.fill = at + frame.length;
+    stack.receive(this.iface, slab, at, frame.length, false, 0, this.now);
+    this.tell();
+    if (!stack.rotateSlab()) throw new Error('the stack has no memory left to receive into');
+  }
+
+  poll(): void {
+    for (let done = false; !done; ) {
+      done = this.stack.poll(this.now);
+      this.flush();
+      this.tell();
+    }
+  }
+
+  /** Hands over what stands in the interface's queue. */
+  private flush(): void {
+    const queue = this.iface.tx;
+    for (let n = 0, record = 0; n < queue.frames; n++, record = queue.next(record)) {
+      const bytes = queue.records[record + TX_BYTES]!;
+      if (bytes > this.frame.length) this.frame = new Uint8Array(2 * bytes);
+      queue.copyFrame(record, this.frame, 0);
+      this.config.emit(this.frame.subarray(0, bytes));
+    }
+    queue.clear();
+  }
+
+  /** Tells sockets what happened to their connections, as the host does between batches. */
+  private tell(): void {
+    const { tcp, udp } = this.stack;
+    while (tcp.signalled.size > 0 || tcp.acceptable.size > 0) {
+      for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
+        listener.signalled = false;
+        listener.owner?.onAcceptable(listener);
+      }
+      for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
+        const { signals } = c;
+        c.signals = 0;
+        c.owner?.onSignals(c, signals);
+      }
+    }
+    for (const socket of udp.signalled.splice(0)) {
+      socket.signalled = false;
+      socket.owner?.onUdp(socket);
+    }
+  }
+
+  nextDeadlineUs(): number {
+    if (this.stack.wantsPoll) return this.config.clock.nowUs;
+    return this.toScriptUs(this.stack.nextDeadline());
+  }
+
+  socket(domain: 'inet' | 'inet6', type: 'stream' | 'dgram', protocol: number): TargetSocket | Errno {
+    if (protocol !== 0 && protocol !== (type === 'stream' ? IPPROTO_TCP : IPPROTO_UDP)) return 'EPROTONOSUPPORT';
+    return type === 'stream' ? new StackSocket(this, domain) : new StackDatagramSocket(this, domain);
+  }
+
+  sysctl(name: string, value: string): boolean {
+    return applySysctl(this.profile, name, value);
+  }
+
+  resetSysctls(): void {
+    Object.assign(this.profile, this.defaults);
+  }
+
+  route(_metrics: RouteMetrics): boolean {
+    return false;
+  }
+
+  flushMetrics(): void {}
+
+  close(): void {
+    this.stack.close();
+  }
+}
+
+/** What scripts presuppose where it is not what a stack at work should do. */
+function scriptProfile(profile: TcpProfile): TcpProfile {
+  return profile;
+}
+
+function prefixLength({ wireVersion, netmaskIp }: TargetConfig): number {
+  const mask = wireVersion === 4 && netmaskIp !== '' ? parseAddress(netmaskIp) : null;
+  if (mask === null) return wireVersion === 4 ? 24 : 64;
+  return Math.clz32(~mask.w3);
+}
