@@ -261,11 +261,13 @@ export class TcpHandle implements ConnectionOwner {
     const { tcp } = this.host.stack;
     peek(tcp, c, text);
     const { at, end } = text;
+    this.lent = end - at;
     const used = direct.onText(text.bytes, at, end);
-    if (used > 0) {
+    if (used > 0 && this.lent > 0) {
       this.bytesRead += used;
       consume(tcp, c, used, this.host.now());
     }
+    this.lent = 0;
     if (used < end - at && this.direct === direct) this.reading = false;
     return used > 0;
   }
@@ -515,12 +517,21 @@ export class TcpHandle implements ConnectionOwner {
     this.closed = true;
     this.connecting = this.reading = false;
     if (c !== null) {
+      this.readLent(c);
       c.owner = null;
       how(c);
       this.host.schedule();
     }
     this.later(() => this.closeDone(done));
     this.hold();
+  }
+
+  /** What the direct consumer was given counts as read even if it closes before it returns: the peer gets a FIN. */
+  private readLent(c: Connection): void {
+    if (this.lent === 0) return;
+    this.bytesRead += this.lent;
+    consume(this.host.stack.tcp, c, this.lent, this.host.now());
+    this.lent = 0;
   }
 
   private closeDone(done: (() => void) | undefined): void {
