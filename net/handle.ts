@@ -87,6 +87,8 @@ export class TcpHandle implements ConnectionOwner {
   private eof = false;
   private errorTold = false;
   private endDue = false;
+  /** Bytes that the direct consumer looks at now. */
+  private lent = 0;
   /** Text was handed over in this wake-up. */
   private textTold = false;
   private refed = true;
