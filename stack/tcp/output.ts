@@ -395,7 +395,8 @@ function probeTail(tcp: Tcp, c: Connection, now: Millis): 'sent' | 'not' | 'late
 
 /** The window is closed and nothing is in flight: only a probe will learn that it has opened (RFC 9293 §3.8.6.1). */
 function armPersist(tcp: Tcp, c: Connection, now: Millis): void {
-  if (c.retransmitTimer !== 'none') return;
+  // A probe that is due arms it, with the backoff that it has reached.
+  if (c.retransmitTimer !== 'none' || c.probeDue === 'window') return;
   c.backoff = 0;
   setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));
 }
