@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, openSync } from 'node:fs';
 import * as kernel from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TIMEOUT, UsageError } from './exit';
 import { type Forward, startForward } from './forward';
@@ -145,8 +146,7 @@ async function get(
   const bar = new ProgressBar(
     options.output === undefined && process.stdout.isTTY ? { write: () => {} } : process.stderr,
   );
-  const out =
-    options.output === undefined || options.output === '-' ? process.stdout : createWriteStream(options.output);
+  const out = openOutput(options.output);
   const target: FetchTarget = { url, connectTo: way.connectTo, headers };
   try {
     const answer = await fetchTo(modulesOf(way.wire.host).http, target, out, signal, {
@@ -162,10 +162,15 @@ async function get(
     if (signal.aborted) return aborted(signal.reason as number, options);
     // The reader has what it wanted (`| head`).
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' && out === process.stdout) return EXIT_OK;
-    if ((error as NodeJS.ErrnoException).path !== undefined) throw error;
     process.stderr.write(`tapwire get: ${url.href}: ${(error as Error).message}\n`);
     return EXIT_FAILURE;
   }
+}
+
+/** Opened before anything is asked for, so that a bad path costs no transfer. */
+function openOutput(path: string | undefined): Writable {
+  if (path === undefined || path === '-') return process.stdout;
+  return createWriteStream(path, { fd: openSync(path, 'w') });
 }
 
 function verdict({ status, reason, location }: Answer): number {

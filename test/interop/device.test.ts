@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { inNamespace } from './device/namespace';
 
 const ALL = { checksum: true, tso4: true, tso6: true };
@@ -300,7 +302,10 @@ describe('errors', () => {
   });
 });
 
-describe('raw sockets', () => {
+/** An optional package, which needs a compiler to install. */
+const rawSocket = existsSync(join(__dirname, '../../node_modules/raw-socket'));
+
+(rawSocket ? describe : describe.skip)('raw sockets (skipped without the package raw-socket)', () => {
   test('TCP with the kernel as the peer', () => {
     expect(inNamespace('rawTcp')).toEqual({
       client: { outcome: 'connected', chunk: 'hello kernel' },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -225,5 +225,119 @@ describe('serve in memory', () => {
         .split('\n')
         .map((line) => (JSON.parse(line) as { event: string }).event),
     ).toEqual(['listening', 'stopped']);
+  });
+});
+
+describe('get', () => {
+  let origin: http.Server;
+  let base = '';
+  const body = Buffer.alloc(300_000, 'abcdefg');
+
+  beforeAll(async () => {
+    origin = http.createServer((request, response) => {
+      const path = request.url!;
+      if (path === '/body') response.end(body);
+      else if (path === '/chunked') response.write('in pieces', () => response.end(', two'));
+      else if (path === '/host') response.end(`${request.headers.host} ${request.headers['x-extra']}`);
+      else if (path === '/cut')
+        response.writeHead(200, { 'Content-Length': 1000 }).write('short', () => response.destroy());
+      else if (path === '/moved') response.writeHead(302, { Location: '/body' }).end();
+      else if (path === '/never') response.write('begun');
+      else response.writeHead(404, 'No\u00a0Such').end('nothing');
+    });
+    await new Promise<void>((done) => origin.listen(0, '127.0.0.1', done));
+    base = `http://127.0.0.1:${(origin.address() as net.AddressInfo).port}`;
+  });
+  afterAll(() => {
+    origin.close();
+    origin.closeAllConnections();
+  });
+
+  /** The server is in this process, so the command must not block it. */
+  async function get(...args: string[]): Promise<{ code: number | null; stdout: Buffer; stderr: string }> {
+    const child = spawn(process.execPath, [COMMAND, 'get', ...args]);
+    children.push(child);
+    const chunks: Buffer[] = [];
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    const code = await new Promise<number | null>((done) => child.on('close', done));
+    return { code, stdout: Buffer.concat(chunks), stderr };
+  }
+
+  test('the body on standard output, and nothing else', async () => {
+    const { code, stdout, stderr } = await get(`${base}/body`);
+    expect([code, stderr, stdout.equals(body)]).toEqual([0, '', true]);
+    expect((await get(`${base}/chunked`)).stdout.toString()).toBe('in pieces, two');
+  });
+
+  test('-o writes a file, -v tells both heads, --pcap keeps the packets', async () => {
+    const [file, capture] = [join(folder, 'got'), join(folder, 'get.pcapng')];
+    const { code, stdout, stderr } = await get('-v', '-o', file, '--pcap', capture, `${base}/body`);
+    expect([code, stdout.length, readFileSync(file).equals(body)]).toEqual([0, 0, true]);
+    expect(stderr).toContain('* in memory: 10.77.0.2 > 10.77.0.1, and from there through the kernel to 127.0.0.1\n');
+    expect(stderr).toContain('> GET /body HTTP/1.1\n');
+    expect(stderr).toContain('< HTTP/1.1 200 OK\n');
+    expect([...readCaptureFile(capture)].length).toBeGreaterThan(5);
+  });
+
+  test('the Host field is the URL’s, and fields can be added', async () => {
+    const { stdout } = await get('-H', 'X-Extra: yes', `${base}/host`);
+    expect(stdout.toString()).toBe(`${new URL(base).host} yes`);
+  });
+
+  test('a status of 400 or above is exit 1, with the body', async () => {
+    const { code, stdout, stderr } = await get(`${base}/none`);
+    expect([code, stdout.toString()]).toEqual([1, 'nothing']);
+    expect(stderr).toMatch(/^tapwire get: the server answered 404 /);
+  });
+
+  test('a redirection is told, not followed', async () => {
+    const { code, stderr } = await get(`${base}/moved`);
+    expect([code, stderr]).toEqual([0, 'tapwire get: 302 Found, it is at /body\n']);
+  });
+
+  test('a response that is cut is exit 1', async () => {
+    const { code, stdout, stderr } = await get(`${base}/cut`);
+    expect([code, stdout.toString()]).toEqual([1, 'short']);
+    expect(stderr).toMatch(/^tapwire get: .*\/cut: \S/);
+  });
+
+  test('nobody there is exit 1', async () => {
+    const { code, stderr } = await get('http://127.0.0.1:1/');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^tapwire get: http:\/\/127\.0\.0\.1:1\/: \S/);
+  });
+
+  test('--timeout is exit 124', async () => {
+    const { code, stderr } = await get('--timeout', '1', `${base}/never`);
+    expect([code, stderr]).toEqual([124, 'tapwire get: not done after 1 s (--timeout)\n']);
+  });
+
+  test('Ctrl-C is exit 130', async () => {
+    const child = spawn(process.execPath, [COMMAND, 'get', `${base}/never`]);
+    children.push(child);
+    await new Promise((done) => child.stdout.once('data', done));
+    child.kill('SIGINT');
+    expect(await new Promise((done) => child.on('close', done))).toBe(130);
+  });
+
+  test('a reader that leaves ends it, with exit 0', async () => {
+    const child = spawn(process.execPath, [COMMAND, 'get', `${base}/body`]);
+    children.push(child);
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    expect([await new Promise((done) => child.on('close', done)), stderr]).toEqual([0, '']);
+  });
+
+  test('a file that cannot be written is exit 2', async () => {
+    const { code, stderr } = await get('-o', '/nonexistent/x', `${base}/body`);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/check the path \(ENOENT\)/);
   });
 });

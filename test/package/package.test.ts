@@ -10,7 +10,9 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   version: string;
   exports: Record<string, unknown>;
 };
-const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+/** `tapwire/register` has no names: it acts. */
+const SILENT = ['./package.json', './register'];
+const entries = Object.keys(manifest.exports).filter((entry) => !SILENT.includes(entry));
 const names = entries.map((entry) => `tapwire${entry.slice(1)}`);
 
 let folder = '';
@@ -136,6 +138,25 @@ host.close();
   put('tsconfig.json', JSON.stringify({ compilerOptions: options, files: sources }));
   expect(run('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])).toBe('');
 }, 60_000);
+
+/** Knows nothing of tapwire. */
+const APP = `
+const server = http.createServer((req, res) => res.end(req.socket.constructor === net.Socket ? 'one class' : 'two'));
+server.listen(0, '127.0.0.1', () => {
+  http.get({ port: server.address().port, host: '127.0.0.1' }, (res) => {
+    res.on('data', (data) => console.log(String(data), process.getActiveResourcesInfo().filter((r) => r.startsWith('TCP')).length));
+    res.on('end', () => server.close());
+  });
+});
+`;
+
+test.each([
+  ['require', 'app.cjs', "const http = require('http');\nconst net = require('net');\n"],
+  ['require', 'app.mjs', "import http from 'node:http';\nimport * as net from 'node:net';\n"],
+  ['import', 'app.mjs', "import * as http from 'node:http';\nimport net from 'node:net';\n"],
+])('node --%s tapwire/register %s: an unmodified program, without a socket of the kernel', (how, name, head) => {
+  expect(run('node', [`--${how}`, 'tapwire/register', put(name, head + APP)])).toBe('one class 0\n');
+});
 
 test('the command is there', () => {
   expect(run('npx', ['--no-install', 'tapwire', '--version']).trim()).toBe(manifest.version);
