@@ -17,7 +17,7 @@ export class UsageError extends Error {}
  */
 export function cureFor(error: unknown): string | null {
   if (error instanceof UsageError || error instanceof DeviceError) return oneLine(error.message);
-  if (!(error instanceof Error)) return null;
+  if (typeof error !== 'object' || error === null) return null;
   const { code, syscall, path } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined) return null;
   const cure = CURES[code];
