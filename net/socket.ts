@@ -395,7 +395,8 @@ class SocketMethods extends Duplex implements HandleOwner {
       : [bytesOf(data as Uint8Array | string, encoding)];
     const outcome = handle.write(chunks, (code) => this._written(code, callback));
     if (outcome === true) callback();
-    else if (outcome === false) this._wroteLast = handle.writeQueueSize;
+    // All of it, as in Node: that some fitted at once already counts as progress.
+    else if (outcome === false) this._wroteLast = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     else callback(errnoException(outcome, 'write'));
   }
 
