@@ -1,23 +1,17 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import type { ClientRequest } from './client-request';
-import {
-  HEAD_GOES_ON,
-  HEAD_NO_BODY,
-  HEAD_NO_UPGRADE,
-  HEAD_UPGRADE,
-  type HttpHandler,
-  type HttpReader,
-} from './connection';
-import { connectionReset, parseFailure } from './errors';
+import { HEAD_GOES_ON, HEAD_NO_BODY, HEAD_NO_UPGRADE, HEAD_UPGRADE } from './connection';
+import { connectionReset } from './errors';
 import { keepOffsets } from './field-offsets';
 import type { Head } from './head';
-import { headText, rawHeadersOf, reasonOf } from './head-strings';
-import { completeMessage, IncomingMessage } from './incoming';
+import { headText, reasonOf } from './head-strings';
+import { IncomingMessage } from './incoming';
+import { MessageConnection } from './message-connection';
 import { isInsecure, maxHeaderSize } from './options';
-import { type ReaderPool, readerPool } from './reader-pool';
+import { readerPool } from './reader-pool';
 import { keptFields, sendWhole, versionText } from './shared';
-import type { DirectConsumer, MessageReader, MessageSocket, MessageWriter, SocketReader } from './transport';
+import type { MessageSocket, MessageWriter } from './transport';
 
 const requestError = diagnostics.channel('http.client.request.error');
 const responseFinish = diagnostics.channel('http.client.response.finish');
@@ -36,18 +30,17 @@ export interface ClientSocket extends MessageSocket {
  * One connection of a client: sends a request, reads its response, and then may wait for another request. What it reads
  * while no request is under way belongs to nobody, and ends the connection.
  */
-export class ClientConnection implements DirectConsumer, HttpHandler, MessageReader, MessageWriter, SocketReader {
+export class ClientConnection extends MessageConnection implements MessageWriter {
+  declare readonly socket: ClientSocket;
   request: ClientRequest | null = null;
-  incoming: IncomingMessage | null = null;
-  /** Text comes in place from a socket of our stack, not through a stream. */
-  direct = false;
-  private reader: HttpReader | null = null;
-  private pool!: ReaderPool;
   private scope!: AsyncResource;
-  private full = false;
-  private held: Buffer | null = null;
+  /** The socket's own `write`; an application that puts another in its place wants to see every write. */
+  private readonly socketWrite: unknown;
 
-  constructor(readonly socket: ClientSocket) {}
+  constructor(socket: ClientSocket) {
+    super(socket);
+    this.socketWrite = socket.write;
+  }
 
   /** The next request on this connection is `request`. */
   begin(request: ClientRequest): void {
@@ -61,8 +54,7 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
     socket._httpMessage = request;
     request.parser = this;
     socket.on('error', onError);
-    if (!this.direct && typeof socket.attachDirect === 'function') this.direct = socket.attachDirect(this);
-    if (!this.direct) socket.on('data', onData);
+    this.attach(onData);
     request._writer = this.direct ? this : null;
     socket.on('end', onEnd);
     socket.on('close', onClose);
@@ -71,46 +63,28 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
 
   // ── bytes in ──
 
-  onText(bytes: Uint8Array, at: number, end: number): number {
-    if (this.request === null || this.socket.parser !== this) {
-      this.socket.destroy();
-      return end - at;
-    }
-    const reader = (this.reader ??= this.pool.take(this));
-    const stop = reader.read(bytes, at, end);
-    if (this.reader !== reader) return end - at;
-    if (reader.error !== null) {
-      this.refused(reader, bytes, at, end);
-      return end - at;
-    }
+  override onText(bytes: Uint8Array, at: number, end: number): number {
+    if (this.request !== null && this.socket.parser === this) return super.onText(bytes, at, end);
+    this.socket.destroy();
+    return end - at;
+  }
+
+  protected get blocked(): boolean {
+    return false;
+  }
+
+  protected inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
+    return this.scope.runInAsyncScope(task as (...args: unknown[]) => unknown, self, a, b);
+  }
+
+  protected paused(): void {
     const { incoming } = this;
-    if (reader.receiving === 'upgraded' && incoming !== null) {
-      this.leave(incoming, Buffer.from(bytes.subarray(stop, end)));
-      return end - at;
-    }
     if (incoming?.complete && !isInformational(incoming.statusCode!)) this.doneReading();
-    return stop - at;
   }
 
-  onData(chunk: Buffer): void {
-    const used = this.onText(chunk, 0, chunk.length);
-    if (used < chunk.length && this.reader !== null) {
-      this.held = chunk.subarray(used);
-      this.socket.pause();
-    }
-  }
-
-  onEnd(): void {}
-  onRoom(): void {}
-  onError(): void {}
-  onClosed(): void {}
-
-  /** Somebody listens to the socket's data: he and we both get it now. */
-  onDetached(): void {
-    if (!this.direct) return;
-    this.direct = false;
+  override onDetached(): void {
+    super.onDetached();
     if (this.request !== null) this.request._writer = null;
-    if (this.socket.parser === this) this.socket.on('data', onData);
   }
 
   /** The response is complete: what comes now is not for it. */
@@ -124,30 +98,28 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
 
   /** Gives the reader back; the socket stays as it is. */
   free(): void {
-    const { reader, request, socket } = this;
-    this.reader = null;
-    this.held = null;
-    if (reader !== null) this.pool.discard(reader);
+    const { request, socket } = this;
+    this.dropReader();
     if (request !== null) request.parser = null;
     if (socket.parser === this) socket.parser = null;
   }
 
-  private refused(reader: HttpReader, bytes: Uint8Array, at: number, end: number): void {
+  protected refused(error: Error): void {
     const { socket } = this;
     const request = this.request!;
-    const error = parseFailure(reader.error!, reader.errorAt - at, Buffer.from(bytes.subarray(at, end)));
     this.free();
     socket.removeListener('data', onData);
     socket.removeListener('end', onEnd);
     socket.destroy();
     socket._hadError = true;
-    this.call(emitError, request, error);
+    this.call(emitError, undefined, request, error);
   }
 
   /** HTTP ends here: the socket goes to whoever asked for the upgrade, with what the server already sent. */
-  private leave(response: IncomingMessage, rest: Buffer): void {
+  protected leave(rest: Buffer): void {
     const { socket } = this;
     const request = this.request!;
+    const response = this.incoming!;
     request.res = response;
     socket.removeListener('data', onData);
     socket.removeListener('end', onEnd);
@@ -165,27 +137,12 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
     socket.removeListener('error', onError);
     socket._httpMessage = null;
     this.request = null;
-    if (this.direct) {
-      this.direct = false;
-      socket.detachDirect!();
-    }
+    this.detach();
     (socket as unknown as { readableFlowing: boolean | null }).readableFlowing = null;
-    this.call(handOver, request, event, response, socket, rest);
-  }
-
-  /** Runs application code in the request's async context; what it throws must not stop the reader amid a message. */
-  private call<A extends unknown[]>(task: (...args: A) => unknown, ...args: A): unknown {
-    try {
-      return this.scope.runInAsyncScope(task, undefined, ...args);
-    } catch (error) {
-      process.nextTick(rethrow, error);
-      return undefined;
-    }
+    this.scope.runInAsyncScope(handOver, undefined, request, event, response, socket, rest);
   }
 
   // ── what the reader reads ──
-
-  onBegin(): void {}
 
   onHead(head: Head): number {
     const request = this.request!;
@@ -203,13 +160,13 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
       return HEAD_UPGRADE;
     }
     if (isInformational(head.status)) {
-      this.call(inform, request, response);
+      this.call(inform, undefined, request, response);
       return HEAD_NO_BODY;
     }
     if (!head.keepAlive && !request.upgradeOrConnect) request.shouldKeepAlive = false;
     if (responseFinish.hasSubscribers) responseFinish.publish({ request, response });
     request.res = response;
-    this.call(offerResponse, request, response);
+    this.call(offerResponse, undefined, request, response);
     if (request.method === 'HEAD') return HEAD_NO_BODY | HEAD_NO_UPGRADE;
     if (head.status === 304) {
       response.complete = true;
@@ -218,60 +175,12 @@ export class ClientConnection implements DirectConsumer, HttpHandler, MessageRea
     return HEAD_GOES_ON;
   }
 
-  onBody(bytes: Uint8Array, at: number, end: number): void {
-    const response = this.incoming;
-    if (response === null || response._dumped) return;
-    const piece = bytes.subarray(at, end);
-    const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
-    if (this.call(push, response, chunk) === false) this.holdOff();
-  }
-
-  onTrailers(head: Head): void {
-    if (this.incoming !== null) this.incoming.rawTrailers = rawHeadersOf(head, headText(head));
-  }
-
-  onComplete(): void {
-    this.full = false;
-    if (this.incoming !== null) this.call(completeMessage, this.incoming);
-  }
-
-  // ── holding back and going on ──
-
-  holdOff(): void {
-    this.full = true;
-    this.reader?.pause();
-  }
-
-  wantMore(): void {
-    if (!this.full) return;
-    this.full = false;
-    this.resume();
-  }
-
-  /** `socket.parser.pause()`. */
-  pause(): void {
-    this.reader?.pause();
-  }
-
-  resume(): void {
-    if (this.reader === null || this.full) return;
-    this.reader.resume();
-    if (this.direct) this.socket.resumeDirect!();
-    else process.nextTick(readHeld, this);
-  }
-
-  readHeld(): void {
-    const { held, socket } = this;
-    if (this.full || this.direct || socket.parser !== this) return;
-    this.held = null;
-    if (held !== null) this.onData(held);
-    if (this.held === null && !this.full) socket.resume();
-  }
-
   // ── bytes out ──
 
   mayWrite(request: ClientRequest): boolean {
-    return this.direct && this.socket._httpMessage === request && this.socket.directWritable!;
+    const { socket } = this;
+    if (!this.direct || socket._httpMessage !== request || socket.write !== this.socketWrite) return false;
+    return socket.directWritable!;
   }
 
   writeWhole(text: string, body: Uint8Array | null, tail: string): boolean {
@@ -388,18 +297,6 @@ function handOver(
   request.emit(event, response, socket, rest);
   request.destroyed = true;
   request._emitClose();
-}
-
-function push(response: IncomingMessage, chunk: Buffer): boolean {
-  return response.push(chunk);
-}
-
-function rethrow(error: unknown): void {
-  throw error;
-}
-
-function readHeld(connection: ClientConnection): void {
-  connection.readHeld();
 }
 
 /** 'error' on a request, and on its diagnostics channel. */

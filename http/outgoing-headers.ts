@@ -152,6 +152,21 @@ export class OutgoingHeaders {
     return this.names.map((name) => name.text);
   }
 
+  /** How each name was spelled, by lower-case name. */
+  spellings(): Record<string, string> {
+    const object: Record<string, string> = Object.create(null);
+    for (const name of this.names) object[name.lower] = name.text;
+    return object;
+  }
+
+  /** Spells names otherwise, given by lower-case name. */
+  respell(spellings: Record<string, string>): void {
+    for (const lower of Object.keys(spellings)) {
+      const i = this.find(lower);
+      if (i >= 0) this.names[i] = headerName(spellings[lower]!);
+    }
+  }
+
   /** By lower-case name, without Object's prototype; lists are not copied. */
   toObject(): Record<string, unknown> {
     const object: Record<string, unknown> = Object.create(null);

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { getDefaultHighWaterMark, Stream } from 'node:stream';
+import { deprecate } from 'node:util';
 import { isUint8Array } from 'node:util/types';
 import { accessors, type Constructor, inherit, methods } from './construct';
 import {
@@ -137,6 +138,8 @@ export function nothing(): void {}
 
 const CRLF = Buffer.from('\r\n');
 const emitters = EventEmitter as unknown as { usingDomains?: boolean; call(self: object): void };
+/** For the accessors of Node 0.x that are still asked for. */
+const DEPRECATED = ['OutgoingMessage.prototype._headers is deprecated', 'DEP0066'] as const;
 /** A whole message up to this size goes out in one piece without a stream between. */
 const WHOLE_MAX = 16_000;
 
@@ -268,7 +271,8 @@ function writeBody(
   }
   if (!message.chunkedEncoding || chunk.length === 0) return message._send(chunk, encoding, callback);
   const bytes = byteLength(chunk, encoding);
-  message._send(`${bytes.toString(16)}\r\n`, 'latin1', null);
+  message._send(bytes.toString(16), 'latin1', null);
+  message._send(CRLF, null, null);
   message._send(chunk, encoding, null, bytes);
   return message._send(CRLF, null, callback);
 }
@@ -687,6 +691,28 @@ accessors(OutgoingMessage.prototype, {
       return Boolean(this._header);
     },
     enumerable: true,
+  },
+  _headers: {
+    get: deprecate(function (this: OutgoingMessage) {
+      return this.getHeaders();
+    }, ...DEPRECATED),
+    set: deprecate(function (this: OutgoingMessage, headers: object | null | undefined) {
+      if (headers == null) {
+        this._outHeaders = null;
+      } else if (typeof headers === 'object') {
+        const set = new OutgoingHeaders();
+        for (const name of Object.keys(headers)) set.set(headerName(name), (headers as Record<string, unknown>)[name]);
+        this._outHeaders = set;
+      }
+    }, ...DEPRECATED),
+  },
+  _headerNames: {
+    get: deprecate(function (this: OutgoingMessage) {
+      return this._outHeaders === null ? null : this._outHeaders.spellings();
+    }, ...DEPRECATED),
+    set: deprecate(function (this: OutgoingMessage, spellings: Record<string, string> | null) {
+      if (typeof spellings === 'object' && spellings !== null) this._outHeaders?.respell(spellings);
+    }, ...DEPRECATED),
   },
   connection: {
     get(this: OutgoingMessage) {

@@ -1,21 +1,22 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
-import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpHandler, type HttpReader } from './connection';
+import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
 import { connectionReset, parseFailure, requestTimeout, socketEncoding } from './errors';
 import { keepOffsets } from './field-offsets';
 import { closeSoon, finishSoon } from './finish-queue';
 import { METHOD_CONNECT, METHODS } from './grammar';
 import type { Head } from './head';
-import { fieldValue, headText, rawHeadersOf, targetOf } from './head-strings';
+import { fieldValue, headText, targetOf } from './head-strings';
 import type { Idle } from './idle-list';
-import { completeMessage, dumpUnread, type IncomingMessage } from './incoming';
+import { dumpUnread, type IncomingMessage } from './incoming';
+import { MessageConnection } from './message-connection';
 import type { ParseError } from './parse-errors';
 import type { ReaderPool } from './reader-pool';
 import { refusal } from './refusals';
 import type { Server } from './server';
 import type { ResponseOwner, ServerResponse } from './server-response';
 import { keptFields, sendWhole, versionText } from './shared';
-import type { DirectConsumer, MessageReader, MessageSocket, MessageWriter, SocketReader } from './transport';
+import type { MessageSocket, MessageWriter } from './transport';
 
 const requestStart = diagnostics.channel('http.server.request.start');
 const responseFinish = diagnostics.channel('http.server.response.finish');
@@ -39,14 +40,8 @@ interface Served extends IncomingMessage {
  * One connection of a server: reads requests, hands each to the application with its response, and keeps the responses
  * in order. Between requests it holds neither a reader nor a message.
  */
-export class ServerConnection
-  implements DirectConsumer, HttpHandler, MessageReader, MessageWriter, ResponseOwner, SocketReader, Idle
-{
-  /** The request whose body is being read. */
-  incoming: Served | null = null;
-  /** Text comes in place from a socket of our stack, not through a stream. */
-  direct = false;
-  reader: HttpReader | null = null;
+export class ServerConnection extends MessageConnection implements MessageWriter, ResponseOwner, Idle {
+  declare incoming: Served | null;
   /** When the message being read began, or the connection if none has yet; 0 between messages. Milliseconds. */
   messageStart: number;
   headRead = false;
@@ -66,36 +61,30 @@ export class ServerConnection
   private requestsCount = 0;
   private keepAliveTimeoutSet = false;
   private began = false;
-  /** The message's stream is full. */
-  private full = false;
-  /** What a stream delivered and was not read because reading had to stop. */
-  private held: Buffer | null = null;
+  /** The socket's own `write`; an application that puts another in its place wants to see every write. */
+  private readonly socketWrite: unknown;
 
   constructor(
     readonly server: Server,
-    readonly socket: MessageSocket,
-    private readonly pool: ReaderPool,
+    socket: MessageSocket,
+    pool: ReaderPool,
     /** Fields that `headers` takes in; 0 for all. */
     private readonly headersMax: number,
     now: number,
   ) {
+    super(socket);
+    this.pool = pool;
     this.messageStart = now;
+    this.socketWrite = socket.write;
   }
 
   // ── bytes in ──
 
-  onText(bytes: Uint8Array, at: number, end: number): number {
-    const reader = (this.reader ??= this.pool.take(this));
-    const stop = reader.read(bytes, at, end);
-    if (this.reader !== reader) return end - at;
-    if (reader.error !== null) {
-      this.refused(reader, bytes, at, end);
-      return end - at;
-    }
-    if (reader.receiving === 'upgraded') {
-      this.leave(Buffer.from(bytes.subarray(stop, end)));
-      return end - at;
-    }
+  protected get blocked(): boolean {
+    return this.socket._paused === true;
+  }
+
+  protected paused(reader: HttpReader): void {
     if (reader.idle && !reader.paused) {
       this.reader = null;
       this.pool.give(reader);
@@ -103,28 +92,14 @@ export class ServerConnection
       this.messageStart = performance.now();
     }
     this.began = false;
-    return stop - at;
   }
 
-  /** The same from a stream. */
-  onData(chunk: Buffer): void {
-    const used = this.onText(chunk, 0, chunk.length);
-    if (used < chunk.length && this.reader !== null) {
-      this.held = chunk.subarray(used);
-      this.socket.pause();
-    }
+  protected inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
+    return this.incoming!._scope.runInAsyncScope(task as (...args: unknown[]) => unknown, self, a, b);
   }
 
-  onEnd(): void {}
-  onRoom(): void {}
-  onError(): void {}
-  onClosed(): void {}
-
-  /** Somebody listens to the socket's data: he and we both get it now. */
-  onDetached(): void {
-    if (!this.direct) return;
-    this.direct = false;
-    if (this.socket.parser === this) listenToData(this.socket);
+  listen(listener: (chunk: Buffer) => void): void {
+    this.attach(listener);
   }
 
   /** The peer sends no more. */
@@ -143,13 +118,12 @@ export class ServerConnection
     else socket.end();
   }
 
-  private refused(reader: HttpReader, bytes: Uint8Array, at: number, end: number): void {
-    const packet = Buffer.from(bytes.subarray(at, end));
-    connectionFailed.call(this.socket, parseFailure(reader.error!, reader.errorAt - at, packet));
+  protected refused(error: Error): void {
+    connectionFailed.call(this.socket, error);
   }
 
   /** HTTP ends here: the socket goes to whoever takes the upgrade, with what he was already sent. */
-  private leave(rest: Buffer): void {
+  protected leave(rest: Buffer): void {
     const { server, socket } = this;
     const request = this.incoming!;
     this.release();
@@ -165,7 +139,7 @@ export class ServerConnection
 
   // ── what the reader reads ──
 
-  onBegin(): void {
+  override onBegin(): void {
     this.began = true;
     this.headRead = false;
   }
@@ -283,74 +257,23 @@ export class ServerConnection
     }
   }
 
-  /**
-   * Emits on the server in the request's async context. What an application throws must not stop the reader in the middle
-   * of a head: it is thrown again in a tick of its own.
-   */
+  /** Emits on the server in the request's async context. */
   private emit(request: Served, event: string, a: unknown, b: unknown, c?: unknown): void {
     const { server } = this;
     try {
       request._scope.runInAsyncScope(server.emit, server, event, a, b, c);
     } catch (error) {
-      process.nextTick(rethrow, error);
+      this.caught(error);
     }
   }
 
-  onBody(bytes: Uint8Array, at: number, end: number): void {
-    const request = this.incoming;
-    if (request === null || request._dumped) return;
-    // What a stream gave us is ours to keep; what lies in a packet is not.
-    const piece = bytes.subarray(at, end);
-    const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
-    try {
-      if (!request._scope.runInAsyncScope(request.push, request, chunk)) this.holdOff();
-    } catch (error) {
-      process.nextTick(rethrow, error);
-    }
-  }
-
-  onTrailers(head: Head): void {
-    if (this.incoming !== null) this.incoming.rawTrailers = rawHeadersOf(head, headText(head));
-  }
-
-  onComplete(): void {
-    const request = this.incoming;
+  override onComplete(): void {
     this.messageStart = 0;
     this.began = false;
-    this.full = false;
-    if (request === null) return;
-    if (!request._opened) {
-      completeMessage(request);
-      return;
-    }
-    try {
-      request._scope.runInAsyncScope(completeMessage, undefined, request);
-    } catch (error) {
-      process.nextTick(rethrow, error);
-    }
+    super.onComplete();
   }
 
   // ── holding back and going on ──
-
-  holdOff(): void {
-    this.full = true;
-    this.reader?.pause();
-  }
-
-  wantMore(): void {
-    if (!this.full) return;
-    this.full = false;
-    this.goOn();
-  }
-
-  /** `socket.parser.pause()`. */
-  pause(): void {
-    this.reader?.pause();
-  }
-
-  resume(): void {
-    this.goOn();
-  }
 
   /** Whoever does not take answers gets no further requests read. */
   private pauseIfBehind(): void {
@@ -360,26 +283,6 @@ export class ServerConnection
     if (!behind && !socket.writableNeedDrain) return;
     socket._paused = true;
     this.reader?.pause();
-  }
-
-  private goOn(): void {
-    const { reader, socket } = this;
-    if (this.full || socket._paused) return;
-    if (reader !== null) {
-      if (!reader.paused) return;
-      reader.resume();
-    }
-    if (this.direct) socket.resumeDirect!();
-    else process.nextTick(readHeld, this);
-  }
-
-  /** Reads what was held back of a stream's data, then lets it flow again. */
-  readHeld(): void {
-    const { held, socket } = this;
-    if (this.full || socket._paused || this.direct || socket.parser !== this) return;
-    this.held = null;
-    if (held !== null) this.onData(held);
-    if (this.held === null) socket.resume();
   }
 
   /** A response that waits for its turn holds more, or less. */
@@ -406,8 +309,10 @@ export class ServerConnection
   // ── responses out ──
 
   mayWrite(response: ServerResponse): boolean {
-    if (this.turn !== response || !this.direct || !this.socket.directWritable) return false;
-    return response.socket === this.socket || response !== this.oldest?._response;
+    const { socket } = this;
+    if (this.turn !== response || !this.direct || socket.write !== this.socketWrite) return false;
+    if (!socket.directWritable) return false;
+    return response.socket === socket || response !== this.oldest?._response;
   }
 
   writeWhole(text: string, body: Uint8Array | null, tail: string): boolean {
@@ -511,31 +416,17 @@ export class ServerConnection
       request._scope.runInAsyncScope(request.destroy, request, connectionReset('aborted'));
     }
     this.oldest = this.newest = null;
-    (this.socket._httpMessage as ServerResponse | null)?._emitClose();
   }
 
   /** Lets go of the socket and of all that was kept for it. */
   private release(): void {
-    const { reader, server, socket } = this;
+    const { server, socket } = this;
     server._connectionGone(this);
     if (this.idleSince >= 0) server._waiting(socket.timeout!).remove(this);
-    this.reader = null;
-    this.held = null;
-    if (reader !== null) this.pool.discard(reader);
+    this.dropReader();
     if (socket.parser === this) socket.parser = null;
-    if (this.direct) {
-      this.direct = false;
-      socket.detachDirect!();
-    }
+    this.detach();
   }
-}
-
-function rethrow(error: unknown): void {
-  throw error;
-}
-
-function readHeld(connection: ServerConnection): void {
-  connection.readHeld();
 }
 
 // ── listeners: one function for all sockets, which know their connection ──
@@ -553,6 +444,11 @@ function onEnd(this: MessageSocket): void {
 
 function onClose(this: MessageSocket): void {
   connectionOf(this)?.closed();
+}
+
+/** A response ends with its socket. */
+function onCloseResponse(this: MessageSocket): void {
+  (this._httpMessage as ServerResponse | null | undefined)?._emitClose();
 }
 
 function onDrain(this: MessageSocket): void {
@@ -591,14 +487,11 @@ function refuseEncoding(): never {
   throw socketEncoding();
 }
 
-function listenToData(socket: MessageSocket): void {
-  socket.on('data', onData);
-}
-
 function stopListening(socket: MessageSocket): void {
   socket.removeListener('data', onData);
   socket.removeListener('end', onEnd);
   socket.removeListener('close', onClose);
+  socket.removeListener('close', onCloseResponse);
   socket.removeListener('drain', onDrain);
   socket.removeListener('error', connectionFailed);
   socket.removeListener('timeout', onTimeout);
@@ -611,14 +504,11 @@ export function serve(connection: ServerConnection): void {
   socket.parser = connection;
   socket._paused = false;
   socket.on('timeout', onTimeout);
+  connection.listen(onData);
   socket.on('error', connectionFailed);
   socket.on('end', onEnd);
   socket.on('close', onClose);
+  socket.on('close', onCloseResponse);
   socket.on('drain', onDrain);
-  connection.direct = true;
-  if (typeof socket.attachDirect !== 'function' || !socket.attachDirect(connection)) {
-    connection.direct = false;
-    listenToData(socket);
-  }
   (socket as unknown as { setEncoding: unknown }).setEncoding = refuseEncoding;
 }

@@ -1,0 +1,241 @@
+import { EventEmitter } from 'node:events';
+import type { HttpHandler, HttpReader } from './connection';
+import { type HttpParseError, parseFailure } from './errors';
+import type { Head } from './head';
+import { headText, rawHeadersOf } from './head-strings';
+import { completeMessage, type IncomingMessage } from './incoming';
+import type { ReaderPool } from './reader-pool';
+import type { DirectConsumer, MessageReader, MessageSocket, SocketReader } from './transport';
+
+/** What an application threw, while it is on its way to be thrown again; an object, since anything can be thrown. */
+interface Thrown {
+  readonly error: unknown;
+}
+
+/**
+ * What connections of servers and clients have in common: bytes come in, in place from a socket of our stack or else as a
+ * stream, and become messages. Holds a reader only while a message is being read.
+ *
+ * Application code runs in the middle of reading. Where it throws, the reader is stopped first, what is left is kept, and
+ * only then is the error thrown on, so that the next request is read whatever became of this one.
+ */
+export abstract class MessageConnection implements DirectConsumer, HttpHandler, MessageReader, SocketReader {
+  /** The message that is being read, or was last. */
+  incoming: IncomingMessage | null = null;
+  /** Text comes in place from a socket of our stack, not through a stream. */
+  direct = false;
+  reader: HttpReader | null = null;
+  protected pool!: ReaderPool;
+  /** The message's stream is full. */
+  protected full = false;
+  /** Bytes of ours that wait to be read, before any that the socket holds. */
+  private held: Buffer | null = null;
+  private reading = false;
+  private thrown: Thrown | null = null;
+
+  constructor(readonly socket: MessageSocket) {}
+
+  /** HTTP ended with the message just read; `rest` are the bytes behind it. */
+  protected abstract leave(rest: Buffer): void;
+  protected abstract refused(error: HttpParseError): void;
+  /** All that came is read, and the reader stopped where it is. */
+  protected abstract paused(reader: HttpReader): void;
+  /** More must not be read, for reasons beside the message's stream. */
+  protected abstract get blocked(): boolean;
+  /** Runs a task of the application's in the async context of the message being read. */
+  protected abstract inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown;
+  abstract onHead(head: Head): number;
+
+  // ── bytes in ──
+
+  onText(bytes: Uint8Array, at: number, end: number): number {
+    if (this.held !== null) return 0;
+    const used = this.read(bytes, at, end);
+    if (this.thrown !== null) {
+      this.keep(bytes, at + used, end);
+      this.throwAgain();
+    }
+    return used;
+  }
+
+  private read(bytes: Uint8Array, at: number, end: number): number {
+    const reader = (this.reader ??= this.pool.take(this));
+    this.reading = true;
+    const stop = reader.read(bytes, at, end);
+    this.reading = false;
+    if (this.reader !== reader) return end - at;
+    if (reader.error !== null) {
+      this.refused(parseFailure(reader.error, reader.errorAt - at, Buffer.from(bytes.subarray(at, end))));
+      return end - at;
+    }
+    if (reader.receiving === 'upgraded') {
+      this.leave(Buffer.from(bytes.subarray(stop, end)));
+      return end - at;
+    }
+    this.paused(reader);
+    return stop - at;
+  }
+
+  /** Bytes from a stream. */
+  onData(chunk: Buffer): void {
+    if (this.reading || this.held !== null) {
+      this.held = this.held === null ? chunk : Buffer.concat([this.held, chunk]);
+      return;
+    }
+    const used = this.read(chunk, 0, chunk.length);
+    if (used < chunk.length) this.holdBefore(chunk.subarray(used));
+    if (this.thrown !== null) this.throwAgain();
+    if (this.held !== null) this.readHeld();
+  }
+
+  /** Reads what was held back, then lets the socket go on. */
+  readHeld(): void {
+    while (this.held !== null && !this.full && !this.blocked) {
+      const chunk = this.held;
+      if (this.socket.parser !== this) return;
+      this.held = null;
+      const used = this.read(chunk, 0, chunk.length);
+      if (used < chunk.length) this.holdBefore(chunk.subarray(used));
+      if (this.thrown !== null) this.throwAgain();
+    }
+    if (this.socket.parser !== this) return;
+    if (this.held === null && !this.full && !this.blocked) this.flow();
+    else if (!this.direct) this.socket.pause();
+  }
+
+  private flow(): void {
+    if (this.direct) this.socket.resumeDirect!();
+    else this.socket.resume();
+  }
+
+  private holdBefore(chunk: Buffer): void {
+    this.held = this.held === null ? chunk : Buffer.concat([chunk, this.held]);
+  }
+
+  private keep(bytes: Uint8Array, at: number, end: number): void {
+    if (at < end) this.holdBefore(Buffer.from(bytes.subarray(at, end)));
+  }
+
+  /** Calls the application; what it throws stops the reader. */
+  protected call(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
+    try {
+      return this.inScope(task, self, a, b);
+    } catch (error) {
+      this.caught(error);
+      return undefined;
+    }
+  }
+
+  protected caught(error: unknown): void {
+    if (!this.reading) throw error;
+    this.thrown ??= { error };
+    this.reader?.pause();
+  }
+
+  private throwAgain(): void {
+    const { error } = this.thrown!;
+    this.thrown = null;
+    process.nextTick(goOn, this);
+    throw error;
+  }
+
+  // The socket's own events tell these.
+  onEnd(): void {}
+  onRoom(): void {}
+  onError(): void {}
+  onClosed(): void {}
+
+  /** Somebody listens to the socket's data: he and we both get it now. */
+  onDetached(): void {
+    this.direct = false;
+  }
+
+  /** Begins to take what the socket receives. */
+  protected attach(onData: (chunk: Buffer) => void): void {
+    const { socket } = this;
+    if (!this.direct) this.direct = typeof socket.attachDirect === 'function' && socket.attachDirect(this);
+    // Node's connections always listen, and programs count; without a stream there is nothing to hear.
+    if (this.direct) EventEmitter.prototype.on.call(socket, 'data', onData);
+    else socket.on('data', onData);
+  }
+
+  /** Text goes to the socket's stream from now on. */
+  protected detach(): void {
+    if (!this.direct) return;
+    this.direct = false;
+    this.socket.detachDirect!();
+  }
+
+  /** Gives the reader back, in whatever state. */
+  protected dropReader(): void {
+    const { reader } = this;
+    this.reader = null;
+    this.held = null;
+    this.thrown = null;
+    if (reader !== null) this.pool.discard(reader);
+  }
+
+  // ── what the reader reads ──
+
+  onBegin(): void {}
+
+  onBody(bytes: Uint8Array, at: number, end: number): void {
+    const message = this.incoming;
+    if (message === null || message._dumped) return;
+    // What a stream gave us is ours to keep; what lies in a packet is not.
+    const piece = bytes.subarray(at, end);
+    const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
+    if (this.call(message.push, message, chunk) === false) this.holdOff();
+  }
+
+  onTrailers(head: Head): void {
+    if (this.incoming !== null) this.incoming.rawTrailers = rawHeadersOf(head, headText(head));
+  }
+
+  onComplete(): void {
+    const message = this.incoming;
+    this.full = false;
+    if (message === null) return;
+    if (message._opened) this.call(completeMessage, undefined, message);
+    else completeMessage(message);
+  }
+
+  // ── holding back and going on ──
+
+  holdOff(): void {
+    this.full = true;
+    this.reader?.pause();
+  }
+
+  wantMore(): void {
+    if (!this.full) return;
+    this.full = false;
+    this.goOn();
+  }
+
+  /** `socket.parser.pause()`. */
+  pause(): void {
+    this.reader?.pause();
+  }
+
+  resume(): void {
+    this.goOn();
+  }
+
+  goOn(): void {
+    const { reader } = this;
+    if (this.full || this.blocked || this.socket.parser !== this) return;
+    reader?.resume();
+    if (this.reading) return;
+    if (this.direct && this.held === null) this.socket.resumeDirect!();
+    else process.nextTick(readHeld, this);
+  }
+}
+
+function goOn(connection: MessageConnection): void {
+  connection.goOn();
+}
+
+function readHeld(connection: MessageConnection): void {
+  connection.readHeld();
+}
