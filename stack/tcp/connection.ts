@@ -1,5 +1,6 @@
 import type { Address } from '../base/address';
 import { type Millis, NEVER } from '../base/bytes';
+import type { NetworkError } from '../base/datagram';
 import type { Timed } from '../base/deadlines';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
@@ -56,16 +57,7 @@ export const URGENT = 128;
 export const ACKNOWLEDGED = 256;
 
 /** Why a connection failed, by Node's and Linux's names. */
-export type TcpError =
-  | 'ECONNREFUSED'
-  | 'ECONNRESET'
-  | 'ECONNABORTED'
-  | 'ETIMEDOUT'
-  | 'EPIPE'
-  | 'EHOSTUNREACH'
-  | 'ENETUNREACH'
-  | 'EPROTO'
-  | 'ENOBUFS';
+export type TcpError = NetworkError | 'ECONNRESET' | 'ECONNABORTED' | 'ETIMEDOUT' | 'EPIPE' | 'ENOBUFS';
 
 /** Linux's congestion states: what loss recovery is in the middle of. */
 export type RecoveryState = 'Open' | 'Disorder' | 'CWR' | 'Recovery' | 'Loss';
@@ -367,6 +359,7 @@ export class Connection implements Timed {
   dataSegmentsIn = 0;
   totalRetransmits = 0;
   openedAt: Millis = 0;
+  establishedAt: Millis = 0;
 
   queueIndex = -1;
   queueKey: Millis = NEVER;

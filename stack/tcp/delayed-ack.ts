@@ -64,6 +64,20 @@ export function enterQuickAcks(tcp: Tcp, c: Connection, most: number): void {
   c.ato = tcp.profile.delayedAckMinMs;
 }
 
+/** The peer has said all that it will: what is left to send is most likely the response, and carries the ACK. */
+export function expectResponse(tcp: Tcp, c: Connection): void {
+  c.pingPong = tcp.profile.pingPongThreshold;
+}
+
+/** The FIN is acknowledged like text, with the response or our own FIN; of a connection without any text, at once. */
+export function finAwaitsResponse(tcp: Tcp, c: Connection, now: Millis): void {
+  expectResponse(tcp, c);
+  c.ackPending = true;
+  const second = seqDiff(c.rcvNxt, c.rcvWup) > c.rcvMss && selectWindow(c) >= currentWindow(c);
+  if (c.ato === 0 || second) c.ackNow = true;
+  else if (!c.ackNow) delayAck(tcp, c, now);
+}
+
 function delayAck(tcp: Tcp, c: Connection, now: Millis): void {
   const { delayedAckMinMs, delayedAckMaxMs } = tcp.profile;
   let delay = c.ato;

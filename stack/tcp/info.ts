@@ -46,10 +46,10 @@ function stateOf(c: Connection, now: Millis): TcpInfo {
     tcpi_options: options,
     tcpi_snd_wscale: c.sndScale,
     tcpi_rcv_wscale: c.rcvScale,
-    tcpi_last_data_sent: since(c.lastTextSentAt || c.openedAt, now),
+    tcpi_last_data_sent: since(c.lastTextSentAt || c.establishedAt, now),
     tcpi_last_ack_sent: 0,
-    tcpi_last_data_recv: since(c.lastTextAt || c.openedAt, now),
-    tcpi_last_ack_recv: since(c.lastAckReceivedAt || c.openedAt, now),
+    tcpi_last_data_recv: since(c.lastTextAt || c.establishedAt, now),
+    tcpi_last_ack_recv: since(c.lastAckReceivedAt || c.establishedAt, now),
   };
 }
 

@@ -262,10 +262,10 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
     if (isPaced(c, now)) return true;
-    if (c.packetsOut === 0) restartAfterIdle(tcp, c, now);
+    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
+    if (c.packetsOut === 0 && window > 0) restartAfterIdle(tcp, c, now);
     const quota = c.cwnd - c.inFlight;
     if (quota <= 0) return true;
-    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
     const bytes = howMuch(c, available, window, quota, pushing);
     if (bytes === 0) {
       if (c.packetsOut === 0) armPersist(tcp, c, now);

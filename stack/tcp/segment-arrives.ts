@@ -3,7 +3,7 @@ import type { Datagram } from '../base/datagram';
 import type { Slab } from '../base/memory';
 import { acknowledged, synAcknowledged } from './acknowledgment';
 import { CONNECTED, type Connection, END, READABLE, URGENT } from './connection';
-import { enterQuickAcks, textReceived } from './delayed-ack';
+import { enterQuickAcks, expectResponse, finAwaitsResponse, textReceived } from './delayed-ack';
 import { ecnReceived } from './ecn';
 import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
@@ -314,10 +314,12 @@ function checkUrgent(tcp: Tcp, c: Connection, seg: Segment): void {
 
 function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, slab: Slab, now: Millis): void {
   if (c.finReceived) return tcp.drop('tcp-text-after-close', now);
-  if (c.orphaned) {
-    // Nobody will read it: the peer must learn that its text is lost (RFC 1122 §4.2.2.13, SHLD-3).
+  if (c.orphaned && seqAfter(seqAdd(seg.seq, seg.textBytes), c.rcvNxt)) {
+    // Nobody will read it: the peer must learn that its text is lost (RFC 1122 §4.2.2.13, SHLD-3), with the one number
+    // that it accepts in a RST (RFC 5961 §3.2).
     tcp.drop('tcp-text-after-close', now);
-    return abortWithReset(tcp, c, now);
+    resetFor(tcp, c, seg.ack);
+    return tcp.remove(c, now);
   }
   let at = seg.textAt;
   let bytes = seg.textBytes;
@@ -360,6 +362,7 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
       if (c.finReceived === false && c.finSeqKnown && c.rcvNxt === c.finSeq) finReached(tcp, c, now);
     }
     tcp.signal(c, READABLE);
+    if ((seg.flags & FIN) !== 0) expectResponse(tcp, c);
     textReceived(tcp, c, d !== null && d.segmentBytes > 0 ? d.segmentBytes : seg.textBytes, bytes, now);
     const age =
       c.timestamps && seg.hasTimestamps && seg.textBytes >= c.rcvMss ? (timestampNow(c, now) - seg.tsEcr) | 0 : -1;
@@ -395,17 +398,20 @@ function finReached(tcp: Tcp, c: Connection, now: Millis): void {
   c.finReceived = true;
   c.finSeq = c.rcvNxt;
   c.rcvNxt = seqAdd(c.rcvNxt, 1);
-  c.ackNow = true;
   tcp.signal(c, END);
   switch (c.state) {
+    case 'SYN-RECEIVED':
     case 'ESTABLISHED':
       tcp.enter(c, 'CLOSE-WAIT', now);
+      finAwaitsResponse(tcp, c, now);
       break;
     case 'FIN-WAIT-1':
       // Our FIN is not acknowledged yet, or step five would have moved us on.
+      c.ackNow = true;
       tcp.enter(c, 'CLOSING', now);
       break;
     case 'FIN-WAIT-2':
+      c.ackNow = true;
       tcp.enterTimeWait(c, now);
       break;
   }

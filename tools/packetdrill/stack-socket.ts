@@ -209,7 +209,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   queued(which: 'in' | 'out' | 'unsent'): number | Errno {
     const c = this.connection;
     if (c === null) return this.listener !== null ? 'EINVAL' : 0;
-    if (which === 'in') return c.readable === 0 && c.finReceived && this.phase !== 'closed' ? 1 : c.readable;
+    if (which === 'in') return c.readable;
     const unsent = Math.max(0, (c.sendBuffer.end - c.sndNxt) | 0);
     if (which === 'unsent') return unsent;
     if (c.state === 'CLOSED') return 0;
