@@ -14,7 +14,7 @@ const GOOD = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 `;
 /** Nobody listens: only a TCP that knows the numbers of a RST passes. */
 const REFUSED = `0 < S 700:700(0) win 1000
-+0 > R. 0:0(0) ack 701 win 0`;
++0 > R. 0:0(0) ack 1 win 0`;
 const BAD = GOOD.replace('ack 1 <', 'ack 2 <');
 const BROKEN = '0 socket(';
 const STRANGE = '0 < sctp: ABORT[flgs=0]';
