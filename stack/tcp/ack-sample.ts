@@ -56,12 +56,20 @@ export class AckSample {
   /** Packets newly known to have been delivered, cumulatively or selectively, and newly taken to be lost. */
   delivered = 0;
   lost = 0;
-  /** Transmission times of the first and last newly SACKed packets that were sent once. */
+  // Times travel in fields: a fraction handed from function to function would be boxed, for every segment.
+  /** Transmission times of the first and last newly acknowledged packets that were sent once, cumulatively and by SACK. */
+  firstAckedAt: Millis = -1;
+  lastAckedAt: Millis = -1;
   firstSackedAt: Millis = -1;
   lastSackedAt: Millis = -1;
+  /** Round-trip times of the first of either kind. */
+  ackedRtt: Millis = -1;
+  sackedRtt: Millis = -1;
+  /** What goes into the smoothed round-trip time. */
+  measuredRtt: Millis = -1;
   /** The lowest sequence number that arrived later than a higher one. */
   reordered = 0 as Seq;
-  /** Round-trip time of the last packet delivered, for congestion control. */
+  /** Round-trip time of the last packet delivered, of either kind: for congestion control. */
   rtt: Millis = -1;
 
   // ── the delivery rate (draft-cheng-iccrg-delivery-rate-estimation) ──
@@ -87,8 +95,13 @@ export class AckSample {
     this.acked = 0;
     this.delivered = 0;
     this.lost = 0;
+    this.firstAckedAt = -1;
+    this.lastAckedAt = -1;
     this.firstSackedAt = -1;
     this.lastSackedAt = -1;
+    this.ackedRtt = -1;
+    this.sackedRtt = -1;
+    this.measuredRtt = -1;
     this.reordered = c.sndNxt;
     this.rtt = -1;
     this.sentDeliveredAt = -1;

@@ -152,8 +152,6 @@ function tellOwner(tcp: Tcp, c: Connection): void {
 function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
   const { sent } = tcp;
   const list = c.sent;
-  let firstSentAt = -1;
-  let lastSentAt = -1;
   let lastBytes = 0;
   s.reordered = c.sndUna;
   while (list.head !== NONE) {
@@ -168,8 +166,8 @@ function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: 
       if ((flags & RETRANSMITTED) !== 0) c.retransOut -= packets;
       s.flags |= RETRANSMITTED_ACKED;
     } else if ((flags & SACKED) === 0) {
-      lastSentAt = sent.sentAt(record);
-      if (firstSentAt < 0) firstSentAt = lastSentAt;
+      s.lastAckedAt = sent.sentAt(record);
+      if (s.firstAckedAt < 0) s.firstAckedAt = s.lastAckedAt;
       if (seqBefore(seq, s.reordered)) s.reordered = seq;
       if (!seqAfter(sent.end(record), c.highSeq)) s.flags |= ORIGINAL_ACKED;
     }
@@ -199,7 +197,7 @@ function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: 
   ) {
     s.flags |= MAYBE_DELAYED;
   }
-  takeTimes(tcp, c, seg, s, firstSentAt, lastSentAt, now);
+  takeTimes(tcp, c, seg, s, now);
 }
 
 /** A record is acknowledged in part: its rest stays. Returns the packets that are gone. */
@@ -213,27 +211,16 @@ function trimRecord(tcp: Tcp, c: Connection, record: number, seg: Segment): numb
 }
 
 /** Round-trip time, reordering, and whether the timer starts anew. */
-function takeTimes(
-  tcp: Tcp,
-  c: Connection,
-  seg: Segment,
-  s: AckSample,
-  firstSentAt: Millis,
-  lastSentAt: Millis,
-  now: Millis,
-): void {
-  let ackedRtt = -1;
-  let lastRtt = -1;
-  if (firstSentAt >= 0 && (s.flags & RETRANSMITTED_ACKED) === 0) {
-    ackedRtt = now - firstSentAt;
-    lastRtt = now - lastSentAt;
+function takeTimes(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
+  if (s.firstAckedAt >= 0 && (s.flags & RETRANSMITTED_ACKED) === 0) {
+    s.ackedRtt = now - s.firstAckedAt;
+    s.rtt = now - s.lastAckedAt;
   }
-  let sackedRtt = -1;
   if (s.firstSackedAt >= 0) {
-    sackedRtt = now - s.firstSackedAt;
-    lastRtt = now - s.lastSackedAt;
+    s.sackedRtt = now - s.firstSackedAt;
+    s.rtt = now - s.lastSackedAt;
   }
-  const sampled = updateRtt(c, s, ackedRtt, sackedRtt, lastRtt, seg, tcp.profile, now);
+  const sampled = updateRtt(c, s, seg, tcp.profile, now);
   if (sampled && tcp.trace.on) {
     tcp.trace.add(
       'rtt-sample',
@@ -253,7 +240,7 @@ function takeTimes(
     } else if (seqBefore(s.reordered, s.priorHighestSack)) {
       noteReordering(tcp, c, s.reordered);
     }
-  } else if (sampled && sackedRtt >= 0 && c.sent.head !== NONE && sackedRtt > now - tcp.sent.sentAt(c.sent.head)) {
+  } else if (sampled && s.sackedRtt >= 0 && c.sent.head !== NONE && s.sackedRtt > now - tcp.sent.sentAt(c.sent.head)) {
     // Text sent before the head's last transmission keeps arriving: the head still has its time.
     s.flags |= SET_TIMER;
   }

@@ -33,7 +33,9 @@ export function restartRto(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.retransmitTimer === 'reorder' || c.retransmitTimer === 'probe') {
     rto = Math.max(rtoRemaining(tcp, c, now), RTO_AT_ONCE);
   }
-  setRetransmitTimer(c, 'rto', now + rto);
+  // Not through setRetransmitTimer: a fraction handed on is boxed, and this runs for every segment.
+  c.retransmitTimer = 'rto';
+  c.retransmitAt = now + rto;
 }
 
 const RTO_AT_ONCE: Millis = 1;
@@ -54,7 +56,8 @@ export function scheduleProbe(tcp: Tcp, c: Connection, restarting: boolean, now:
   if (c.srtt > 0) wait = 2 * c.srtt + (c.packetsOut === 1 ? tcp.profile.rtoMinMs : TIMEOUT_MIN);
   const rto = restarting ? c.rto : rtoRemaining(tcp, c, now);
   if (rto > 0) wait = Math.min(wait, rto);
-  setRetransmitTimer(c, 'probe', now + wait);
+  c.retransmitTimer = 'probe';
+  c.retransmitAt = now + wait;
   return true;
 }
 

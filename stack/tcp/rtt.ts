@@ -16,40 +16,31 @@ const MIN_RTT_HALF_MS = 150_000;
  * one sent first, and of the last one of either (-1: none). Returns whether there was one. Without any, timestamps tell,
  * but only from ACKs that advance SND.UNA (RFC 7323 §4.1).
  */
-export function updateRtt(
-  c: Connection,
-  s: AckSample,
-  ackedRtt: Millis,
-  sackedRtt: Millis,
-  lastRtt: Millis,
-  seg: Segment,
-  profile: TcpProfile,
-  now: Millis,
-): boolean {
-  let rtt = ackedRtt >= 0 ? ackedRtt : sackedRtt;
-  if (rtt < 0 && c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 && (s.flags & ACKED) !== 0) {
+export function updateRtt(c: Connection, s: AckSample, seg: Segment, profile: TcpProfile, now: Millis): boolean {
+  s.measuredRtt = s.ackedRtt >= 0 ? s.ackedRtt : s.sackedRtt;
+  if (s.measuredRtt < 0 && c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 && (s.flags & ACKED) !== 0) {
     const age = (timestampNow(c, now) - seg.tsEcr) | 0;
     // Older than any packet lives: not our clock.
-    if (age >= 0 && age < 0x7fffffff / 1000) rtt = lastRtt = Math.max(age, 1);
+    if (age >= 0 && age < 0x7fffffff / 1000) s.measuredRtt = s.rtt = Math.max(age, 1);
   }
-  s.rtt = lastRtt;
-  if (rtt < 0) return false;
-  noteMinRtt(c, Math.max(lastRtt, RTT_MIN), (s.flags & MAYBE_DELAYED) !== 0, now);
-  rttSample(c, rtt, profile);
+  if (s.measuredRtt < 0) return false;
+  noteMinRtt(c, s, now);
+  smooth(c, s, profile);
   // RFC 6298 §5.7: only a measurement ends the backoff (Karn).
   c.backoff = 0;
   return true;
 }
 
 /** The shortest round trip of the last 150 to 300 s: two halves, the older one forgotten as a whole. */
-function noteMinRtt(c: Connection, rtt: Millis, maybeDelayed: boolean, now: Millis): void {
+function noteMinRtt(c: Connection, s: AckSample, now: Millis): void {
+  const rtt = Math.max(s.rtt, RTT_MIN);
   if (now - c.minRttSince > MIN_RTT_HALF_MS) {
     c.minRtt = now - c.minRttSince > 2 * MIN_RTT_HALF_MS ? rtt : Math.min(c.minRttNewer, rtt);
     c.minRttNewer = rtt;
     c.minRttSince = now;
     return;
   }
-  if (maybeDelayed && rtt > c.minRtt) return;
+  if ((s.flags & MAYBE_DELAYED) !== 0 && rtt > c.minRtt) return;
   if (rtt < c.minRttNewer) c.minRttNewer = rtt;
   if (rtt < c.minRtt) c.minRtt = rtt;
 }
@@ -59,7 +50,8 @@ function noteMinRtt(c: Connection, rtt: Millis, maybeDelayed: boolean, now: Mill
  * it falls by a quarter a round trip only, and a sample below the mean that widens the deviation counts an eighth.
  * `c.mdev`, `c.mdevMax` and `c.rttvar` are four times the deviation, as they enter the RTO.
  */
-export function rttSample(c: Connection, rtt: Millis, profile: TcpProfile): void {
+function smooth(c: Connection, s: AckSample, profile: TcpProfile): void {
+  const rtt = s.measuredRtt;
   const floor = profile.rtoFloorsVariance ? profile.rtoMinMs : 0;
   if (c.srtt === 0) {
     c.srtt = Math.max(rtt, RTT_MIN);
@@ -68,7 +60,7 @@ export function rttSample(c: Connection, rtt: Millis, profile: TcpProfile): void
     c.mdevMax = c.rttvar;
     c.rttSeq = c.sndNxt;
   } else if (profile.rtoFloorsVariance) {
-    refine(c, rtt, floor);
+    refine(c, s, floor);
   } else {
     // RFC 6298 §2.3: the variation before the mean, since it uses the old mean.
     c.rttvar += (4 * Math.abs(c.srtt - rtt) - c.rttvar) / 4;
@@ -77,8 +69,8 @@ export function rttSample(c: Connection, rtt: Millis, profile: TcpProfile): void
   setRto(c, profile);
 }
 
-function refine(c: Connection, rtt: Millis, floor: Millis): void {
-  const error = rtt - c.srtt;
+function refine(c: Connection, s: AckSample, floor: Millis): void {
+  const error = s.measuredRtt - c.srtt;
   c.srtt = Math.max(c.srtt + error / 8, RTT_MIN);
   let change: number;
   if (error < 0) {
