@@ -5,6 +5,7 @@ import { delayedAckDue } from './delayed-ack';
 import { abortWithReset } from './lifecycle';
 import { enterLoss, reorderingTimedOut } from './recovery';
 import { beforeUserTimeout, setRetransmitTimer } from './retransmit-timer';
+import { anyRetransmitted } from './scoreboard';
 import { seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
@@ -71,6 +72,8 @@ function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.packetsOut === 0) return;
   if (c.sndWnd === 0 && !c.orphaned) return closedWindowTimer(tcp, c, now);
   const { profile } = tcp;
+  // A recovery that was held at its end (undo.ts) may have left the time of its own retransmissions.
+  if (c.retransmits === 0 && !anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
   if (isStalled(tcp, c, profile.retries1, now)) tcp.paths.doubt(c.path);
   const expired =
     c.userTimeout > 0

@@ -50,17 +50,13 @@ function undoReduction(tcp: Tcp, c: Connection, nothingLost: boolean, now: Milli
  * RFC 6582 §4: without SACK a duplicate ACK of the recovery point may still come and must not start another recovery, so
  * the state is held until something beyond it is acknowledged.
  */
-function mustNotReopen(tcp: Tcp, c: Connection): boolean {
-  if (c.sackOk || c.sndUna !== c.highSeq) return false;
-  if (!anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
-  return true;
-}
+const mustNotReopen = (c: Connection): boolean => !c.sackOk && c.sndUna === c.highSeq;
 
 /** The recovery point is reached. Returns true when the state must be held nevertheless. */
 export function undoAtEnd(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
   if (mayUndo(c, seg)) undoReduction(tcp, c, false, now);
   else if (c.rackPersist > 0) c.rackPersist--;
-  if (mustNotReopen(tcp, c)) return true;
+  if (mustNotReopen(c)) return true;
   enterState(tcp, c, 'Open', now);
   c.sackReneged = false;
   return false;
@@ -79,7 +75,7 @@ export function undoTimeout(tcp: Tcp, c: Connection, seg: Segment, proven: boole
   if (!proven && !mayUndo(c, seg)) return false;
   undoReduction(tcp, c, true, now);
   c.retransmits = 0;
-  if (mustNotReopen(tcp, c)) return true;
+  if (mustNotReopen(c)) return true;
   if (proven || c.sackOk) {
     enterState(tcp, c, 'Open', now);
     c.sackReneged = false;

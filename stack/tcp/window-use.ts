@@ -49,18 +49,15 @@ function decay(tcp: Tcp, c: Connection, now: Millis): void {
 
 /** Nothing is in flight and text is about to go: after an idle RTO the window starts again (RFC 5681 §4.1). */
 export function restartAfterIdle(tcp: Tcp, c: Connection, now: Millis): void {
-  if (c.packetsOut > 0) return;
   let idle = now - c.lastTextSentAt;
-  if (tcp.profile.slowStartAfterIdle && idle > c.rto && !c.congestion.controlsWindow) {
-    c.congestion.restarts(c, now);
-    c.ssthresh = currentThreshold(c);
-    const least = Math.min(tcp.profile.initialWindow, c.cwnd);
-    let cwnd = c.cwnd;
-    // Halved for every RTO of silence (RFC 2861 §3.2).
-    for (idle -= c.rto; idle > 0 && cwnd > least; idle -= c.rto) cwnd >>= 1;
-    c.cwnd = Math.max(cwnd, least);
-    c.cwndUsedAt = now;
-    c.cwndUsed = 0;
-  }
-  c.congestion.resumes(c, now);
+  if (!tcp.profile.slowStartAfterIdle || c.packetsOut > 0 || idle <= c.rto || c.congestion.controlsWindow) return;
+  c.congestion.restarts(c, now);
+  c.ssthresh = currentThreshold(c);
+  const least = Math.min(tcp.profile.initialWindow, c.cwnd);
+  let cwnd = c.cwnd;
+  // Halved for every RTO of silence (RFC 2861 §3.2).
+  for (idle -= c.rto; idle > 0 && cwnd > least; idle -= c.rto) cwnd >>= 1;
+  c.cwnd = Math.max(cwnd, least);
+  c.cwndUsedAt = now;
+  c.cwndUsed = 0;
 }

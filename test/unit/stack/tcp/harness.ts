@@ -5,6 +5,7 @@ import type { Interface } from '../../../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack, type StackConfig } from '../../../../stack/stack';
 import * as calls from '../../../../stack/tcp/calls';
 import type { Connection, ConnectionOwner, TcpError } from '../../../../stack/tcp/connection';
+import { checkInvariants, checkWindowEdge } from '../../../../stack/tcp/invariants';
 import type { Listener, ListenerOwner } from '../../../../stack/tcp/listener';
 import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
 import type { TcpLine } from '../../../../tools/packetdrill/ast';
@@ -38,7 +39,7 @@ export interface HarnessOptions {
   /** The link cuts super-segments; what it would put on the wire is what the test sees. */
   readonly tso?: boolean;
   readonly config?: Partial<StackConfig>;
-  /** Called after every event: checks that must hold at all times. */
+  /** Called after every event, beside the invariants, which are always checked. */
   readonly check?: (stack: Stack) => void;
 }
 
@@ -73,6 +74,7 @@ export class Harness implements ConnectionOwner, ListenerOwner {
   signals = 0;
   private clockMs: Millis = 0;
   private numbers: Numbers | null = null;
+  private edge: number | null = null;
   private readonly sent: Sent[] = [];
   private readonly toleranceMs: Millis;
   private readonly compareOptions: CompareOptions = {
@@ -313,7 +315,10 @@ export class Harness implements ConnectionOwner, ListenerOwner {
       this.flush();
       this.tell();
     }
-    if (this.options.check !== undefined) this.options.check(this.stack);
+    const { tcp } = this.stack;
+    for (const c of tcp.connections) checkInvariants(tcp, c);
+    if (this.connection !== null) this.edge = checkWindowEdge(this.connection, this.edge);
+    this.options.check?.(this.stack);
   }
 
   private flush(): void {
