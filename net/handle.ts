@@ -264,12 +264,17 @@ export class TcpHandle implements ConnectionOwner {
     peek(tcp, c, text);
     const { at, end } = text;
     this.lent = end - at;
-    const used = direct.onText(text.bytes, at, end);
-    if (used > 0 && this.lent > 0) {
-      this.bytesRead += used;
-      consume(tcp, c, used, this.host.now());
+    // One that throws has had it all: the same text again would only make it throw again.
+    let used = this.lent;
+    try {
+      used = direct.onText(text.bytes, at, end);
+    } finally {
+      if (used > 0 && this.lent > 0) {
+        this.bytesRead += used;
+        consume(tcp, c, used, this.host.now());
+      }
+      this.lent = 0;
     }
-    this.lent = 0;
     if (used < end - at && this.direct === direct) this.reading = false;
     return used > 0;
   }
