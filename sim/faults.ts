@@ -46,7 +46,7 @@ function deviceOn(host: SimHost, link: Link): SimDevice {
   return device;
 }
 
-/** Other options from one moment to another, then those of before. */
+/** Other options from one moment to another. */
 function forAWhile(
   world: World,
   link: Link,
@@ -56,17 +56,9 @@ function forAWhile(
   options: Partial<DirectionOptions>,
 ): void {
   world.at(atMs, () => {
-    const directions = (only === null ? link.ends : [only]).map((end) => link.from(end));
-    const before = directions.map((direction) => {
-      const old: Record<string, unknown> = {};
-      for (const key of Object.keys(options)) old[key] = direction.options[key as keyof DirectionOptions];
-      direction.change(options);
-      return old as Partial<DirectionOptions>;
-    });
+    const ends = (only === null ? link.ends : [only]).map((end) => link.from(end).override(options));
     world.at(atMs + forMs, () => {
-      directions.forEach((direction, i) => {
-        direction.change(before[i]!);
-      });
+      for (const end of ends) end();
     });
   });
 }

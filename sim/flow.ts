@@ -118,10 +118,11 @@ export class Flow {
   /**
    * What is wrong with how it went; null: nothing. `lossless` says that nothing happened that TCP does not make good: then
    * every byte must have arrived, both directions must have ended in order, and no application may have seen an error.
+   * `honest` says that no end of a stream was forged.
    */
-  verdict(lossless: boolean): string | null {
+  verdict(lossless: boolean, honest: boolean): string | null {
     for (const pair of this.pairs) {
-      const wrong = this.pairVerdict(pair, lossless);
+      const wrong = this.pairVerdict(pair, lossless, honest);
       if (wrong !== null) {
         const ends = [pair.client.describe(), pair.server?.describe() ?? 'no server side'].join('; ');
         return `flow on port ${this.plan.port}, client port ${pair.clientPort}: ${wrong} (${ends})`;
@@ -130,14 +131,14 @@ export class Flow {
     return null;
   }
 
-  private pairVerdict(pair: Pair, lossless: boolean): string | null {
+  private pairVerdict(pair: Pair, lossless: boolean, honest: boolean): string | null {
     const { client, server, openError } = pair;
     if (openError !== null) return lossless ? `could not be opened: ${openError}` : null;
     if (!client.isOver) return 'the client side never ended';
     if (server !== null && !server.isOver) return 'the server side never ended';
     if (this.plan.open === 'nobody')
       return client.error === null ? 'a port where nobody listens was connected to' : null;
-    const partial = this.endVerdict(client, server) ?? (server === null ? null : this.endVerdict(server, client));
+    const partial = this.endVerdict(client, server, honest) ?? (server && this.endVerdict(server, client, honest));
     if (partial !== null) return partial;
     if (!lossless) return null;
     const aborts = this.plan.client.end === 'abort' || this.plan.server.end === 'abort';
@@ -150,9 +151,9 @@ export class Flow {
   }
 
   /** A side that saw the end must have seen all that was written before it. */
-  private endVerdict(side: Side, peer: Side | null): string | null {
+  private endVerdict(side: Side, peer: Side | null, honest: boolean): string | null {
     if (peer !== null && side.received > peer.written) return 'more was read than written';
-    if (side.ended && peer !== null && side.received !== peer.written) return 'the end came before all bytes';
+    if (honest && side.ended && peer !== null && side.received !== peer.written) return 'the end came before all bytes';
     return null;
   }
 }

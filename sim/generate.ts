@@ -1,4 +1,5 @@
 import { Random } from '../stack/base/random';
+import type { TcpProfile } from '../stack/tcp/profile';
 import type { LinkOptions } from './link-options';
 import type { FaultPlan, FlowPlan, HostPlan, ScenarioPlan, SidePlan } from './plan';
 
@@ -17,6 +18,7 @@ export function generate(seed: number): ScenarioPlan {
   const flows = flowsOf(random);
   return {
     seed,
+    family: often(random, 70) ? 4 : 6,
     hosts: [hostOf(random), hostOf(random)],
     link: linkOf(random),
     flows,
@@ -26,18 +28,34 @@ export function generate(seed: number): ScenarioPlan {
 }
 
 function hostOf(random: Random): HostPlan {
-  const small = often(random, 20);
   return {
     profile: often(random, 80) ? 'linux' : 'rfc',
-    congestion: often(random, 60) ? null : pick(random, ['reno', 'cubic', 'bbr']),
+    constants: constantsOf(random),
+    slabsMax: often(random, 15) ? 2 + random.below(3) : 64,
+    sendBytesMax: often(random, 10) ? 70_000 + random.below(400_000) : 256 << 20,
+    initialSequence: often(random, 50) ? pick(random, [0x7fff_ffff, 0xffff_ffff]) - random.below(100_000) : null,
+  };
+}
+
+function constantsOf(random: Random): Partial<TcpProfile> {
+  const changed: { -readonly [K in keyof TcpProfile]?: TcpProfile[K] } = {
     timestamps: often(random, 75),
     sack: often(random, 80),
     windowScale: often(random, 80) ? pick(random, [0, 1, 7, 8, 14]) : -1,
-    sendBuffer: small ? 4096 + random.below(20_000) : 0,
-    receiveBuffer: small ? 4096 + random.below(20_000) : 0,
-    slabsMax: often(random, 15) ? 2 + random.below(3) : 64,
-    initialSequence: often(random, 50) ? pick(random, [0x7fff_ffff, 0xffff_ffff]) - random.below(100_000) : null,
   };
+  if (often(random, 50)) changed.congestion = pick(random, ['reno', 'cubic', 'bbr']);
+  if (often(random, 20)) changed.ecn = pick(random, ['off', 'accept', 'request']);
+  if (often(random, 20)) changed.rack = false;
+  if (often(random, 20)) changed.tailLossProbe = false;
+  if (often(random, 20)) changed.frto = false;
+  if (often(random, 20)) changed.dsack = false;
+  if (often(random, 20)) changed.nagle = pick(random, ['minshall', 'rfc']);
+  if (often(random, 20)) changed.quickAcks = 0;
+  if (often(random, 20)) changed.slowStartAfterIdle = true;
+  if (often(random, 20)) changed.protectTimeWait = true;
+  if (often(random, 20)) changed.sendBufferInitial = changed.sendBufferMax = 4096 + random.below(20_000);
+  if (often(random, 20)) changed.receiveBufferInitial = changed.receiveBufferMax = 4096 + random.below(20_000);
+  return changed;
 }
 
 function linkOf(random: Random): LinkOptions {

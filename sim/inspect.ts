@@ -1,17 +1,28 @@
 import type { Stack } from '../stack/stack';
+import type { Connection } from '../stack/tcp/connection';
+import { checkInvariants, checkWindowEdge } from '../stack/tcp/invariants';
 import type { SimHost } from './sim-host';
+
+/** The right edge of each connection's window when it was last looked at. */
+const edges = new WeakMap<Connection, number | null>();
 
 /** Every connection's own relations, and those between the stack's shared tables. Throws when one does not hold. */
 export function checkStack(stack: Stack): void {
+  // What is due has not been sent yet: a link pushed back.
+  if (stack.wantsPoll) return;
   const { tcp } = stack;
   let nodes = 0;
+  let records = 0;
   for (const c of tcp.connections) {
     if (c.state === 'CLOSED') throw new Error(`connection ${c.id} is closed and still in the table`);
+    checkInvariants(tcp, c);
+    edges.set(c, checkWindowEdge(c, edges.get(c) ?? null));
     for (let node = c.readHead; node >= 0; node = tcp.store.next(node)) nodes++;
     for (let node = c.oooHead; node >= 0; node = tcp.store.next(node)) nodes++;
+    for (let record = c.sent.head; record >= 0; record = tcp.sent.next(record)) records++;
   }
-  if (nodes > tcp.store.inUse)
-    throw new Error(`connections hold ${nodes} received segments, the store knows ${tcp.store.inUse}`);
+  if (nodes > tcp.store.inUse) throw new Error(`connections hold ${nodes} received segments of ${tcp.store.inUse}`);
+  if (records !== tcp.sent.inUse) throw new Error(`connections hold ${records} sent records of ${tcp.sent.inUse}`);
 }
 
 /** What hosts still hold, in words; empty: nothing. For when everything is over. */
@@ -26,7 +37,6 @@ export function leftovers(hosts: readonly SimHost[]): string {
       'received segments': tcp.store.inUse,
       'sent records': tcp.sent.inUse,
       'pinned slabs': stack.slabs.pinned(),
-      replies: tcp.replies.length,
       deadlines: tcp.deadlines.size,
     };
     for (const [what, count] of Object.entries(counts)) if (count !== 0) words.push(`${count} ${what} on ${name}`);

@@ -28,7 +28,11 @@ const TYPE_ARP = 0x0806;
 
 /** One direction: from a device into the link. Everything random comes from generators of its own, one a question. */
 export class Direction {
+  /** What holds now. */
   options: DirectionOptions;
+  /** What holds when nothing overrides it, and what does, the latest last. */
+  private base: DirectionOptions;
+  private readonly overrides: Partial<DirectionOptions>[] = [];
   readonly counters: DirectionCounters = {
     sent: 0,
     delivered: 0,
@@ -53,7 +57,7 @@ export class Direction {
     random: Random,
   ) {
     checkDirection(options);
-    this.options = options;
+    this.options = this.base = options;
     this.dice = {
       loss: random.fork(),
       duplicate: random.fork(),
@@ -67,9 +71,28 @@ export class Direction {
 
   /** Changes some of the options from now on. */
   change(options: Partial<DirectionOptions>): void {
-    const changed = { ...this.options, ...options };
-    checkDirection(changed);
-    this.options = changed;
+    const base = { ...this.base, ...options };
+    checkDirection(base);
+    this.base = base;
+    this.merge();
+  }
+
+  /** Lays other options over those that hold, until the function returned is called. */
+  override(options: Partial<DirectionOptions>): () => void {
+    checkDirection({ ...this.base, ...options });
+    // A copy, so that the same options twice are two.
+    const mine = { ...options };
+    this.overrides.push(mine);
+    this.merge();
+    return () => {
+      const at = this.overrides.indexOf(mine);
+      if (at >= 0) this.overrides.splice(at, 1);
+      this.merge();
+    };
+  }
+
+  private merge(): void {
+    this.options = Object.assign({}, this.base, ...this.overrides);
   }
 
   /** Whether the device takes a frame of so many bytes now. */

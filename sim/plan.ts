@@ -1,4 +1,5 @@
 import type { Millis } from '../stack/base/bytes';
+import type { TcpProfile } from '../stack/tcp/profile';
 import type { LinkOptions } from './link-options';
 
 /*
@@ -87,20 +88,18 @@ export type FaultPlan =
 
 export interface HostPlan {
   readonly profile: 'linux' | 'rfc';
-  readonly congestion: string | null;
-  readonly timestamps: boolean;
-  readonly sack: boolean;
-  readonly windowScale: number;
-  /** Bytes; 0: the profile's. */
-  readonly sendBuffer: number;
-  readonly receiveBuffer: number;
+  /** Constants of the profile that are different here. */
+  readonly constants: Partial<TcpProfile>;
   readonly slabsMax: number;
+  /** Bytes that may wait to be sent, on all connections together. */
+  readonly sendBytesMax: number;
   /** Null: as RFC 6528 says. */
   readonly initialSequence: number | null;
 }
 
 export interface ScenarioPlan {
   readonly seed: number;
+  readonly family: 4 | 6;
   readonly hosts: readonly HostPlan[];
   /** Each joins all hosts; connections use the first. */
   readonly link: LinkOptions;

@@ -76,6 +76,7 @@ export class Side implements ConnectionOwner {
     if (this.plan.noDelay) setNoDelay(tcp, c, true);
     const { idleMs, intervalMs, probes } = KEEP_ALIVE;
     setKeepAlive(tcp, c, true, idleMs, intervalMs, probes, this.now);
+    if (this.isAbortDue()) return this.abortNow(c);
     this.writeSoon();
   }
 
