@@ -37,6 +37,8 @@ import type { Tcp } from './tcp';
 export function acknowledged(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
   const s = tcp.ackSample;
   s.start(c);
+  c.lastAckReceivedAt = now;
+  c.more = false;
   const advance = seqDiff(seg.ack, c.sndUna);
   if (advance < 0) return oldAcknowledged(tcp, c, seg, s, now);
   if (seg.length > 0) s.flags |= HAS_TEXT;
@@ -244,7 +246,7 @@ function takeTimes(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Mil
     // Text sent before the head's last transmission keeps arriving: the head still has its time.
     s.flags |= SET_TIMER;
   }
-  if ((s.flags & SYN_ACKED) === 0) c.congestion.sampled(c, s.acked, s.rtt, now);
+  if ((s.flags & SYN_ACKED) === 0) c.congestion.sampled(c, s, now);
 }
 
 /** Our FIN is acknowledged. */

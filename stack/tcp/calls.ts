@@ -122,14 +122,25 @@ export const anyAddress = (family: 4 | 6): Address => (family === 4 ? ANY_V4 : A
 
 // ── §3.10.2 SEND ──
 
+/** What a write says of what follows it: more at once, so a small rest may wait (MSG_MORE). */
+export const MORE = 1;
+/** ... nothing that may share a segment with it (MSG_EOR). */
+export const END_OF_RECORD = 2;
+
 /**
  * Copies bytes into the send buffer and returns how many it took. Fewer than asked: the rest may be sent after WRITABLE.
- * 0 when the connection's sending side is closed.
+ * 0 when the connection's sending side is closed. `flags`: MORE, END_OF_RECORD.
  */
-export function send(tcp: Tcp, c: Connection, bytes: Bytes, at: number, count: number): number {
+export function send(tcp: Tcp, c: Connection, bytes: Bytes, at: number, count: number, flags = 0): number {
   if (c.finQueued || c.state === 'CLOSED') return 0;
   const room = Math.min(count, c.sendSpace);
   const taken = room > 0 ? c.sendBuffer.append(bytes, at, room) : 0;
+  c.more = (flags & MORE) !== 0;
+  c.pushing = false;
+  if ((flags & END_OF_RECORD) !== 0 && taken === count && taken > 0) {
+    if (c.recordEnds === null) c.recordEnds = [];
+    c.recordEnds.push(c.sendBuffer.end);
+  }
   if (taken < count) c.wantsRoom = true;
   if (taken > 0) tcp.wantsOutput(c);
   return taken;
@@ -264,10 +275,13 @@ export function abort(tcp: Tcp, c: Connection, now: Millis): void {
 
 // ── options ──
 
-/** Nagle's algorithm off or on (MUST-17). Switching it off sends what it held back. */
+/** Nagle's algorithm off or on (MUST-17). Switching it off sends what was held back, even by a cork. */
 export function setNoDelay(tcp: Tcp, c: Connection, on: boolean): void {
   c.noDelay = on;
-  if (on) tcp.wantsOutput(c);
+  if (!on) return;
+  c.more = false;
+  c.pushing = true;
+  tcp.wantsOutput(c);
 }
 
 export function setCork(tcp: Tcp, c: Connection, on: boolean): void {

@@ -337,6 +337,12 @@ export class Connection implements Timed {
   tailProbeDue = false;
   noDelay = false;
   corked = false;
+  /** The last write said that more follows at once: a small rest waits for it, until an acknowledgment comes. */
+  more = false;
+  /** What waits goes at once, even if corked: the application has just said so. Until the next write. */
+  pushing = false;
+  /** Ends of records that no segment may reach across, as far as they are not sent; null before the first. */
+  recordEnds: Seq[] | null = null;
   linger: Millis = -1;
   /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
   userMss = 0;

@@ -266,7 +266,9 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     if (c.packetsOut === 0 && window > 0) restartAfterIdle(tcp, c, now);
     const quota = c.cwnd - c.inFlight;
     if (quota <= 0) return true;
-    const bytes = howMuch(c, available, window, quota, pushing);
+    const record = Math.min(available, recordBytes(c));
+    // Only what stands last may be kept back to grow.
+    const bytes = howMuch(c, record, window, quota, pushing || record < available);
     if (bytes === 0) {
       if (c.packetsOut === 0) armPersist(tcp, c, now);
       return true;
@@ -276,6 +278,14 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     if (!sendSegment(tcp, c, bytes, last, fin, now)) return false;
   }
   return true;
+}
+
+/** Bytes until a write said that nothing may be added (calls.ts, END_OF_RECORD); Infinity when none did. */
+function recordBytes(c: Connection): number {
+  const ends = c.recordEnds;
+  if (ends === null) return NEVER;
+  while (ends.length > 0 && seqDiff(ends[0]!, c.sndNxt) <= 0) ends.shift();
+  return ends.length > 0 ? seqDiff(ends[0]!, c.sndNxt) : NEVER;
 }
 
 /** Whether the pacing rate forbids to send yet; a deadline is set then. */
@@ -309,8 +319,8 @@ function boundToHalfWindow(c: Connection): number {
 
 /** Minshall's form: a small segment waits while another small one is unacknowledged; corked, it waits anyway. */
 function heldByNagle(c: Connection, rest: number): boolean {
-  if (rest === 0 || c.finQueued || c.urgentOut) return false;
-  if (c.corked) return true;
+  if (rest === 0 || c.finQueued || c.urgentOut || c.pushing) return false;
+  if (c.corked || c.more) return true;
   if (c.noDelay || c.packetsOut === 0) return false;
   return seqAfter(c.sndSmall, c.sndUna) && !seqAfter(c.sndSmall, c.sndNxt);
 }
@@ -379,7 +389,7 @@ function probeTail(tcp: Tcp, c: Connection, now: Millis): 'sent' | 'not' | 'late
   c.probeRetransmitted = false;
   const available = seqDiff(c.sendBuffer.end, c.sndNxt);
   const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
-  const bytes = Math.min(available, c.mss);
+  const bytes = Math.min(available, recordBytes(c), c.mss);
   if (bytes > 0 && window >= bytes) {
     const last = bytes === available;
     return sendSegment(tcp, c, bytes, last, last && c.finQueued && window > bytes, now) ? 'sent' : 'later';
@@ -413,7 +423,7 @@ function sendProbe(tcp: Tcp, c: Connection, now: Millis): boolean {
   // A window smaller than a segment is used by the probe itself: text makes progress, if slowly.
   const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
   if (c.probeDue === 'window' && window > 0) {
-    const bytes = Math.min(window, seqDiff(c.sendBuffer.end, c.sndNxt), c.mss);
+    const bytes = Math.min(window, seqDiff(c.sendBuffer.end, c.sndNxt), recordBytes(c), c.mss);
     c.probeDue = 'none';
     return sendSegment(tcp, c, bytes, false, false, now);
   }

@@ -37,6 +37,8 @@ export interface TcpProfile {
   readonly keepAliveProbes: number;
   readonly windowScale: number;
   readonly timestamps: boolean;
+  /** RFC 7323 §3.2: where they were agreed, segments without them are dropped (a SHOULD; Linux takes them). */
+  readonly timestampsRequired: boolean;
   readonly sack: boolean;
   readonly dsack: boolean;
   /** RFC 3168: never; when the peer's SYN asks for it; on our own SYNs as well. */
@@ -98,6 +100,7 @@ export const LINUX: TcpProfile = {
   keepAliveProbes: 9,
   windowScale: 8,
   timestamps: true,
+  timestampsRequired: false,
   sack: true,
   dsack: true,
   ecn: 'accept',
@@ -134,6 +137,7 @@ export const RFC: TcpProfile = {
   delayedAckMinMs: 200,
   delayedAckMaxMs: 499,
   quickAcks: 0,
+  timestampsRequired: true,
   timeWaitMs: 240_000,
   finWait2Ms: Infinity,
   nagle: 'rfc',

@@ -104,11 +104,12 @@ function resetFor(tcp: Tcp, c: Connection, ack: Seq): void {
 function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
   if (c.timestamps && (seg.flags & RST) === 0) {
     if (!seg.hasTimestamps) {
-      // RFC 7323 §3.2: once agreed, a segment without timestamps is not to be trusted.
-      tcp.drop('tcp-no-timestamp', now);
-      return false;
-    }
-    if (seqDiff(seg.tsVal as Seq, c.tsRecent as Seq) < 0 && now - c.tsRecentAt < PAWS_IDLE_MS) {
+      // RFC 7323 §3.2: once agreed, a segment without timestamps is not to be trusted. Linux takes it nevertheless.
+      if (tcp.profile.timestampsRequired) {
+        tcp.drop('tcp-no-timestamp', now);
+        return false;
+      }
+    } else if (seqDiff(seg.tsVal as Seq, c.tsRecent as Seq) < 0 && now - c.tsRecentAt < PAWS_IDLE_MS) {
       tcp.drop('tcp-paws', now);
       if (!repeatsSyn(c, seg)) acknowledgeInvalid(tcp, c, seg, now);
       return false;
@@ -137,11 +138,6 @@ function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): bool
     if (!zeroWindow) return false;
     seg.textBytes = 0;
     seg.flags &= ~FIN;
-  }
-  // RFC 7323 §4.3 (2): TS.Recent follows segments that reach back to the last ACK sent.
-  if (c.timestamps && seg.hasTimestamps && !seqAfter(seg.seq, c.lastAckSent)) {
-    c.tsRecent = seg.tsVal;
-    c.tsRecentAt = now;
   }
   c.lastReceivedAt = now;
   c.probesSent = 0;
@@ -268,6 +264,11 @@ function checkAck(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
     tcp.drop('tcp-old-ack', now);
     challenge(tcp, c, now);
     return false;
+  }
+  // RFC 7323 §4.3 (2): TS.Recent follows segments that reach back to the last ACK sent; a forged one stops here at last.
+  if (c.timestamps && seg.hasTimestamps && !seqAfter(seg.seq, c.lastAckSent)) {
+    c.tsRecent = seg.tsVal;
+    c.tsRecentAt = now;
   }
   acknowledged(tcp, c, seg, now);
   return c.state !== 'CLOSED';

@@ -1,5 +1,5 @@
 import type { Millis } from '../base/bytes';
-import { setKeepAlive } from './calls';
+import { setKeepAlive, setNoDelay } from './calls';
 import { newController } from './congestion/controllers';
 import type { Connection } from './connection';
 import { effectiveMss } from './options';
@@ -51,7 +51,7 @@ export function applySettings(tcp: Tcp, c: Connection, s: Settings, now: Millis)
     if (c.state !== 'CLOSED') effectiveMss(c);
   }
   c.windowClamp = s.windowClamp;
-  c.noDelay = s.noDelay;
+  if (s.noDelay !== c.noDelay) setNoDelay(tcp, c, s.noDelay);
   c.corked = s.corked;
   c.linger = s.linger;
   c.userTimeout = s.userTimeout > 0 ? s.userTimeout : tcp.profile.userTimeoutMs;

@@ -1,3 +1,4 @@
+import { setNoDelay } from '../../stack/tcp/calls';
 import { controllerNames } from '../../stack/tcp/congestion/controllers';
 import { effectiveMss } from '../../stack/tcp/options';
 import { ERRNO, type Errno, type SocketOptionName } from './constants';
@@ -99,8 +100,10 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
     ({ settings }) => bool(settings.keepAlive),
   ),
   TCP_NODELAY: setting(
-    ({ settings }, value) => {
+    ({ settings, connection }, value) => {
       settings.noDelay = value !== 0;
+      // Even one that is set already pushes what waits.
+      if (connection !== null) setNoDelay(connection.tcp, connection, value !== 0);
       return 0;
     },
     ({ settings }) => bool(settings.noDelay),

@@ -6,8 +6,10 @@ import type { Listener, ListenerOwner } from '../../stack/tcp/listener';
 import { applySettings, Settings } from '../../stack/tcp/settings';
 import {
   type Errno,
+  MSG_EOR,
   MSG_ERRQUEUE,
   MSG_FASTOPEN,
+  MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
@@ -173,7 +175,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (c === null || this.shutWrite || c.state === 'CLOSED') return 'EPIPE';
     if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') return 'EAGAIN';
     if (data.length === 0) return 0;
-    const taken = calls.send(this.tcp, c, data, 0, data.length);
+    const how = ((flags & MSG_MORE) !== 0 ? calls.MORE : 0) | ((flags & MSG_EOR) !== 0 ? calls.END_OF_RECORD : 0);
+    const taken = calls.send(this.tcp, c, data, 0, data.length, how);
     if ((flags & MSG_OOB) !== 0 && taken === data.length) calls.markUrgent(c);
     return taken === 0 ? 'EAGAIN' : taken;
   }
