@@ -54,7 +54,9 @@ export function scheduleProbe(tcp: Tcp, c: Connection, restarting: boolean, now:
   if (c.recovery !== 'Open' && c.recovery !== 'CWR') return false;
   let wait = tcp.profile.rtoInitialMs;
   if (c.srtt > 0) wait = 2 * c.srtt + (c.packetsOut === 1 ? tcp.profile.rtoMinMs : TIMEOUT_MIN);
-  const rto = restarting ? c.rto : rtoRemaining(tcp, c, now);
+  // How long the RTO has still to run, as rtoRemaining says, which would box it here.
+  const head = c.sent.head;
+  const rto = restarting || head === NONE ? c.rto : tcp.sent.sentAt(head) + c.rto - now;
   if (rto > 0) wait = Math.min(wait, rto);
   c.retransmitTimer = 'probe';
   c.retransmitAt = now + wait;

@@ -15,8 +15,8 @@ export interface CongestionControl {
   start(c: Connection, now: Millis): void;
   /** `acked` packets were delivered while nothing is being reduced: slow start or congestion avoidance. */
   acknowledged(c: Connection, acked: number, now: Millis): void;
-  /** Every acknowledgment that took `acked` packets off the scoreboard, before the above; `rtt` is -1 without a sample. */
-  sampled(c: Connection, acked: number, rtt: Millis, now: Millis): void;
+  /** Every acknowledgment, before the above: `s.acked` packets left the scoreboard; `s.rtt` is -1 without a sample. */
+  sampled(c: Connection, s: AckSample, now: Millis): void;
   /** A congestion event: the new slow start threshold, in packets (RFC 5681 §3.1, equation 4 or the like). */
   threshold(c: Connection, now: Millis): number;
   /** The reduction was needless: the window to return to. */
@@ -44,7 +44,7 @@ export abstract class Controller implements CongestionControl {
   abstract acknowledged(c: Connection, acked: number, now: Millis): void;
   abstract threshold(c: Connection, now: Millis): number;
   start(_c: Connection, _now: Millis): void {}
-  sampled(_c: Connection, _acked: number, _rtt: Millis, _now: Millis): void {}
+  sampled(_c: Connection, _s: AckSample, _now: Millis): void {}
   restored(c: Connection, _now: Millis): number {
     return Math.max(c.cwnd, c.priorCwnd);
   }

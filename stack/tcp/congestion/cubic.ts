@@ -1,4 +1,5 @@
 import type { Millis } from '../../base/bytes';
+import type { AckSample } from '../ack-sample';
 import type { Connection, RecoveryState } from '../connection';
 import { isWindowUsed } from '../window-use';
 import { additiveIncrease, Controller, slowStart } from './control';
@@ -117,12 +118,14 @@ export class Cubic extends Controller {
     if (this.count > most) this.count = most;
   }
 
-  override sampled(c: Connection, _acked: number, rtt: Millis, now: Millis): void {
-    if (rtt < 0) return;
+  override sampled(c: Connection, s: AckSample, now: Millis): void {
+    if (s.rtt < 0) return;
     if (this.epoch >= 0 && Math.floor(now) - this.epoch < AFTER_RECOVERY_MS) return;
-    const delay = Math.max(rtt, 0.001);
+    const delay = Math.max(s.rtt, 0.001);
     if (this.minDelay === 0 || this.minDelay > delay) this.minDelay = delay;
-    if (c.cwnd < c.ssthresh) this.exit.sampled(c, delay, this.minDelay, now);
+    if (c.cwnd >= c.ssthresh) return;
+    this.exit.minRtt = this.minDelay;
+    this.exit.sampled(c, s, now);
   }
 
   /** RFC 9438 §4.6 and §4.7, fast convergence: a window that did not reach the last one leaves room for others. */

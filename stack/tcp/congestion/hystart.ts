@@ -1,4 +1,5 @@
 import { type Millis, NEVER } from '../../base/bytes';
+import type { AckSample } from '../ack-sample';
 import type { Connection } from '../connection';
 import { type Seq, seqAfter } from '../seq';
 
@@ -6,8 +7,10 @@ import { type Seq, seqAfter } from '../seq';
 export interface SlowStartExit {
   /** A new round trip, or slow start, begins. */
   reset(c: Connection, now: Millis): void;
-  /** An acknowledgment in slow start with a round-trip time sample. May set `c.ssthresh` to end it. */
-  sampled(c: Connection, rtt: Millis, minRtt: Millis, now: Millis): void;
+  /** The shortest round trip known: set before `sampled`, as a field, since arguments with a fraction are boxed. */
+  minRtt: Millis;
+  /** An acknowledgment in slow start with a round-trip time sample, `s.rtt`. May set `c.ssthresh` to end it. */
+  sampled(c: Connection, s: AckSample, now: Millis): void;
   /** How much of `acked` may grow the window. */
   growth(c: Connection, acked: number): number;
   /** After a timeout nothing is known any more: slow start may be ended again. */
@@ -28,6 +31,7 @@ const delayThreshold = (delay: Millis): Millis => Math.min(Math.max(delay / 8, D
 
 /** HyStart as Linux's CUBIC has it: the length of the ACK train, or a growth of the delay, ends slow start. */
 export class HyStart implements SlowStartExit {
+  minRtt: Millis = 0;
   private found = false;
   private roundStart: Millis = 0;
   private roundEnd = 0 as Seq;
@@ -46,27 +50,27 @@ export class HyStart implements SlowStartExit {
     this.samples = 0;
   }
 
-  sampled(c: Connection, rtt: Millis, minRtt: Millis, now: Millis): void {
+  sampled(c: Connection, s: AckSample, now: Millis): void {
     if (this.found) return;
     if (seqAfter(c.sndUna, this.roundEnd)) this.reset(c, now);
     if (c.cwnd < WINDOW_MIN) return;
-    this.train(c, minRtt, now);
-    this.delay(c, rtt, minRtt);
+    this.train(c, now);
+    this.delay(c, s);
   }
 
-  private train(c: Connection, minRtt: Millis, now: Millis): void {
+  private train(c: Connection, now: Millis): void {
     if (now - this.lastAck > TRAIN_GAP) return;
     this.lastAck = now;
-    let limit = minRtt + trainSlack(c);
+    let limit = this.minRtt + trainSlack(c);
     // Paced packets are spread over half a round trip anyway.
     if (c.pacingRate === NEVER) limit /= 2;
     if (now - this.roundStart > limit) this.exit(c);
   }
 
-  private delay(c: Connection, rtt: Millis, minRtt: Millis): void {
-    if (rtt < this.roundRtt) this.roundRtt = rtt;
+  private delay(c: Connection, s: AckSample): void {
+    if (s.rtt < this.roundRtt) this.roundRtt = s.rtt;
     if (this.samples < SAMPLES_MIN) this.samples++;
-    else if (this.roundRtt > minRtt + delayThreshold(minRtt)) this.exit(c);
+    else if (this.roundRtt > this.minRtt + delayThreshold(this.minRtt)) this.exit(c);
   }
 
   private exit(c: Connection): void {
@@ -92,6 +96,7 @@ const CSS_GROWTH_DIVISOR = 4;
 
 /** HyStart++ (RFC 9406): a growth of the delay slows slow start down; only if it lasts is it ended. */
 export class HyStartPlusPlus implements SlowStartExit {
+  minRtt: Millis = 0;
   private roundEnd = 0 as Seq;
   private lastRoundRtt: Millis = NEVER;
   private roundRtt: Millis = NEVER;
@@ -115,13 +120,13 @@ export class HyStartPlusPlus implements SlowStartExit {
     this.samples = 0;
   }
 
-  sampled(c: Connection, rtt: Millis): void {
+  sampled(c: Connection, s: AckSample): void {
     if (!seqAfter(this.roundEnd, c.sndUna)) {
       // §4.3: five rounds of it, and slow start is over.
       if (this.rounds > 0 && --this.rounds === 0) c.ssthresh = c.cwnd;
       this.reset(c);
     }
-    if (rtt < this.roundRtt) this.roundRtt = rtt;
+    if (s.rtt < this.roundRtt) this.roundRtt = s.rtt;
     if (++this.samples < SAMPLES_MIN) return;
     if (this.rounds > 0) {
       // §4.3: the delay has gone again, so it was jitter.
@@ -143,6 +148,7 @@ export class HyStartPlusPlus implements SlowStartExit {
 
 /** Slow start ends with a loss. */
 export class NoHyStart implements SlowStartExit {
+  minRtt: Millis = 0;
   reset(): void {}
   sampled(): void {}
   forget(): void {}
