@@ -335,6 +335,15 @@ class SocketMethods extends Duplex implements HandleOwner {
     return this.on(event, listener);
   }
 
+  override addListener(event: string | symbol, listener: (...args: any[]) => void): this {
+    return this.on(event, listener);
+  }
+
+  override prependListener(event: string | symbol, listener: (...args: any[]) => void): this {
+    if (this._direct !== null && (event === 'data' || event === 'readable')) this.detachDirect();
+    return super.prependListener(event, listener);
+  }
+
   handleActive(): void {
     this._unrefTimer();
   }
