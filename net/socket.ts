@@ -335,11 +335,7 @@ class SocketMethods extends Duplex implements HandleOwner {
     return this.on(event, listener);
   }
 
-  override addListener(event: string | symbol, listener: (...args: any[]) => void): this {
-    return this.on(event, listener);
-  }
-
-  override prependListener(event: string | symbol, listener: (...args: any[]) => void): this {
+  override prependListener(event: string | symbol, listener: Listener): this {
     if (this._direct !== null && (event === 'data' || event === 'readable')) this.detachDirect();
     return super.prependListener(event, listener);
   }
