@@ -147,7 +147,9 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   /** Somebody listens to the socket's data: he and we both get it now. */
   onDetached(): void {
+    if (!this.direct) return;
     this.direct = false;
+    if (this.socket.parser === this && !this.full && !this.blocked) this.socket.resume();
   }
 
   /** Begins to take what the socket receives. */

@@ -138,8 +138,9 @@ export function nothing(): void {}
 
 const CRLF = Buffer.from('\r\n');
 const emitters = EventEmitter as unknown as { usingDomains?: boolean; call(self: object): void };
-/** For the accessors of Node 0.x that are still asked for. */
+/** Accessors of Node 0.x that are still asked for. */
 const DEPRECATED = ['OutgoingMessage.prototype._headers is deprecated', 'DEP0066'] as const;
+const NAMES_DEPRECATED = ['OutgoingMessage.prototype._headerNames is deprecated', 'DEP0066'] as const;
 /** A whole message up to this size goes out in one piece without a stream between. */
 const WHOLE_MAX = 16_000;
 
@@ -693,26 +694,39 @@ accessors(OutgoingMessage.prototype, {
     enumerable: true,
   },
   _headers: {
-    get: deprecate(function (this: OutgoingMessage) {
-      return this.getHeaders();
-    }, ...DEPRECATED),
-    set: deprecate(function (this: OutgoingMessage, headers: object | null | undefined) {
-      if (headers == null) {
-        this._outHeaders = null;
-      } else if (typeof headers === 'object') {
-        const set = new OutgoingHeaders();
-        for (const name of Object.keys(headers)) set.set(headerName(name), (headers as Record<string, unknown>)[name]);
-        this._outHeaders = set;
-      }
-    }, ...DEPRECATED),
+    get: deprecate(
+      function (this: OutgoingMessage) {
+        return this.getHeaders();
+      },
+      ...DEPRECATED,
+    ),
+    set: deprecate(
+      function (this: OutgoingMessage, headers: object | null | undefined) {
+        if (headers == null) {
+          this._outHeaders = null;
+        } else if (typeof headers === 'object') {
+          const set = new OutgoingHeaders();
+          for (const name of Object.keys(headers))
+            set.set(headerName(name), (headers as Record<string, unknown>)[name]);
+          this._outHeaders = set;
+        }
+      },
+      ...DEPRECATED,
+    ),
   },
   _headerNames: {
-    get: deprecate(function (this: OutgoingMessage) {
-      return this._outHeaders === null ? null : this._outHeaders.spellings();
-    }, ...DEPRECATED),
-    set: deprecate(function (this: OutgoingMessage, spellings: Record<string, string> | null) {
-      if (typeof spellings === 'object' && spellings !== null) this._outHeaders?.respell(spellings);
-    }, ...DEPRECATED),
+    get: deprecate(
+      function (this: OutgoingMessage) {
+        return this._outHeaders === null ? null : this._outHeaders.spellings();
+      },
+      ...NAMES_DEPRECATED,
+    ),
+    set: deprecate(
+      function (this: OutgoingMessage, spellings: Record<string, string> | null) {
+        if (typeof spellings === 'object' && spellings !== null) this._outHeaders?.respell(spellings);
+      },
+      ...NAMES_DEPRECATED,
+    ),
   },
   connection: {
     get(this: OutgoingMessage) {
