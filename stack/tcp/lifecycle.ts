@@ -22,6 +22,8 @@ function startTransfer(c: Connection, now: Millis): void {
   if (c.srtt === 0 && c.totalRetransmits > 0) c.rto = Math.max(c.rto, RTO_AFTER_LOST_SYN);
   c.retransmits = 0;
   c.backoff = 0;
+  // One that was due again needs not be sent: its answer is here.
+  c.synDue = false;
   c.cwndUsedAt = c.lastTextSentAt = c.lastTextAt = now;
   c.cwndUsageEnd = c.sndNxt;
   c.congestion.start(c, now);

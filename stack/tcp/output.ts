@@ -26,7 +26,7 @@ import { initialWindow, selectWindow, windowTold } from './receive-window';
 import type { Reply } from './reply';
 import { beforeUserTimeout, persistDelay, restartRto, scheduleProbe, setRetransmitTimer } from './retransmit-timer';
 import { nextLost, splitRecord } from './scoreboard';
-import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, RETRANSMITTED } from './sent-table';
+import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, RETRANSMITTED, SACKED } from './sent-table';
 import { type Seq, seqAdd, seqAfter, seqDiff } from './seq';
 import type { Tcp } from './tcp';
 import { noteWindowUse, restartAfterIdle } from './window-use';
@@ -396,6 +396,8 @@ function probeTail(tcp: Tcp, c: Connection, now: Millis): 'sent' | 'not' | 'late
   }
   const sent = tcp.sent;
   let record = c.sent.tail;
+  while (record !== NONE && (sent.flags(record) & SACKED) !== 0) record = sent.prev(record);
+  if (record === NONE) return 'not';
   const packets = sent.packets(record);
   const seq = sent.seq(record);
   if (packets > 1) record = splitRecord(tcp, c, record, seqAdd(seq, (packets - 1) * c.mss));
