@@ -1,46 +1,44 @@
-import { Address, Cidr } from './base/address';
+import { Address } from './base/address';
 import type { Bytes, Millis } from './base/bytes';
-import { type Datagram, ICMPV6 } from './base/datagram';
+import type { Datagram } from './base/datagram';
 import type { Drop } from './base/drops';
-import { NO_ROOM } from './base/transmit';
-import { ARP_BYTES, ARP_REPLY, ARP_REQUEST, ArpPacket, readArp, writeArp } from './ethernet/arp';
+import { ARP_REPLY, ARP_REQUEST, ArpPacket, readArp } from './ethernet/arp';
 import {
   BROADCAST_MAC,
   ETHERNET_HEADER_BYTES,
   isGroup,
   isSourceGroup,
   macEquals,
-  TYPE_ARP,
   TYPE_IPV4,
   TYPE_IPV6,
   writeEthernet,
 } from './ethernet/frame';
-import { type Neighbor, type NeighborConfig, Neighbors } from './ethernet/neighbors';
-import { ICMP_CHECKSUM, ICMP_HEADER_BYTES, writeIcmp } from './ip/icmp';
+import { Neighbor, type NeighborConfig, type NeighborState, Neighbors } from './ethernet/neighbors';
 import type { Interface } from './ip/interface';
-import {
-  advertisementFlags,
-  multicastMac,
-  NEIGHBOR_ADVERTISEMENT,
-  NEIGHBOR_MESSAGE_BYTES,
-  NEIGHBOR_SOLICITATION,
-  NeighborMessage,
-  readNeighborMessage,
-  solicitedNode,
-  writeNeighborBody,
-} from './ip/ndp';
+import { multicastMac, NEIGHBOR_ADVERTISEMENT, NeighborMessage, readNeighborMessage, readRedirect } from './ip/ndp';
 import type { IpOutput, LinkOutput } from './ip/output';
-import { IpPath, type Routes } from './ip/paths';
+import type { IpPath, Paths } from './ip/paths';
+import type { Routes } from './ip/routes';
+import { sendAdvertisement, sendArp, sendFrame, sendSolicitation } from './link-messages';
 
-/** A frame of the link layer's own to send. */
+/** A message of the link layer's own to send. */
 interface LinkOut {
   readonly iface: Interface;
-  /** Called when there is room; false when there was none after all. */
+  /** Called when there is room; false when it is not done, for lack of room. */
   readonly build: () => boolean;
 }
 
 const LINK_OUT_MAX = 64;
-const NDP_HOP_LIMIT = 255;
+
+/** What the link layer tells the stack. */
+export interface LinkEvents {
+  drop(reason: Drop, now: Millis): void;
+  /** A frame joined the interface's queue. */
+  frameSent(iface: Interface, bytes: number): void;
+  neighborChanged(iface: Interface, neighbor: Neighbor, from: NeighborState, now: Millis): void;
+  /** Nobody answers for the next hop of a frame that waited (RFC 4861 §7.2.2): it is lost, its sender is to know. */
+  unreachable(iface: Interface, frame: Uint8Array, now: Millis): void;
+}
 
 /**
  * What stands between IP and the frames of a link with addresses: resolution by ARP and Neighbor Discovery, and frames
@@ -52,17 +50,35 @@ export class LinkLayer implements LinkOutput {
   private readonly message = new NeighborMessage();
   private readonly waiting: LinkOut[] = [];
   out!: IpOutput;
+  paths!: Paths;
   now: Millis = 0;
+  /**
+   * Somebody else uses one of our addresses (RFC 5227 §2.4, RFC 4862 §5.4.4). Whoever configures addresses decides what
+   * follows: defend it, or give it up.
+   */
+  onConflict: ((iface: Interface, address: Address, mac: Uint8Array) => void) | null = null;
 
   constructor(
     private readonly config: NeighborConfig,
     private readonly routes: Routes,
-    private readonly drop: (reason: Drop, now: Millis) => void,
-    private readonly frameSent: (path: IpPath, bytes: number) => void,
-  ) {}
+    private readonly acceptRedirects: boolean,
+    private readonly events: LinkEvents,
+  ) {
+    routes.isDead = (gateway, iface) => this.neighbors(iface)?.get(gateway)?.state === 'FAILED';
+  }
 
   add(iface: Interface): void {
-    this.neighborsOf.push(iface.config.link === 'ethernet' ? new Neighbors(this.config) : null);
+    const { events } = this;
+    const watcher = {
+      neighborChanged: (neighbor: Neighbor, from: NeighborState, now: Millis) =>
+        events.neighborChanged(iface, neighbor, from, now),
+      framesLost: (frames: number, now: Millis) => this.dropFrames(frames, now),
+    };
+    this.neighborsOf.push(iface.config.link === 'ethernet' ? new Neighbors(this.config, watcher) : null);
+  }
+
+  private dropFrames(frames: number, now: Millis): void {
+    for (let i = 0; i < frames; i++) this.events.drop('ip-no-neighbor', now);
   }
 
   neighbors(iface: Interface): Neighbors | null {
@@ -86,19 +102,26 @@ export class LinkLayer implements LinkOutput {
     const arp = this.arp;
     const bad = readArp(b, at, end, arp);
     if (bad !== null) return bad;
+    if (arp.senderIp !== 0 && iface.ownsWords(4, 0, 0, 0xffff, arp.senderIp)) {
+      return this.conflict(iface, Address.v4(arp.senderIp), arp.senderMac, 'arp-conflict');
+    }
     const forUs = iface.ownsWords(4, 0, 0, 0xffff, arp.targetIp);
-    if (arp.senderIp !== 0 && !iface.ownsWords(4, 0, 0, 0xffff, arp.senderIp)) {
-      const answers = arp.operation === ARP_REPLY && forUs;
-      const asksForUs = forUs && arp.operation === ARP_REQUEST;
-      this.learn(iface, Address.v4(arp.senderIp), arp.senderMac, 0, answers, asksForUs, now);
+    const asks = arp.operation === ARP_REQUEST;
+    if (arp.senderIp !== 0) {
+      const sender = Address.v4(arp.senderIp);
+      this.resolved(iface, this.neighbors(iface)!.arpHeard(sender, arp.senderMac, forUs && !asks, forUs && asks, now));
     }
-    if (!forUs) return arp.operation === ARP_REQUEST ? 'arp-not-for-us' : null;
-    if (arp.operation === ARP_REQUEST) {
-      const to = arp.senderMac.slice();
-      const { targetIp, senderIp } = arp;
-      this.later(iface, () => this.sendArp(iface, ARP_REPLY, targetIp, to, senderIp, to));
-    }
+    if (!forUs) return asks ? 'arp-not-for-us' : null;
+    if (!asks) return null;
+    const to = arp.senderMac.slice();
+    const { targetIp, senderIp } = arp;
+    this.later(iface, () => this.arpOut(iface, ARP_REPLY, targetIp, to, senderIp, to));
     return null;
+  }
+
+  private conflict(iface: Interface, address: Address, mac: Uint8Array, reason: Drop): Drop {
+    if (!macEquals(mac, 0, iface.config.mac!)) this.onConflict?.(iface, address, mac.slice());
+    return reason;
   }
 
   /** RFC 4861 §7.2.3, §7.2.5: a solicitation or an advertisement. */
@@ -108,50 +131,62 @@ export class LinkLayer implements LinkOutput {
     const bad = readNeighborMessage(d, isAdvertisement, m);
     if (bad !== null) return bad;
     const neighbors = this.neighbors(iface);
-    if (neighbors === null) return null;
-    const source = new Address(6, d.s0, d.s1, d.s2, d.s3);
-    if (isAdvertisement) {
-      if (m.macAt >= 0) this.learn(iface, m.target, d.bytes, m.macAt, m.solicited, false, now);
-      else if (m.solicited) this.reachableAgain(neighbors, m.target, now);
-      return null;
-    }
-    if (!iface.owns(m.target)) return 'ndp-not-for-us';
+    if (neighbors === null) return 'ndp-not-for-us';
     const { target } = m;
-    if (source.isUnspecified) {
-      // Somebody else wants our address: the advertisement to all nodes tells him (§7.2.4).
-      this.later(iface, () => this.sendAdvertisement(iface, target, null));
+    if (isAdvertisement) {
+      if (iface.owns(target)) {
+        const mac = m.macAt < 0 ? new Uint8Array(6) : d.bytes.slice(m.macAt, m.macAt + 6);
+        return this.conflict(iface, target, mac, 'ndp-conflict');
+      }
+      this.resolved(iface, neighbors.advertised(target, d.bytes, m.macAt, m.solicited, m.override, now));
       return null;
     }
-    if (m.macAt >= 0) this.learn(iface, source, d.bytes, m.macAt, false, true, now);
-    this.later(iface, () => this.sendAdvertisement(iface, target, source));
+    if (!iface.owns(target)) return 'ndp-not-for-us';
+    const source = new Address(6, d.s0, d.s1, d.s2, d.s3);
+    // Somebody who wants our address has none to answer to: the advertisement to all nodes tells him (§7.2.4).
+    const to = source.isUnspecified ? null : source;
+    if (to !== null && m.macAt >= 0) this.resolved(iface, neighbors.heard(to, d.bytes, m.macAt, now));
+    this.later(iface, () => sendAdvertisement(this.out, iface, target, to));
     return null;
   }
 
-  private reachableAgain(neighbors: Neighbors, address: Address, now: Millis): void {
-    const neighbor = neighbors.get(address);
-    if (neighbor !== undefined) neighbors.reachable(neighbor, now);
+  /** RFC 4861 §8: the router in use knows a better first hop. */
+  redirectArrives(iface: Interface, d: Datagram, now: Millis): Drop | null {
+    const m = this.message;
+    const bad = readRedirect(d, m);
+    if (bad !== null) return bad;
+    const { target, destination } = m;
+    const router = new Address(6, d.s0, d.s1, d.s2, d.s3);
+    if (!this.acceptRedirects || iface.owns(target)) return 'icmp-bad-redirect';
+    if (!this.paths.redirect(iface, router, destination, target)) return 'icmp-bad-redirect';
+    const neighbors = this.neighbors(iface);
+    if (neighbors !== null && m.macAt >= 0) this.resolved(iface, neighbors.heard(target, d.bytes, m.macAt, now));
+    return null;
   }
 
-  private learn(
-    iface: Interface,
-    address: Address,
-    mac: Uint8Array,
-    macAt: number,
-    solicited: boolean,
-    create: boolean,
-    now: Millis,
-  ): void {
-    const neighbor = this.neighbors(iface)!.confirm(address, mac, macAt, solicited, create, now);
-    if (neighbor === null) return;
-    for (const frame of neighbor.parked.splice(0)) {
-      frame.set(neighbor.mac, 0);
-      this.later(iface, () => sendFrame(iface, frame));
+  /** What waited for the neighbour's address goes out. */
+  private resolved(iface: Interface, neighbor: Neighbor | null): void {
+    if (neighbor === null || !neighbor.usable || neighbor.parked.length === 0) return;
+    const frames = this.neighbors(iface)!.takeParked(neighbor);
+    for (const frame of frames) frame.set(neighbor.mac, 0);
+    let next = 0;
+    const release = (): boolean => {
+      while (next < frames.length && iface.tx.hasRoom) {
+        sendFrame(iface, frames[next]!);
+        this.events.frameSent(iface, frames[next++]!.length);
+      }
+      return next === frames.length;
+    };
+    if (!this.later(iface, release)) this.dropFrames(frames.length, this.now);
+  }
+
+  private later(iface: Interface, build: () => boolean): boolean {
+    if (this.waiting.length >= LINK_OUT_MAX) {
+      this.events.drop('link-busy', this.now);
+      return false;
     }
-  }
-
-  private later(iface: Interface, build: () => boolean): void {
-    if (this.waiting.length < LINK_OUT_MAX) this.waiting.push({ iface, build });
-    else this.drop('ip-no-neighbor', this.now);
+    this.waiting.push({ iface, build });
+    return true;
   }
 
   // ── out ──
@@ -165,7 +200,7 @@ export class LinkLayer implements LinkOutput {
     }
     while (this.waiting.length > 0) {
       const next = this.waiting[0]!;
-      if (!next.iface.tx.hasRoom || !next.build()) return false;
+      if (next.iface.up && (!next.iface.tx.hasRoom || !next.build())) return false;
       this.waiting.shift();
     }
     return true;
@@ -175,12 +210,15 @@ export class LinkLayer implements LinkOutput {
     neighbors.expire(now);
     while (neighbors.due.length > 0) {
       const neighbor = neighbors.due[0]!;
-      if (neighbor.requestDue && !this.solicit(iface, neighbor)) return false;
+      if (neighbor.requestDue && iface.up && !this.solicit(iface, neighbor)) return false;
       neighbor.requestDue = false;
       neighbors.due.shift();
     }
     for (const neighbor of neighbors.failed.splice(0)) {
-      for (const _ of neighbor.parked.splice(0)) this.drop('ip-no-neighbor', now);
+      for (const frame of neighbors.takeParked(neighbor)) {
+        this.events.drop('ip-no-neighbor', now);
+        this.events.unreachable(iface, frame, now);
+      }
     }
     return true;
   }
@@ -189,39 +227,14 @@ export class LinkLayer implements LinkOutput {
   private solicit(iface: Interface, neighbor: Neighbor): boolean {
     const { address } = neighbor;
     if (!iface.tx.hasRoom) return false;
-    const onLink = { destination: new Cidr(address, 0), gateway: null, interface: iface, metric: 0 };
-    const source = this.routes.source(onLink, address);
+    const source = this.routes.source(iface, address, address);
     if (source === null) return true;
-    if (address.family === 4) {
-      const to = neighbor.state === 'PROBE' ? neighbor.mac : BROADCAST_MAC;
-      return this.sendArp(iface, ARP_REQUEST, source.w3, null, address.w3, to);
-    }
-    const group = solicitedNode(address);
-    const path = new IpPath(source, neighbor.state === 'PROBE' ? address : group, iface, address, 0);
-    path.neighbor = neighbor.state === 'PROBE' ? neighbor : { address: group, mac: multicastMac(group), usable: true };
-    return this.sendNeighborMessage(path, NEIGHBOR_SOLICITATION, 0, address);
+    if (address.family === 6) return sendSolicitation(this.out, iface, source, neighbor);
+    const to = neighbor.state === 'PROBE' ? neighbor.mac : BROADCAST_MAC;
+    return this.arpOut(iface, ARP_REQUEST, source.w3, null, address.w3, to);
   }
 
-  private sendAdvertisement(iface: Interface, target: Address, to: Address | null): boolean {
-    const group = new Address(6, 0xff020000 | 0, 0, 0, 1);
-    const path = new IpPath(target, to ?? group, iface, to ?? group, 0);
-    if (to === null) path.neighbor = { address: group, mac: multicastMac(group), usable: true };
-    return this.sendNeighborMessage(path, NEIGHBOR_ADVERTISEMENT, advertisementFlags(to !== null), target);
-  }
-
-  private sendNeighborMessage(path: IpPath, type: number, flags: number, target: Address): boolean {
-    const at = this.out.begin(path);
-    if (at === NO_ROOM) return false;
-    const b = this.out.header;
-    writeNeighborBody(b, at + ICMP_HEADER_BYTES, target, type === NEIGHBOR_ADVERTISEMENT, path.iface.config.mac!);
-    writeIcmp(b, at, type, 0, flags, 0);
-    b[at + ICMP_CHECKSUM] = 0;
-    b[at + ICMP_CHECKSUM + 1] = 0;
-    this.out.end(NEIGHBOR_MESSAGE_BYTES, ICMPV6, 0, NDP_HOP_LIMIT, ICMP_CHECKSUM, 0);
-    return true;
-  }
-
-  private sendArp(
+  private arpOut(
     iface: Interface,
     operation: number,
     senderIp: number,
@@ -229,13 +242,7 @@ export class LinkLayer implements LinkOutput {
     targetIp: number,
     to: Uint8Array,
   ): boolean {
-    const queue = iface.tx;
-    const at = queue.begin();
-    const mac = iface.config.mac!;
-    writeEthernet(queue.header, at, to, mac, TYPE_ARP);
-    writeArp(queue.header, at + ETHERNET_HEADER_BYTES, operation, mac, senderIp, targetMac, targetIp);
-    queue.headers(ETHERNET_HEADER_BYTES + ARP_BYTES);
-    queue.commit();
+    this.events.frameSent(iface, sendArp(iface, operation, senderIp, targetMac, targetIp, to));
     return true;
   }
 
@@ -254,17 +261,29 @@ export class LinkLayer implements LinkOutput {
   // ── LinkOutput ──
 
   resolve(path: IpPath, now: Millis): boolean {
-    const neighbors = this.neighbors(path.iface)!;
-    const known = path.neighbor;
-    // A group's address is computed, not asked for.
-    if (known?.address.isMulticast) return true;
-    let neighbor = known as Neighbor | null;
-    if (neighbor === null || neighbor.state === 'FAILED') {
-      neighbor = neighbors.resolve(path.nextHop, now);
-      path.neighbor = neighbor;
+    const known = path.neighbor as Neighbor | null;
+    if (known !== null && known.state === 'REACHABLE') {
+      known.usedAt = now;
+      return true;
     }
-    if (neighbor.state !== 'REACHABLE') neighbors.use(neighbor, now);
+    return this.resolveAnew(path, known, now);
+  }
+
+  private resolveAnew(path: IpPath, known: Neighbor | null, now: Millis): boolean {
+    if (known?.state === 'PERMANENT') return true;
+    const neighbors = this.neighbors(path.iface)!;
+    const neighbor = known === null || known.state === 'FAILED' ? this.lookUp(path, neighbors, now) : known;
+    neighbors.use(neighbor, now);
     return neighbor.usable;
+  }
+
+  /** The next hop's entry; another next hop when this one is known not to answer. */
+  private lookUp(path: IpPath, neighbors: Neighbors, now: Millis): Neighbor {
+    const group = groupMac(path);
+    if (neighbors.get(path.nextHop)?.state === 'FAILED') this.paths.avoid(path);
+    const neighbor = group === null ? neighbors.entry(path.nextHop, now) : Neighbor.permanent(path.nextHop, group);
+    path.neighbor = neighbor;
+    return neighbor;
   }
 
   writeHeader(path: IpPath, b: Uint8Array, at: number): void {
@@ -272,22 +291,21 @@ export class LinkLayer implements LinkOutput {
   }
 
   park(path: IpPath, frame: Uint8Array): void {
-    const displaced = this.neighbors(path.iface)!.park(path.neighbor as Neighbor, frame);
-    for (let i = 0; i < displaced; i++) this.drop('ip-no-neighbor', this.now);
+    this.dropFrames(this.neighbors(path.iface)!.park(path.neighbor as Neighbor, frame), this.now);
   }
 
-  lost(): void {
-    this.drop('ip-no-neighbor', this.now);
+  lost(path: IpPath): void {
+    this.events.drop(path.iface.up ? 'ip-no-neighbor' : 'interface-down', this.now);
   }
 
   sent(path: IpPath, bytes: number): void {
-    this.frameSent(path, bytes);
+    this.events.frameSent(path.iface, bytes);
   }
 
-  /** TCP doubts the path: the next use asks again (MUST-20). */
+  /** TCP doubts the path: its next hop is asked whether it is there (MUST-20, RFC 1122 §3.3.1.4). */
   doubt(path: IpPath): void {
     const neighbor = this.neighbors(path.iface)?.get(path.nextHop);
-    if (neighbor !== undefined && neighbor.state === 'REACHABLE') neighbor.state = 'STALE';
+    if (neighbor !== undefined) this.neighbors(path.iface)!.suspect(neighbor, this.now);
   }
 
   /** TCP made progress over the path. */
@@ -298,11 +316,9 @@ export class LinkLayer implements LinkOutput {
   }
 }
 
-function sendFrame(iface: Interface, frame: Uint8Array): boolean {
-  const queue = iface.tx;
-  const at = queue.begin();
-  queue.header.set(frame, at);
-  queue.headers(frame.length);
-  queue.commit();
-  return true;
+/** The link address of a next hop that is a group or a broadcast address; null for a single host's. */
+function groupMac(path: IpPath): Uint8Array | null {
+  const { nextHop, iface } = path;
+  if (nextHop.isMulticast) return multicastMac(nextHop);
+  return nextHop.family === 4 && iface.isBroadcast(nextHop.w3) ? BROADCAST_MAC : null;
 }

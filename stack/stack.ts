@@ -1,32 +1,35 @@
-import type { Address, Cidr } from './base/address';
+import { type Address, type Cidr, MAPPED } from './base/address';
 import type { Millis } from './base/bytes';
 import { Datagram, ICMP, ICMPV6, TCP, UDP } from './base/datagram';
 import { type Drop, DropCounters } from './base/drops';
-import { Arenas, BlockPool, heapRegions, type RegionSource, type Slab, SlabPool } from './base/memory';
+import { Arenas, BlockPool, heapRegions, type RegionSource, Slab, SlabPool } from './base/memory';
 import { Random } from './base/random';
 import { Trace } from './base/trace';
-import { Control, type ControlLimits } from './control';
+import { Control } from './control';
 import { ETHERNET_HEADER_BYTES, etherType, TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from './ethernet/frame';
-import { NEIGHBOR_DEFAULTS, type NeighborConfig, type Neighbors } from './ethernet/neighbors';
+import { NEIGHBOR_DEFAULTS, NEIGHBOR_STATE_NUMBERS, type NeighborConfig, type Neighbors } from './ethernet/neighbors';
+import { type IcmpLimits, IcmpSender } from './icmp-sender';
+import { REDIRECT_V6 } from './ip/icmp';
 import { Interface, type InterfaceConfig } from './ip/interface';
-import { pseudoSumV4, readIpv4 } from './ip/ipv4';
-import { pseudoSumOf, readIpv6, walkExtensions } from './ip/ipv6';
+import { readIpv4 } from './ip/ipv4';
+import { readIpv6 } from './ip/ipv6';
 import { NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION } from './ip/ndp';
 import { IpOutput } from './ip/output';
-import { IpPath, Routes } from './ip/paths';
+import { type IpPath, Paths } from './ip/paths';
 import {
   type Partial as PartialDatagram,
   REASSEMBLY_DEFAULTS,
   Reassembly,
   type ReassemblyLimits,
 } from './ip/reassembly';
-import { LinkLayer } from './link';
+import { Routes } from './ip/routes';
+import { type LinkEvents, LinkLayer } from './link';
 import { LINUX, type TcpProfile } from './tcp/profile';
 import { type PathFinder, Tcp, type TcpLimits } from './tcp/tcp';
 import { Udp } from './udp/udp';
 
 /** Caps: what one stack may hold at most. */
-export interface StackLimits extends TcpLimits, ControlLimits {
+export interface StackLimits extends TcpLimits, IcmpLimits {
   /** Received text that waits, in slabs of 1 MiB. */
   readonly slabsMax: number;
   /** Written text that is not acknowledged, in bytes. */
@@ -52,6 +55,8 @@ export interface StackConfig {
   readonly limits: StackLimits;
   readonly neighbors: NeighborConfig;
   readonly reassembly: ReassemblyLimits;
+  /** Whether routers may name better first hops (RFC 1122 §3.2.2.2, RFC 4861 §8). */
+  readonly acceptRedirects: boolean;
   readonly regions: RegionSource;
   /** Keep the event log. */
   readonly trace: boolean;
@@ -66,6 +71,7 @@ export const DEFAULT_CONFIG: StackConfig = {
   limits: DEFAULT_LIMITS,
   neighbors: NEIGHBOR_DEFAULTS,
   reassembly: REASSEMBLY_DEFAULTS,
+  acceptRedirects: true,
   regions: heapRegions,
   trace: false,
   traceCapacity: 1 << 16,
@@ -90,34 +96,48 @@ export class Stack implements PathFinder {
   readonly udp: Udp;
   readonly control: Control;
   readonly link: LinkLayer;
+  readonly paths: Paths;
   private readonly out: IpOutput;
+  private readonly icmp: IcmpSender;
   private readonly reassembly: Reassembly;
   private readonly datagram = new Datagram();
-  private readonly paths = new Map<number, IpPath[]>();
-  private pathCount = 0;
 
   constructor(readonly config: StackConfig) {
-    const { limits, profile } = config;
+    const { limits, profile, acceptRedirects } = config;
+    const drop = (reason: Drop, now: Millis): void => this.drop(reason, now);
     this.trace = new Trace(config.trace, config.traceCapacity);
     this.random = new Random(config.seed);
     this.arenas = new Arenas(config.regions);
     this.slabs = new SlabPool(config.regions, limits.slabsMax, config.poison);
     this.blocks = new BlockPool(this.arenas, limits.sendBytesMax, config.poison);
-    this.link = new LinkLayer(
-      config.neighbors,
-      this.routes,
-      (reason, now) => this.drop(reason, now),
-      (path, bytes) => {
-        if (this.trace.on) this.trace.add('frame-out', this.out.now, 0, path.iface.index, bytes);
-      },
-    );
+    this.link = new LinkLayer(config.neighbors, this.routes, acceptRedirects, this.linkEvents());
     this.out = new IpOutput(this.link);
+    const tcpRandom = this.random.fork();
+    const udpRandom = this.random.fork();
+    this.paths = new Paths(this.interfaces, this.routes, this.random.fork(), limits.pathsMax);
     this.link.out = this.out;
-    this.reassembly = new Reassembly(config.reassembly);
-    const random = this.random.fork();
-    this.tcp = new Tcp(profile, limits, random, this.blocks, this.slabs, this.out, this, this.drops, this.trace);
-    this.udp = new Udp(this.random.fork(), profile.ephemeralPorts, this.out, this, this.drops);
-    this.control = new Control(limits, this, this.out, this.tcp, this.udp, profile.name === 'rfc');
+    this.link.paths = this.paths;
+    this.reassembly = new Reassembly(config.reassembly, this.random.int32(), drop);
+    this.icmp = new IcmpSender(limits, this.random.fork(), this.paths, this.out, drop);
+    this.tcp = new Tcp(profile, limits, tcpRandom, this.blocks, this.slabs, this.out, this, this.drops, this.trace);
+    this.udp = new Udp(udpRandom, profile.ephemeralPorts, this.out, this.paths, this.drops);
+    const hardErrorsAbort = profile.name === 'rfc';
+    this.control = new Control(this.paths, this.icmp, this.tcp, this.udp, hardErrorsAbort, acceptRedirects, drop);
+  }
+
+  private linkEvents(): LinkEvents {
+    const { trace } = this;
+    return {
+      drop: (reason, now) => this.drop(reason, now),
+      frameSent: (iface, bytes) => {
+        if (trace.on) trace.add('frame-out', this.out.now, 0, iface.index, bytes);
+      },
+      neighborChanged: (_iface, neighbor, from, now) => {
+        if (!trace.on) return;
+        trace.add('neighbor', now, 0, NEIGHBOR_STATE_NUMBERS[from], NEIGHBOR_STATE_NUMBERS[neighbor.state]);
+      },
+      unreachable: (iface, frame, now) => this.control.unreachable(iface, frame, now),
+    };
   }
 
   // ── configuration ──
@@ -136,7 +156,12 @@ export class Stack implements PathFinder {
   addRoute(destination: Cidr, gateway: Address | null, iface: Interface, metric = 0): void {
     this.routes.add({ destination, gateway, interface: iface, metric });
     this.paths.clear();
-    this.pathCount = 0;
+  }
+
+  /** Gives a link one address more; a route to its subnet is the caller's to add. */
+  addAddress(iface: Interface, cidr: Cidr): void {
+    iface.addAddress(cidr);
+    this.paths.clear();
   }
 
   neighbors(iface: Interface): Neighbors | null {
@@ -159,6 +184,7 @@ export class Stack implements PathFinder {
     now: Millis,
   ): void {
     if (this.trace.on) this.trace.add('frame-in', now, 0, iface.index, bytes);
+    if (!iface.up) return this.drop('interface-down', now);
     const b = slab.bytes;
     const d = this.datagram;
     const end = at + bytes;
@@ -180,17 +206,30 @@ export class Stack implements PathFinder {
       if (bytes === 0) return this.drop('ip-truncated', now);
       isV6 = b[at]! >>> 4 === 6;
     }
-    const bad = isV6 ? readIpv6(b, at, end, d) : readIpv4(b, at, end, d);
+    d.checksumValid = checksumValid;
+    d.segmentBytes = segmentBytes;
+    this.datagramArrives(iface, d, slab, at, end, isV6, now);
+  }
+
+  /** [at, end) is a datagram, perhaps with a link's padding behind it. */
+  private datagramArrives(
+    iface: Interface,
+    d: Datagram,
+    slab: Slab,
+    at: number,
+    end: number,
+    isV6: boolean,
+    now: Millis,
+  ): void {
+    const bad = isV6 ? readIpv6(slab.bytes, at, end, d) : readIpv4(slab.bytes, at, end, d);
     // An IPv6 header that asks for an answer gets one, if it was for us at all.
-    if (bad !== null && (!isV6 || d.problemCode < 0)) return this.drop(bad, now);
-    const refused = isV6 ? this.checkDestinationV6(iface, d) : this.checkDestinationV4(iface, d);
+    if (bad !== null && d.problemCode < 0) return this.drop(bad, now);
+    const refused = isV6 ? this.checkAddressesV6(iface, d) : this.checkAddressesV4(iface, d);
     if (refused !== null) return this.drop(refused, now);
     if (bad !== null) {
       this.drop(bad, now);
       return this.control.parameterProblem(d, now);
     }
-    d.checksumValid = checksumValid;
-    d.segmentBytes = segmentBytes;
     if (d.moreFragments || d.fragmentAt > 0) this.fragmentArrives(iface, d, now);
     else this.deliver(iface, d, slab, now);
   }
@@ -200,9 +239,13 @@ export class Stack implements PathFinder {
     switch (d.protocol) {
       case TCP:
         return this.tcp.receive(d, slab, now);
-      case UDP:
-        if (this.udp.receive(d)) this.control.portUnreachable(d, now);
+      case UDP: {
+        const refused = this.udp.receive(d);
+        if (refused === null) return;
+        this.drop(refused, now);
+        if (refused === 'udp-no-port') this.control.portUnreachable(d, now);
         return;
+      }
       case ICMP:
         if (d.family === 4) return this.icmpArrives(iface, d, slab, now);
         break;
@@ -220,78 +263,108 @@ export class Stack implements PathFinder {
   }
 
   private icmpArrives(iface: Interface, d: Datagram, slab: Slab, now: Millis): void {
-    const rest = this.control.arrives(d, slab, now);
+    const rest = this.control.arrives(iface, d, slab, now);
     if (rest === null) return;
-    if (d.family === 6 && (rest.type === NEIGHBOR_SOLICITATION || rest.type === NEIGHBOR_ADVERTISEMENT)) {
-      const refused = this.link.neighborMessageArrives(iface, d, rest.type, now);
-      if (refused !== null) this.drop(refused, now);
-      return;
+    let refused: Drop | null = 'icmp-unknown-type';
+    if (d.family === 6) {
+      const { type } = rest;
+      if (type === REDIRECT_V6) refused = this.link.redirectArrives(iface, d, now);
+      else if (type === NEIGHBOR_SOLICITATION || type === NEIGHBOR_ADVERTISEMENT)
+        refused = this.link.neighborMessageArrives(iface, d, type, now);
     }
-    this.drop('icmp-unknown-type', now);
+    if (refused !== null) this.drop(refused, now);
   }
 
-  /** The last fragment delivers the datagram, put together behind the frames in the current slab. */
+  /** The last fragment delivers the datagram, as if it had come whole. */
   private fragmentArrives(iface: Interface, d: Datagram, now: Millis): void {
     const done = this.reassembly.add(d, now);
     if (done === null) return;
-    if (typeof done === 'string') return this.drop(done, now);
-    const slab = this.slabs.current;
-    const at = (slab.fill + 63) & ~63;
-    if (at + done.length > slab.bytes.length) return this.drop('memory-pressure', now);
-    slab.bytes.set(done.bytes.subarray(0, done.length), at);
-    slab.fill = at + done.length;
-    this.describeWhole(d, done, slab, at);
-    const bad = d.family === 6 ? walkExtensions(d.bytes, d) : null;
-    if (bad !== null) return this.drop(bad, now);
-    d.pseudoSum = d.family === 6 ? pseudoSumOf(d) : pseudoSumV4(d.s3, d.d3, d.protocol) + (d.end - d.bodyAt);
-    this.deliver(iface, d, slab, now);
-  }
-
-  private describeWhole(d: Datagram, done: PartialDatagram, slab: Slab, at: number): void {
-    d.bytes = slab.bytes;
-    d.headerAt = d.bodyAt = at;
-    d.end = at + done.length;
-    d.protocol = done.protocol;
-    d.tos |= done.congestion;
-    d.fragmentAt = 0;
-    d.moreFragments = false;
+    if (typeof done === 'string') {
+      this.drop(done, now);
+      if (d.problemCode >= 0) this.control.parameterProblem(d, now);
+      return;
+    }
+    const slab = this.slabFor(done);
+    if (slab === null) return this.drop('memory-pressure', now);
+    const at = slab.fill - done.bytes;
+    done.write(slab.bytes, at);
     d.checksumValid = false;
     d.segmentBytes = 0;
+    d.notUnicast = done.notUnicast;
+    this.datagramArrives(iface, d, slab, at, at + done.bytes, done.family === 6, now);
   }
+
+  /**
+   * Where a datagram that was put together goes: behind the frames in the current slab if its text may be kept (TCP), else
+   * into memory of its own.
+   */
+  private slabFor(done: PartialDatagram): Slab | null {
+    if (done.protocol !== TCP) {
+      const own = new Slab(-1, new Uint8Array(done.bytes));
+      own.fill = done.bytes;
+      return own;
+    }
+    const slab = this.slabs.current;
+    const at = (slab.fill + 63) & ~63;
+    if (at + done.bytes > slab.bytes.length) return null;
+    slab.fill = at + done.bytes;
+    return slab;
+  }
+
+  // ── addresses ──
 
   /** RFC 1122 §3.2.1.3, §3.3.4.2: for one of our addresses, on whichever interface it came (the weak model, as Linux). */
-  private checkDestinationV4(iface: Interface, d: Datagram): Drop | null {
-    // 0.0.0.0/8 and loopback never stand on a wire.
-    const sourceNet = d.s3 >>> 24;
-    if (sourceNet === 0) return 'ip-bad-source';
-    if (sourceNet === 127 && !iface.isLoopback) return 'ip-bad-source';
-    for (const other of this.interfaces) {
-      if (other.ownsWords(4, d.d0, d.d1, d.d2, d.d3)) return null;
+  private checkAddressesV4(iface: Interface, d: Datagram): Drop | null {
+    const { s3: source, d3: destination } = d;
+    // The loopback network never stands on a wire.
+    if (!iface.isLoopback) {
+      if (source >>> 24 === 127) return 'ip-bad-source';
+      if (destination >>> 24 === 127) return 'ip-bad-destination';
+      // What claims to come from ourselves does not.
+      if (this.ownsWords(4, 0, 0, MAPPED, source)) return 'ip-bad-source';
     }
-    if (d.d3 >>> 24 === 127) return iface.isLoopback ? null : 'ip-bad-destination';
-    if (d.d3 >>> 28 === 14 || iface.isBroadcast(d.d3)) {
-      d.notUnicast = true;
-      return null;
+    // 0.0.0.0 asks for an address, everybody's help wanted; nothing else comes from "this network".
+    if (source >>> 24 === 0 && (source !== 0 || destination !== -1)) return 'ip-bad-source';
+    if (iface.isBroadcast(source)) return 'ip-bad-source';
+    const isOurs = iface.isLoopback && destination >>> 24 === 127;
+    if (isOurs || this.ownsWords(4, 0, 0, MAPPED, destination)) {
+      // A link broadcast with a single host inside is somebody's mistake, or a trick (RFC 1122 §3.3.6).
+      return d.notUnicast ? 'ip-bad-destination' : null;
     }
-    return 'ip-not-for-us';
+    const isGroup = destination >>> 28 === 14 ? iface.listensToV4(destination) : iface.isBroadcast(destination);
+    if (!isGroup) return 'ip-not-for-us';
+    d.notUnicast = true;
+    return null;
   }
 
-  private checkDestinationV6(iface: Interface, d: Datagram): Drop | null {
+  private checkAddressesV6(iface: Interface, d: Datagram): Drop | null {
     if (d.s0 === 0 && d.s1 === 0) {
       // ::1 on a wire, mapped and compatible addresses anywhere: nobody's source. :: asks for duplicates only.
-      const unspecified = d.s2 === 0 && d.s3 === 0;
-      const loopback = d.s2 === 0 && d.s3 === 1;
-      if (unspecified ? d.protocol !== ICMPV6 : !(loopback && iface.isLoopback)) return 'ip-bad-source';
+      const isUnspecified = d.s2 === 0 && d.s3 === 0;
+      const isLoopback = d.s2 === 0 && d.s3 === 1;
+      if (isUnspecified ? d.protocol !== ICMPV6 : !(isLoopback && iface.isLoopback)) return 'ip-bad-source';
     }
-    for (const other of this.interfaces) {
-      if (other.ownsWords(6, d.d0, d.d1, d.d2, d.d3)) return null;
+    if (!iface.isLoopback) {
+      if (d.d0 === 0 && d.d1 === 0 && d.d2 === 0 && d.d3 === 1) return 'ip-bad-destination';
+      if (this.ownsWords(6, d.s0, d.s1, d.s2, d.s3)) return 'ip-bad-source';
     }
     if (d.d0 >>> 24 === 0xff) {
       if (!iface.listensTo(d.d0, d.d1, d.d2, d.d3)) return 'ip-not-for-us';
       d.notUnicast = true;
       return null;
     }
-    return 'ip-not-for-us';
+    // A link-local address is another one on every link (RFC 4007 §4).
+    const isLinkLocal = d.d0 >>> 22 === 0x3fa;
+    const isOurs = isLinkLocal
+      ? iface.isLoopback || iface.ownsWords(6, d.d0, d.d1, d.d2, d.d3)
+      : this.ownsWords(6, d.d0, d.d1, d.d2, d.d3);
+    return isOurs ? null : 'ip-not-for-us';
+  }
+
+  private ownsWords(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): boolean {
+    const { interfaces } = this;
+    for (let i = 0; i < interfaces.length; i++) if (interfaces[i]!.ownsWords(family, w0, w1, w2, w3)) return true;
+    return false;
   }
 
   // ── out ──
@@ -301,31 +374,36 @@ export class Stack implements PathFinder {
     this.out.now = now;
     for (let late = this.reassembly.expired(now); late !== null; late = this.reassembly.expired(now)) {
       this.drop('ip-fragment-timeout', now);
-      if (late.first !== null) this.reportTimeout(late.first, now);
+      if (late.first !== null) this.reportTimeout(late, late.first, now);
     }
-    return this.link.poll(this.interfaces, now) && this.control.poll() && this.udp.poll() && this.tcp.poll(now);
+    this.control.expire(now);
+    const { link, interfaces } = this;
+    return (
+      link.poll(interfaces, now) &&
+      this.icmp.poll() &&
+      this.udp.poll() &&
+      this.tcp.poll(now) &&
+      // What was just sent may need link addresses that nobody knows yet.
+      (!link.wantsPoll || link.poll(interfaces, now))
+    );
   }
 
-  private reportTimeout(first: Uint8Array, now: Millis): void {
+  private reportTimeout(late: PartialDatagram, first: Uint8Array, now: Millis): void {
     const d = new Datagram();
-    const family = first[0]! >>> 4;
-    // Cut to what errors quote: only the addresses are read here.
-    if (family === 4) {
-      d.family = 4;
-      readAddressesV4(first, d);
-    } else {
-      readIpv6(first, 0, first.length, d);
-    }
-    this.control.reassemblyTimedOut(first, d, now);
+    const bad = late.family === 4 ? readIpv4(first, 0, first.length, d) : readIpv6(first, 0, first.length, d);
+    if (bad !== null) return;
+    d.notUnicast = late.notUnicast;
+    this.control.reassemblyTimedOut(d, now);
   }
 
   nextDeadline(): Millis {
-    return Math.min(this.tcp.nextDeadline(), this.link.nextDeadline(), this.reassembly.nextDeadline());
+    const ip = Math.min(this.link.nextDeadline(), this.reassembly.nextDeadline(), this.paths.nextDeadline());
+    return Math.min(this.tcp.nextDeadline(), ip);
   }
 
   /** Something waits for poll already, whatever the time. */
   get wantsPoll(): boolean {
-    return this.tcp.wantsPoll || this.control.wantsPoll || this.udp.wantsPoll || this.link.wantsPoll;
+    return this.tcp.wantsPoll || this.icmp.wantsPoll || this.udp.wantsPoll || this.link.wantsPoll;
   }
 
   /**
@@ -346,46 +424,11 @@ export class Stack implements PathFinder {
   // ── PathFinder ──
 
   pathTo(remote: Address, local: Address | null): IpPath | null {
-    const key = remote.w3 ^ remote.w0;
-    const known = this.paths.get(key);
-    if (known !== undefined) {
-      for (const path of known) {
-        if (path.remote.equals(remote) && (local === null || path.local.equals(local))) return this.fresh(path);
-      }
-    }
-    const made = this.makePath(remote, local);
-    if (made === null) return null;
-    // Connections keep their own path; forgetting all of them costs new connections a look-up.
-    if (++this.pathCount > this.config.limits.pathsMax) {
-      this.paths.clear();
-      this.pathCount = 1;
-    }
-    const list = this.paths.get(key);
-    if (list === undefined) this.paths.set(key, [made]);
-    else list.push(made);
-    return made;
-  }
-
-  /** A learned MTU is forgotten in time, so that a better path is found again. */
-  private fresh(path: IpPath): IpPath {
-    if (path.mtuExpires <= this.out.now) {
-      path.mtu = path.linkMtu;
-      path.mtuExpires = Number.POSITIVE_INFINITY;
-    }
-    return path;
-  }
-
-  private makePath(remote: Address, local: Address | null): IpPath | null {
-    if (local !== null && (local.family !== remote.family || !this.isLocal(local))) return null;
-    const route = this.routes.find(remote);
-    if (route === null) return null;
-    const source = local ?? this.routes.source(route, remote);
-    if (source === null) return null;
-    return new IpPath(source, remote, route.interface, route.gateway ?? remote, this.random.below(65_536));
+    return this.paths.to(remote, local);
   }
 
   isLocal(address: Address): boolean {
-    return this.interfaces.some((iface) => iface.owns(address) || (iface.isLoopback && address.isLoopback));
+    return this.paths.isLocal(address);
   }
 
   doubt(path: IpPath): void {
@@ -395,12 +438,4 @@ export class Stack implements PathFinder {
   confirm(path: IpPath): void {
     this.link.confirm(path);
   }
-}
-
-function readAddressesV4(header: Uint8Array, d: Datagram): void {
-  const word = (at: number): number =>
-    (header[at]! << 24) | (header[at + 1]! << 16) | (header[at + 2]! << 8) | header[at + 3]!;
-  d.s2 = d.d2 = 0xffff;
-  d.s3 = word(12);
-  d.d3 = word(16);
 }

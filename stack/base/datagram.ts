@@ -1,9 +1,23 @@
 import type { Bytes } from './bytes';
 
+/** Protocol numbers (IPv4's protocol, IPv6's next header). */
 export const ICMP = 1;
 export const TCP = 6;
 export const UDP = 17;
 export const ICMPV6 = 58;
+
+/** What the network may say of a packet (RFC 1122 §3.2.2, RFC 4443 §3), by Linux's names. */
+export type NetworkError =
+  | 'EACCES'
+  | 'ECONNREFUSED'
+  | 'EHOSTDOWN'
+  | 'EHOSTUNREACH'
+  | 'EMSGSIZE'
+  | 'ENETUNREACH'
+  | 'ENONET'
+  | 'ENOPROTOOPT'
+  | 'EOPNOTSUPP'
+  | 'EPROTO';
 
 /**
  * What the IP layer read from one datagram: one reused record, valid until the next. Addresses are four words each, IPv4
@@ -40,6 +54,9 @@ export class Datagram {
   fragmentAt = 0;
   moreFragments = false;
   identification = 0;
+  /** IPv6: where the fragment header is, and where the number 44 that announces it stands. */
+  fragmentHeaderAt = 0;
+  fragmentNumberAt = 0;
   /** Where the number of the body's protocol stands: what an ICMPv6 "unknown next header" points to. */
   nextHeaderAt = 0;
   /** ICMPv6 parameter problem to send: its code, or -1, and the offset in the datagram. */

@@ -13,6 +13,7 @@ export const DROPS = [
   'arp-malformed',
   'arp-bad-sender',
   'arp-not-for-us',
+  'arp-conflict',
   // ip
   'ip-bad-version',
   'ip-truncated',
@@ -30,7 +31,6 @@ export const DROPS = [
   'ip-fragment-limit',
   'ip-no-route',
   'ip-no-neighbor',
-  'ip-hop-limit',
   'ip-source-route-refused',
   // icmp
   'icmp-truncated',
@@ -39,9 +39,12 @@ export const DROPS = [
   'icmp-bad-quote',
   'icmp-rate-limited',
   'icmp-broadcast',
+  'icmp-bad-mtu',
+  'icmp-bad-redirect',
   // ndp
   'ndp-invalid',
   'ndp-not-for-us',
+  'ndp-conflict',
   // udp
   'udp-truncated',
   'udp-bad-length',
@@ -76,6 +79,7 @@ export const DROPS = [
   'tcp-duplicate',
   // what memory or configuration refused
   'memory-pressure',
+  'link-busy',
   'interface-down',
 ] as const;
 

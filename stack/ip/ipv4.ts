@@ -53,6 +53,7 @@ export function readIpv4(b: Bytes, at: number, end: number, into: Datagram): Dro
   const fragment = u16(b, at + FRAGMENT);
   into.fragmentAt = (fragment & 0x1fff) * 8;
   into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0;
+  into.problemCode = -1;
   into.pseudoSum = pseudoSumV4(source, destination, into.protocol) + (length - headerBytes);
   return headerBytes > IPV4_HEADER_BYTES ? checkOptions(b, at + IPV4_HEADER_BYTES, at + headerBytes) : null;
 }
@@ -79,6 +80,18 @@ function checkOptions(b: Bytes, at: number, end: number): Drop | null {
 /** The pseudo-header's unfolded sum without the length, which callers add (RFC 9293 §3.1). */
 export function pseudoSumV4(source: number, destination: number, protocol: number): number {
   return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol;
+}
+
+/**
+ * Turns the header at `at` of a first fragment into that of the whole datagram of `length` bytes: no fragment any more, and
+ * `tos` with the congestion mark of all fragments (RFC 3168 §5.3).
+ */
+export function makeWholeV4(b: Bytes, at: number, length: number, tos: number): void {
+  b[at + TOS] = tos;
+  put16(b, at + LENGTH, length);
+  put16(b, at + FRAGMENT, 0);
+  put16(b, at + CHECKSUM, 0);
+  put16(b, at + CHECKSUM, checksum(b, at, at + (b[at]! & 15) * 4, 0));
 }
 
 /** Writes a 20-byte header with its checksum. `length` counts the whole datagram. */

@@ -1,6 +1,6 @@
 import type { Address } from '../base/address';
 import { type Bytes, i32, put16, put32, u16 } from '../base/bytes';
-import type { Datagram } from '../base/datagram';
+import { type Datagram, ICMPV6, TCP, UDP } from '../base/datagram';
 import type { Drop } from '../base/drops';
 
 /** RFC 8200 §3: the fixed header. */
@@ -62,8 +62,8 @@ export function readIpv6(b: Bytes, at: number, end: number, into: Datagram): Dro
   return bad;
 }
 
-/** The unfolded pseudo-header sum of what `into` now holds (RFC 8200 §8.1). */
-export function pseudoSumOf(d: Datagram): number {
+/** The unfolded pseudo-header sum of what `d` now holds (RFC 8200 §8.1). */
+function pseudoSumOf(d: Datagram): number {
   return (
     words(d.s0) +
     words(d.s1) +
@@ -83,24 +83,27 @@ const words = (word: number): number => (word >>> 16) + (word & 0xffff);
 const isExtension = (protocol: number): boolean =>
   protocol === HOP_BY_HOP || protocol === ROUTING || protocol === FRAGMENT_V6 || protocol === DESTINATION_OPTIONS;
 
-/**
- * Walks from `into.bodyAt` to the first header that is not an extension, or to a fragment's. Also used for what a
- * reassembled datagram holds behind its fragment header.
- */
-export function walkExtensions(b: Bytes, into: Datagram): Drop | null {
+/** Walks from `into.bodyAt` to the first header that is not an extension, or to the body of a fragment. */
+function walkExtensions(b: Bytes, into: Datagram): Drop | null {
   for (let count = 0; isExtension(into.protocol); count++) {
     const at = into.bodyAt;
     if (count === EXTENSIONS_MAX) return 'ip-bad-option';
     if (at + 8 > into.end) return 'ip-truncated';
-    if (into.protocol === FRAGMENT_V6) return readFragment(b, at, into);
-    // RFC 8200 §4.1: hop-by-hop options stand first or are an error.
-    if (into.protocol === HOP_BY_HOP && into.nextHeaderAt !== into.headerAt + NEXT_HEADER) {
-      return problem(into, UNKNOWN_NEXT_HEADER, into.nextHeaderAt);
+    let bytes = 8;
+    if (into.protocol === FRAGMENT_V6) {
+      readFragment(b, at, into);
+      // RFC 6946 §4: a whole datagram with a fragment header is no fragment of anything.
+      if (into.moreFragments || into.fragmentAt > 0) return null;
+    } else {
+      // RFC 8200 §4.1: hop-by-hop options stand first or are an error.
+      if (into.protocol === HOP_BY_HOP && into.nextHeaderAt !== into.headerAt + NEXT_HEADER) {
+        return problem(into, UNKNOWN_NEXT_HEADER, into.nextHeaderAt);
+      }
+      bytes = (b[at + 1]! + 1) * 8;
+      if (at + bytes > into.end) return 'ip-truncated';
+      const bad = into.protocol === ROUTING ? checkRouting(b, at, into) : checkOptions(b, at + 2, at + bytes, into);
+      if (bad !== null) return bad;
     }
-    const bytes = (b[at + 1]! + 1) * 8;
-    if (at + bytes > into.end) return 'ip-truncated';
-    const bad = into.protocol === ROUTING ? checkRouting(b, at, into) : checkOptions(b, at + 2, at + bytes, into);
-    if (bad !== null) return bad;
     into.protocol = b[at]!;
     into.nextHeaderAt = at;
     into.bodyAt = at + bytes;
@@ -115,15 +118,68 @@ function problem(into: Datagram, code: number, at: number): Drop {
 }
 
 /** RFC 8200 §4.5. The body is then the fragment's part of the datagram. */
-function readFragment(b: Bytes, at: number, into: Datagram): Drop | null {
+function readFragment(b: Bytes, at: number, into: Datagram): void {
   const offset = u16(b, at + 2);
   into.fragmentAt = offset & 0xfff8;
   into.moreFragments = (offset & 1) !== 0;
   into.identification = i32(b, at + 4);
+  into.fragmentHeaderAt = at;
+  into.fragmentNumberAt = into.nextHeaderAt;
   into.protocol = b[at]!;
   into.nextHeaderAt = at;
   into.bodyAt = at + 8;
-  return null;
+}
+
+/** The code of "a first fragment without the whole header chain" (RFC 7112 §5). */
+export const INCOMPLETE_HEADER_CHAIN = 3;
+/** What of an upper-layer header must be in the first fragment; of one we do not know, a byte. */
+const UPPER_LAYER_BYTES: Readonly<Record<number, number>> = { [TCP]: 20, [UDP]: 8, [ICMPV6]: 8 };
+
+/** RFC 8200 §4.5: a first fragment must hold all headers up to the upper layer's, or filters see half a packet. */
+export function hasWholeChain(b: Bytes, at: number, end: number, protocol: number): boolean {
+  for (let count = 0; isExtension(protocol) && count < EXTENSIONS_MAX; count++) {
+    if (at + 8 > end) return false;
+    const next = b[at]!;
+    at += protocol === FRAGMENT_V6 ? FRAGMENT_HEADER_BYTES : (b[at + 1]! + 1) * 8;
+    protocol = next;
+  }
+  return protocol === NO_NEXT_HEADER || at + (UPPER_LAYER_BYTES[protocol] ?? 1) <= end;
+}
+
+/**
+ * Where the first header that is no extension begins in the packet at [at, end), which may be cut short; -1 when it is not
+ * there, or the packet is a later fragment. `into` gets its protocol number.
+ */
+export function upperLayerAt(b: Bytes, at: number, end: number, into: { protocol: number }): number {
+  let protocol = b[at + NEXT_HEADER]!;
+  at += IPV6_HEADER_BYTES;
+  for (let count = 0; isExtension(protocol); count++) {
+    if (count === EXTENSIONS_MAX || at + 8 > end) return -1;
+    if (protocol === FRAGMENT_V6 && (u16(b, at + 2) & 0xfff8) !== 0) return -1;
+    const next = b[at]!;
+    at += protocol === FRAGMENT_V6 ? FRAGMENT_HEADER_BYTES : (b[at + 1]! + 1) * 8;
+    protocol = next;
+  }
+  into.protocol = protocol;
+  return at <= end ? at : -1;
+}
+
+/**
+ * Turns the headers at `at` of a first fragment, the fragment header cut out, into those of the whole datagram:
+ * `payloadBytes` follow the fixed header, `numberAt` is where `protocol` announces the body.
+ */
+export function makeWholeV6(
+  b: Bytes,
+  at: number,
+  payloadBytes: number,
+  trafficClass: number,
+  numberAt: number,
+  protocol: number,
+): void {
+  b[at] = 0x60 | (trafficClass >>> 4);
+  b[at + 1] = ((trafficClass & 15) << 4) | (b[at + 1]! & 15);
+  put16(b, at + PAYLOAD_LENGTH, payloadBytes);
+  b[at + numberAt] = protocol;
 }
 
 /** RFC 8200 §4.4: with segments left we would have to forward; type 0 is an attack (RFC 5095 §3). */

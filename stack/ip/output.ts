@@ -18,7 +18,7 @@ export interface LinkOutput {
   writeHeader(path: IpPath, b: Uint8Array, at: number): void;
   /** The next hop is not resolved: keeps the frame until it is. */
   park(path: IpPath, frame: Uint8Array): void;
-  /** A frame that could not even be parked is lost. */
+  /** A frame that could not even be parked, or whose interface is down, is lost. */
   lost(path: IpPath): void;
   /** A frame of `bytes` bytes joined the interface's queue. */
   sent(path: IpPath, bytes: number): void;
@@ -65,6 +65,10 @@ export class IpOutput implements Transmitter {
     const bodyAt = ipAt + ipBytes;
     const payloadBytes = queue.frameBytes;
     const bodyBytes = headerBytes + payloadBytes;
+    if (!iface.up) {
+      this.path = null;
+      return this.link.lost(path);
+    }
     if (ipBytes + bodyBytes > path.mtu && segmentBytes === 0 && payloadBytes === 0) {
       return this.endInFragments(path, headerBytes, protocol, tos, hopLimit, checksumField);
     }
@@ -76,7 +80,7 @@ export class IpOutput implements Transmitter {
         ipAt,
         IPV4_HEADER_BYTES + bodyBytes,
         path.identification,
-        DONT_FRAGMENT,
+        path.dontFragment ? DONT_FRAGMENT : 0,
         tos,
         hopLimit,
         protocol,

@@ -1,6 +1,7 @@
 import type { Address } from '../base/address';
 import type { Millis } from '../base/bytes';
 import { NONE } from '../base/memory';
+import type { Path } from '../base/transmit';
 import { ADVICE, type Connection, type TcpError } from './connection';
 import { effectiveMss } from './options';
 import { markLost } from './scoreboard';
@@ -15,12 +16,14 @@ export interface QuotedSegment {
   readonly seq: number;
 }
 
-/** The connection that really has the quoted segment in flight (MUST-54): anything else is a forgery or too late. */
-function quoted(tcp: Tcp, local: Address, remote: Address, q: QuotedSegment): Connection | null {
+/**
+ * The connection that really has the quoted segment in flight (MUST-54, RFC 5927 §4.1); null: a forgery, or too late.
+ */
+export function quotedConnection(tcp: Tcp, local: Address, remote: Address, q: QuotedSegment): Connection | null {
   const c = tcp.connections.lookup(local, q.sourcePort, remote, q.destinationPort);
   if (c === null) return null;
   const seq = (q.seq | 0) as Seq;
-  return seqDiff(seq, c.sndUna) >= 0 && seqDiff(c.sndNxt, seq) >= 0 ? c : null;
+  return seqDiff(seq, c.sndUna) >= 0 && seqDiff(c.sndNxt, seq) > 0 ? c : null;
 }
 
 /**
@@ -38,7 +41,7 @@ export function icmpForTcp(
   hardAborts: boolean,
   now: Millis,
 ): boolean {
-  const c = quoted(tcp, local, remote, q);
+  const c = quotedConnection(tcp, local, remote, q);
   if (c === null) return false;
   if (hard && (c.state === 'SYN-SENT' || hardAborts)) {
     tcp.fail(c, error, now);
@@ -50,24 +53,20 @@ export function icmpForTcp(
 }
 
 /**
- * A router could not pass a segment on (RFC 1191 §6.4, RFC 8201 §5): smaller ones from now on, and what is larger than
- * the path takes goes out again at once. Returns false when no connection has such a segment in flight.
+ * The path takes smaller datagrams than before, or larger ones again (RFC 1191 §6.4, RFC 8201 §5): its connections cut
+ * their segments to size, and what is in flight and larger than the path takes goes out again at once.
  */
-export function pathMtuChanged(
-  tcp: Tcp,
-  local: Address,
-  remote: Address,
-  q: QuotedSegment,
-  mtu: number,
-  _now: Millis,
-): boolean {
-  const c = quoted(tcp, local, remote, q);
-  if (c === null) return false;
-  if (mtu < c.path.mtu) c.path.mtu = mtu;
-  const before = c.mss;
-  effectiveMss(c);
-  if (c.mss >= before) return true;
-  // No congestion: what was too large is lost, the window stays (RFC 1191 §6.4).
+export function pathMtuChanged(tcp: Tcp, path: Path): void {
+  for (const c of tcp.connections) {
+    if (c.path !== path) continue;
+    const before = c.mss;
+    effectiveMss(c);
+    if (c.mss < before) resendTooLarge(tcp, c);
+  }
+}
+
+/** No congestion: what was too large is lost, the window stays (RFC 1191 §6.4). */
+function resendTooLarge(tcp: Tcp, c: Connection): void {
   for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
     const bytes = seqDiff(tcp.sent.end(record), tcp.sent.seq(record));
     if (bytes > c.mss) {
@@ -77,7 +76,6 @@ export function pathMtuChanged(
   }
   c.resend = 'lost';
   tcp.wantsOutput(c);
-  return true;
 }
 
 /** A record counts as many packets as it takes at the MSS of now. */

@@ -1,10 +1,13 @@
 import { Address } from '../base/address';
 import { put16, u16 } from '../base/bytes';
 import { checksum } from '../base/checksum';
-import { type Datagram, UDP } from '../base/datagram';
+import { type Datagram, type NetworkError, UDP } from '../base/datagram';
 import type { Drop, DropCounters } from '../base/drops';
 import type { Random } from '../base/random';
 import { NO_ROOM, type Path, type Transmitter } from '../base/transmit';
+import { QUEUE_COST, UdpSocket } from './socket';
+
+export { QUEUE_COST, type UdpMessage, type UdpOwner, UdpSocket } from './socket';
 
 /** RFC 768. */
 const SOURCE_PORT = 0;
@@ -12,44 +15,20 @@ const DESTINATION_PORT = 2;
 const LENGTH = 4;
 const CHECKSUM = 6;
 export const UDP_HEADER_BYTES = 8;
+/** What IP's length fields leave for the text. */
+const TEXT_MAX_V4 = 65_507;
+const TEXT_MAX_V6 = 65_527;
 
-/** A datagram that waits for its socket's owner. */
-export interface UdpMessage {
-  readonly bytes: Uint8Array;
-  readonly source: Address;
-  readonly sourcePort: number;
-  readonly destination: Address;
-}
-
-/** Errors that ICMP brought for something a socket sent (RFC 1122 §4.1.3.3), by Linux's names. */
-export type UdpError = 'ECONNREFUSED' | 'EHOSTUNREACH' | 'ENETUNREACH' | 'EMSGSIZE' | 'EPROTO';
-
-/** Whoever uses the socket. Called by the host between batches. */
-export interface UdpOwner {
-  onUdp(socket: UdpSocket): void;
-}
-
-export class UdpSocket {
-  owner: UdpOwner | null = null;
-  readonly queue: UdpMessage[] = [];
-  queuedBytes = 0;
-  error: UdpError | null = null;
-  closed = false;
-  signalled = false;
-  hopLimit = 64;
-  tos = 0;
-  /** Connected: datagrams of others are not taken, ICMP errors are told. */
-  remote: Address | null = null;
-  remotePort = 0;
-  readonly receiveMax = 212_992;
-
-  constructor(
-    /** Null: any local address of `family`, or of both when that is 0. */
-    readonly address: Address | null,
-    readonly family: 0 | 4 | 6,
-    readonly port: number,
-  ) {}
-}
+/** Why an operation was refused, by Linux's and Node's names. */
+export type UdpRefusal =
+  | 'EACCES'
+  | 'EADDRINUSE'
+  | 'EADDRNOTAVAIL'
+  | 'EAFNOSUPPORT'
+  | 'EINVAL'
+  | 'EMSGSIZE'
+  | 'ENETUNREACH'
+  | 'ENOBUFS';
 
 interface Outgoing {
   readonly path: Path;
@@ -60,17 +39,26 @@ interface Outgoing {
 
 /** What UDP asks of IP. */
 export interface UdpPaths {
-  pathTo(remote: Address, local: Address | null): Path | null;
+  to(remote: Address, local: Address | null): Path | null;
   isLocal(address: Address): boolean;
+  /** 255.255.255.255, or all hosts of one of our subnets. */
+  isBroadcast(address: Address): boolean;
 }
 
+/** What an ICMP error means to UDP: its name, and whether a connected socket hears of it. */
+export interface UdpVerdict {
+  readonly name: NetworkError;
+  readonly fatal: boolean;
+}
+
+/** Datagrams of all sockets that wait to be sent. */
 const OUTGOING_MAX = 1024;
-const SEND_BYTES_MAX = 65_507;
 
 /** UDP over the stack: sockets by port, queues with a cap, checksums always (RFC 1122 §4.1.3.4). */
 export class Udp {
   private readonly sockets = new Map<number, UdpSocket[]>();
-  private readonly outgoing: Outgoing[] = [];
+  private outgoing: Outgoing[] = [];
+  private sent = 0;
   /** Sockets with something to tell their owners. */
   readonly signalled: UdpSocket[] = [];
   readonly counters = { received: 0, sent: 0, noPorts: 0 };
@@ -83,37 +71,16 @@ export class Udp {
     private readonly drops: DropCounters,
   ) {}
 
-  /** One datagram in. Returns true when its port is closed and the sender is to be told. */
-  receive(d: Datagram): boolean {
+  // ── in ──
+
+  /** One datagram in. Returns why it was not taken, or null. After 'udp-no-port' the sender is to be told. */
+  receive(d: Datagram): Drop | null {
     const bad = this.refuse(d);
-    if (bad !== null) {
-      this.drops.count(bad);
-      return false;
-    }
-    const b = d.bytes;
-    const at = d.bodyAt;
-    const socket = this.find(d, u16(b, at + DESTINATION_PORT), u16(b, at + SOURCE_PORT));
-    if (socket === null) {
-      this.counters.noPorts++;
-      this.drops.count('udp-no-port');
-      return true;
-    }
-    const end = at + u16(b, at + LENGTH);
-    const bytes = end - at - UDP_HEADER_BYTES;
-    if (socket.queuedBytes + bytes + QUEUE_COST > socket.receiveMax) {
-      this.drops.count('udp-queue-full');
-      return false;
-    }
-    socket.queue.push({
-      bytes: b.slice(at + UDP_HEADER_BYTES, end),
-      source: new Address(d.family, d.s0, d.s1, d.s2, d.s3),
-      sourcePort: u16(b, at + SOURCE_PORT),
-      destination: new Address(d.family, d.d0, d.d1, d.d2, d.d3),
-    });
-    socket.queuedBytes += bytes + QUEUE_COST;
-    this.counters.received++;
-    this.signal(socket);
-    return false;
+    if (bad !== null) return bad;
+    const port = u16(d.bytes, d.bodyAt + DESTINATION_PORT);
+    const taken = d.notUnicast ? this.receiveByAll(d, port) : this.receiveByBest(d, port);
+    if (taken === 'udp-no-port') this.counters.noPorts++;
+    return taken;
   }
 
   private refuse(d: Datagram): Drop | null {
@@ -128,47 +95,83 @@ export class Udp {
     return checksum(b, at, at + length, d.pseudoSum - (d.end - at) + length) === 0 ? null : 'udp-bad-checksum';
   }
 
-  private find(d: Datagram, port: number, sourcePort: number): UdpSocket | null {
+  private receiveByBest(d: Datagram, port: number): Drop | null {
+    const sourcePort = u16(d.bytes, d.bodyAt + SOURCE_PORT);
     let best: UdpSocket | null = null;
     let bestScore = -1;
-    for (const socket of this.sockets.get(port) ?? []) {
-      const a = socket.address;
-      if (
-        a === null ? socket.family !== 0 && socket.family !== d.family : !isWords(a, d.family, d.d0, d.d1, d.d2, d.d3)
-      )
-        continue;
-      const r = socket.remote;
-      if (r !== null && (socket.remotePort !== sourcePort || !isWords(r, d.family, d.s0, d.s1, d.s2, d.s3))) continue;
-      const score = (a === null ? 0 : 2) + (r === null ? 0 : 4);
-      if (score > bestScore) {
-        best = socket;
-        bestScore = score;
+    const list = this.sockets.get(port);
+    if (list !== undefined) {
+      for (const socket of list) {
+        const score = socket.score(d, sourcePort);
+        // Of sockets that share an address the last one bound takes it, as on Linux.
+        if (score >= 0 && score >= bestScore) {
+          best = socket;
+          bestScore = score;
+        }
       }
     }
-    return best;
+    return best === null ? 'udp-no-port' : this.take(best, d, sourcePort);
   }
 
-  /** Opens a socket; port 0 picks a free one. */
-  bind(
-    address: Address | null,
-    family: 0 | 4 | 6,
-    port: number,
-    reuse: boolean,
-  ): UdpSocket | 'EADDRINUSE' | 'EADDRNOTAVAIL' {
-    if (address !== null && !address.isMulticast && !this.paths.isLocal(address)) return 'EADDRNOTAVAIL';
+  /** What came to a group is everybody's who listens (RFC 1122 §4.1.3.5 leaves it to IP, which took it). */
+  private receiveByAll(d: Datagram, port: number): Drop | null {
+    const sourcePort = u16(d.bytes, d.bodyAt + SOURCE_PORT);
+    let result: Drop | null = 'udp-no-port';
+    for (const socket of this.sockets.get(port) ?? []) {
+      if (socket.score(d, sourcePort) < 0) continue;
+      const refused = this.take(socket, d, sourcePort);
+      if (refused === null || result !== null) result = refused;
+    }
+    return result;
+  }
+
+  private take(socket: UdpSocket, d: Datagram, sourcePort: number): Drop | null {
+    const from = d.bodyAt + UDP_HEADER_BYTES;
+    const end = d.bodyAt + u16(d.bytes, d.bodyAt + LENGTH);
+    if (socket.queuedBytes + end - from + QUEUE_COST > socket.receiveMax) return 'udp-queue-full';
+    const source = new Address(d.family, d.s0, d.s1, d.s2, d.s3);
+    const destination = new Address(d.family, d.d0, d.d1, d.d2, d.d3);
+    this.queue(socket, d.bytes.slice(from, end), source, sourcePort, destination);
+    return null;
+  }
+
+  private queue(socket: UdpSocket, bytes: Uint8Array, source: Address, sourcePort: number, destination: Address): void {
+    socket.queue.push({ bytes, source, sourcePort, destination });
+    socket.queuedBytes += bytes.length + QUEUE_COST;
+    this.counters.received++;
+    this.signal(socket);
+  }
+
+  private signal(socket: UdpSocket): void {
+    if (socket.signalled) return;
+    socket.signalled = true;
+    this.signalled.push(socket);
+  }
+
+  // ── sockets ──
+
+  /**
+   * Opens a socket on `address` (null: any of `family`, or of both when that is 0); port 0 picks a free one. `reuse`: shared
+   * with others that say so too.
+   */
+  bind(address: Address | null, family: 0 | 4 | 6, port: number, reuse: boolean): UdpSocket | UdpRefusal {
+    const mayBind =
+      address === null || address.isMulticast || this.paths.isLocal(address) || this.paths.isBroadcast(address);
+    if (!mayBind) return 'EADDRNOTAVAIL';
     if (port === 0) {
       port = this.freePort();
       if (port === 0) return 'EADDRINUSE';
-    } else if (!reuse && (this.sockets.get(port) ?? []).some((other) => conflicts(other, address, family))) {
+    } else if ((this.sockets.get(port) ?? []).some((other) => other.conflictsWith(address, family, reuse))) {
       return 'EADDRINUSE';
     }
-    const socket = new UdpSocket(address, family, port);
+    const socket = new UdpSocket(address, family, port, reuse);
     const list = this.sockets.get(port);
     if (list === undefined) this.sockets.set(port, [socket]);
     else list.push(socket);
     return socket;
   }
 
+  /** RFC 6056 §3.3.1: a random start, then the next free one. 0 when the range is exhausted. */
   private freePort(): number {
     const [low, high] = this.ephemeral;
     const count = high - low + 1;
@@ -180,83 +183,133 @@ export class Udp {
     return 0;
   }
 
-  /** Queues one datagram. Returns why not: no route, too long, too many waiting. The bytes are copied. */
-  send(
-    socket: UdpSocket,
-    bytes: Uint8Array,
-    remote: Address,
-    port: number,
-  ): null | 'ENETUNREACH' | 'EMSGSIZE' | 'ENOBUFS' | 'EINVAL' {
+  /** Fixes the peer, and the source if it was open. Returns why not. */
+  connect(socket: UdpSocket, remote: Address, port: number): UdpRefusal | null {
     if (port === 0 || remote.isUnspecified) return 'EINVAL';
-    if (bytes.length > SEND_BYTES_MAX) return 'EMSGSIZE';
-    const path = this.paths.pathTo(remote, socket.address);
-    if (path === null) return 'ENETUNREACH';
-    if (this.outgoing.length >= OUTGOING_MAX) return 'ENOBUFS';
-    this.outgoing.push({ path, socket, port, bytes: bytes.slice() });
+    const path = this.pathFor(socket, remote);
+    if (typeof path === 'string') return path;
+    socket.remote = remote;
+    socket.remotePort = port;
+    socket.address = socket.boundAddress ?? path.local;
     return null;
+  }
+
+  disconnect(socket: UdpSocket): void {
+    socket.remote = null;
+    socket.remotePort = 0;
+    socket.address = socket.boundAddress;
   }
 
   close(socket: UdpSocket): void {
     if (socket.closed) return;
     socket.closed = true;
     socket.queue.length = 0;
+    socket.queuedBytes = 0;
     const rest = (this.sockets.get(socket.port) ?? []).filter((other) => other !== socket);
     if (rest.length === 0) this.sockets.delete(socket.port);
     else this.sockets.set(socket.port, rest);
   }
 
+  // ── out ──
+
+  private pathFor(socket: UdpSocket, remote: Address): Path | UdpRefusal {
+    if (socket.family !== 0 && socket.family !== remote.family) return 'EAFNOSUPPORT';
+    if (remote.family === 4 && !socket.broadcast && this.paths.isBroadcast(remote)) return 'EACCES';
+    const { address } = socket;
+    // Bound to a group or to a broadcast address: that is no source.
+    const source = address !== null && this.paths.isLocal(address) ? address : null;
+    return this.paths.to(remote, source) ?? 'ENETUNREACH';
+  }
+
+  /** Queues one datagram. Returns why not: no route, too long, too many waiting. The bytes are copied. */
+  send(socket: UdpSocket, bytes: Uint8Array, remote: Address, port: number): UdpRefusal | null {
+    if (port === 0 || remote.isUnspecified) return 'EINVAL';
+    if (bytes.length > (remote.family === 4 ? TEXT_MAX_V4 : TEXT_MAX_V6)) return 'EMSGSIZE';
+    const path = this.pathFor(socket, remote);
+    if (typeof path === 'string') return path;
+    const cost = bytes.length + QUEUE_COST;
+    const isFull = socket.sendingBytes > 0 && socket.sendingBytes + cost > socket.sendMax;
+    if (isFull || this.outgoing.length - this.sent >= OUTGOING_MAX) return 'ENOBUFS';
+    socket.sendingBytes += cost;
+    this.outgoing.push({ path, socket, port, bytes: bytes.slice() });
+    return null;
+  }
+
   /** Sends what waits. Returns false when the link's queue is full. */
   poll(): boolean {
-    const out = this.out;
-    while (this.outgoing.length > 0) {
-      const { path, socket, port, bytes } = this.outgoing[0]!;
-      const at = out.begin(path);
-      if (at === NO_ROOM) return false;
-      const b = out.header;
-      put16(b, at + SOURCE_PORT, socket.port);
-      put16(b, at + DESTINATION_PORT, port);
-      put16(b, at + LENGTH, UDP_HEADER_BYTES + bytes.length);
-      put16(b, at + CHECKSUM, 0);
-      b.set(bytes, at + UDP_HEADER_BYTES);
-      out.end(UDP_HEADER_BYTES + bytes.length, UDP, socket.tos, socket.hopLimit, CHECKSUM, 0);
-      this.counters.sent++;
-      this.outgoing.shift();
+    while (this.sent < this.outgoing.length) {
+      const next = this.outgoing[this.sent]!;
+      if (!this.transmit(next)) return false;
+      this.sent++;
+      next.socket.sendingBytes -= next.bytes.length + QUEUE_COST;
+    }
+    if (this.sent > 0) {
+      this.outgoing = [];
+      this.sent = 0;
     }
     return true;
+  }
+
+  private transmit({ path, socket, port, bytes }: Outgoing): boolean {
+    const out = this.out;
+    const at = out.begin(path);
+    if (at === NO_ROOM) return false;
+    const b = out.header;
+    put16(b, at + SOURCE_PORT, socket.port);
+    put16(b, at + DESTINATION_PORT, port);
+    put16(b, at + LENGTH, UDP_HEADER_BYTES + bytes.length);
+    put16(b, at + CHECKSUM, 0);
+    b.set(bytes, at + UDP_HEADER_BYTES);
+    const toGroup = path.remote.isMulticast;
+    const hopLimit = toGroup ? socket.multicastHopLimit : socket.hopLimit;
+    this.counters.sent++;
+    if (toGroup && socket.multicastLoop) this.loopBack(path, socket.port, port, bytes);
+    // A group with hop limit 0 stays on this host (RFC 1112 §6.1).
+    if (hopLimit > 0) out.end(UDP_HEADER_BYTES + bytes.length, UDP, socket.tos, hopLimit, CHECKSUM, 0);
+    return true;
+  }
+
+  /** Members of the group on this host hear what it sends. */
+  private loopBack(path: Path, sourcePort: number, port: number, bytes: Uint8Array): void {
+    for (const member of this.sockets.get(port) ?? []) {
+      const joined = member.memberships.some((group) => group.equals(path.remote));
+      const open = member.address === null || member.address.equals(path.remote);
+      const peer = member.remote === null || (member.remote.equals(path.local) && member.remotePort === sourcePort);
+      if (!joined || !open || !peer) continue;
+      if (member.queuedBytes + bytes.length + QUEUE_COST > member.receiveMax) this.drops.count('udp-queue-full');
+      else this.queue(member, bytes.slice(), path.local, sourcePort, path.remote);
+    }
   }
 
   get wantsPoll(): boolean {
     return this.outgoing.length > 0;
   }
 
-  /** ICMP says that what `port` sent to `remote`:`remotePort` did not get through. Unconnected sockets are not told. */
-  icmpError(port: number, remote: Address, remotePort: number, error: UdpError): boolean {
-    let told = false;
+  // ── what ICMP says ──
+
+  /** Whether one of the sockets on `port` can have sent a datagram from `local` to `remote`:`remotePort`. */
+  maySend(local: Address, port: number, remote: Address, remotePort: number): boolean {
+    return (this.sockets.get(port) ?? []).some((socket) => socket.maySend(local, remote, remotePort));
+  }
+
+  /**
+   * What `port` sent to `remote`:`remotePort` did not get through. Only connected sockets are told, as on Linux: others
+   * could not tell which datagram is meant. False when nobody can have sent it.
+   */
+  icmpError(local: Address, port: number, remote: Address, remotePort: number, verdict: UdpVerdict): boolean {
+    let known = false;
     for (const socket of this.sockets.get(port) ?? []) {
-      if (socket.remote === null || socket.remotePort !== remotePort || !socket.remote.equals(remote)) continue;
-      socket.error = error;
+      if (!socket.maySend(local, remote, remotePort)) continue;
+      known = true;
+      if (socket.remote === null || !verdict.fatal) continue;
+      socket.error = verdict.name;
       this.signal(socket);
-      told = true;
     }
-    return told;
+    return known;
   }
 
-  private signal(socket: UdpSocket): void {
-    if (socket.signalled) return;
-    socket.signalled = true;
-    this.signalled.push(socket);
+  /** Datagrams as large as the last ones will be cut: who is connected may want to send smaller ones. */
+  pathMtuShrunk(local: Address, port: number, remote: Address, remotePort: number): void {
+    this.icmpError(local, port, remote, remotePort, { name: 'EMSGSIZE', fatal: true });
   }
-}
-
-/** What a queued datagram costs beside its bytes. */
-export const QUEUE_COST = 256;
-
-const isWords = (a: Address, family: number, w0: number, w1: number, w2: number, w3: number): boolean =>
-  a.family === family && a.w3 === w3 && a.w2 === w2 && a.w1 === w1 && a.w0 === w0;
-
-function conflicts(other: UdpSocket, address: Address | null, family: 0 | 4 | 6): boolean {
-  const mine = address === null ? family : address.family;
-  const theirs = other.address === null ? other.family : other.address.family;
-  if (mine !== 0 && theirs !== 0 && mine !== theirs) return false;
-  return address === null || other.address === null || address.equals(other.address);
 }
