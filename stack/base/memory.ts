@@ -170,6 +170,8 @@ export class BlockPool {
   /** Blocks handed out: zero when no connection has anything to send. */
   inUse = 0;
   bytesInUse = 0;
+  /** Somebody was refused since this was last cleared, and waits. */
+  refused = false;
 
   constructor(
     readonly arenas: Arenas,
@@ -177,10 +179,20 @@ export class BlockPool {
     private readonly poison: boolean,
   ) {}
 
-  /** A block for about `wanted` bytes, its `used` 0; NONE when the stack's cap is reached. */
+  /** After a refusal: there is room worth waking somebody for. */
+  get hasRoom(): boolean {
+    return this.inUse === 0 || this.bytesInUse + BLOCK_SIZES[1] <= this.bytesMax;
+  }
+
+  /** A block for about `wanted` bytes, or less near the stack's cap, its `used` 0; NONE when the cap is reached. */
   allocate(wanted: number): number {
-    const size = wanted <= BLOCK_SIZES[0] ? 0 : wanted <= BLOCK_SIZES[1] ? 1 : 2;
-    if (this.bytesInUse + BLOCK_SIZES[size]! > this.bytesMax) return NONE;
+    let size = wanted <= BLOCK_SIZES[0] ? 0 : wanted <= BLOCK_SIZES[1] ? 1 : 2;
+    while (this.bytesInUse + BLOCK_SIZES[size]! > this.bytesMax) {
+      if (size-- === 0) {
+        this.refused = true;
+        return NONE;
+      }
+    }
     let block = this.free[size]!;
     if (block === NONE) {
       this.carve(size);

@@ -12,7 +12,7 @@ import { WorkList } from '../base/work-list';
 import { AckSample } from './ack-sample';
 import { newController } from './congestion/controllers';
 import { Reno } from './congestion/reno';
-import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError } from './connection';
+import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError, WRITABLE } from './connection';
 import { readSegment, Segment } from './header';
 import type { Listener } from './listener';
 import { output, sendReply } from './output';
@@ -373,8 +373,19 @@ export class Tcp {
     else this.replies.push(reply);
   }
 
+  /** The stack's send memory was short and is not any more: those who wait may have nothing in flight to wake them. */
+  private tellStarved(): void {
+    this.blocks.refused = false;
+    for (const c of this.connections) {
+      if (!c.wantsRoom || c.sendSpace === 0) continue;
+      c.wantsRoom = false;
+      this.signal(c, WRITABLE);
+    }
+  }
+
   /** Sends what is due. Returns false when a link's queue is full: flush and call again. */
   poll(now: Millis): boolean {
+    if (this.blocks.refused && this.blocks.hasRoom) this.tellStarved();
     for (let c = this.deadlines.due(now); c !== null; c = this.deadlines.due(now)) {
       expire(this, c, now);
       assert(c.nextDeadline() > now, 'a deadline that came was dealt with');
