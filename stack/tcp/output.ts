@@ -484,13 +484,13 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   return taken;
 }
 
-/** The next segment's time. A pause that the application made, or a late timer, makes up for half of the gap at most. */
+/** The next segment's time. What a timer was late by is made up for, a pause that the application made is not. */
 function pace(c: Connection, bytes: number, now: Millis): void {
-  const gap = bytes / c.pacingRate;
-  const late = now - c.pacingNext;
-  if (late >= 0) c.pacingNext = now + gap - Math.min(gap / 2, late);
-  else c.pacingNext += gap;
+  c.pacingNext = Math.max(c.pacingNext, now - PACING_LATE_MAX) + bytes / c.pacingRate;
 }
+
+/** Event loops' timers are a millisecond late, or two: at most so much goes out in one burst. */
+const PACING_LATE_MAX: Millis = 2;
 
 function sentSegment(
   tcp: Tcp,

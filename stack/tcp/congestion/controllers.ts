@@ -1,4 +1,5 @@
 import type { TcpProfile } from '../profile';
+import { Bbr } from './bbr';
 import type { CongestionControl } from './control';
 import { Cubic } from './cubic';
 import { Reno } from './reno';
@@ -7,6 +8,7 @@ import { Reno } from './reno';
 const CONTROLLERS: Readonly<Record<string, (profile: TcpProfile) => CongestionControl>> = {
   reno: () => new Reno(),
   cubic: (profile) => new Cubic(profile.slowStartExit),
+  bbr: () => new Bbr(),
 };
 
 export const controllerNames = (): string[] => Object.keys(CONTROLLERS);

@@ -30,6 +30,9 @@ export interface PairOptions {
   readonly check?: boolean;
 }
 
+/** What senders send, again and again: a prime's length, so that no segment size hides a shift. */
+const PATTERN = Uint8Array.from({ length: 65_521 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+
 interface InTransit {
   at: Millis;
   order: number;
@@ -43,8 +46,8 @@ export class End implements ConnectionOwner, ListenerOwner {
   readonly iface: Interface;
   connection: Connection | null = null;
   received = 0;
-  /** A weighted sum of what was received, to compare with what was sent. */
-  digest = 0;
+  /** Everything received was the next piece of PATTERN. */
+  intact = true;
   onRoom: () => void = () => {};
   private edge: number | null = null;
 
@@ -55,7 +58,7 @@ export class End implements ConnectionOwner, ListenerOwner {
     mtu: number,
     readonly pair: Pair,
   ) {
-    this.stack = new Stack({ ...DEFAULT_CONFIG, seed, profile, poison: true });
+    this.stack = new Stack({ ...DEFAULT_CONFIG, seed, profile, poison: false });
     this.iface = this.stack.addInterface({
       name: 'link',
       link: 'ip',
@@ -78,9 +81,12 @@ export class End implements ConnectionOwner, ListenerOwner {
   onSignals(c: Connection): void {
     const text = new calls.Text();
     while (calls.peek(this.stack.tcp, c, text)) {
-      for (let i = text.at; i < text.end; i++) this.digest = (Math.imul(this.digest, 31) + text.bytes[i]!) | 0;
-      this.received += text.end - text.at;
-      calls.consume(this.stack.tcp, c, text.end - text.at, this.pair.now);
+      const from = this.received % PATTERN.length;
+      const bytes = Math.min(text.end - text.at, PATTERN.length - from);
+      const piece = text.bytes.subarray(text.at, text.at + bytes);
+      if (Buffer.compare(piece, PATTERN.subarray(from, from + bytes)) !== 0) this.intact = false;
+      this.received += bytes;
+      calls.consume(this.stack.tcp, c, bytes, this.pair.now);
     }
     this.onRoom();
   }
@@ -223,17 +229,14 @@ export function transfer(bytes: number, options: PairOptions, limitMs: Millis = 
   const pair = new Pair(options);
   const start = pair.now;
   pair.open();
-  const chunk = Uint8Array.from({ length: 65_536 }, (_, i) => (i * 7 + (i >> 8)) & 255);
   let written = 0;
-  let digest = 0;
   const { a, b } = pair;
   a.onRoom = () => {
     const c = a.connection!;
     while (written < bytes) {
-      const at = written & 65_535;
-      const taken = calls.send(a.stack.tcp, c, chunk, at, Math.min(bytes - written, 65_536 - at));
+      const at = written % PATTERN.length;
+      const taken = calls.send(a.stack.tcp, c, PATTERN, at, Math.min(bytes - written, PATTERN.length - at));
       if (taken === 0) return;
-      for (let i = at; i < at + taken; i++) digest = (Math.imul(digest, 31) + chunk[i]!) | 0;
       written += taken;
     }
   };
@@ -243,7 +246,7 @@ export function transfer(bytes: number, options: PairOptions, limitMs: Millis = 
   return {
     elapsed: pair.now - start,
     received: b.received,
-    intact: b.received === bytes && b.digest === digest,
+    intact: b.received === bytes && b.intact,
     frames: pair.sentFrames,
     lost: pair.lost,
     retransmitted: a.connection!.totalRetransmits,
