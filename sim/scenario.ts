@@ -15,6 +15,8 @@ import { createWorld, type World } from './world';
 export interface Outcome {
   /** Null: as it should. */
   readonly failure: string | null;
+  /** Where it was noticed, when an error was thrown. */
+  readonly stack: string | null;
   /** Equal for equal runs. */
   readonly hash: string;
   readonly virtualMs: number;
@@ -71,16 +73,19 @@ export function runScenario(plan: ScenarioPlan, options: RunOptions = {}): Outco
     if (forger !== null) forgers.push(forger);
   }
   let failure: string | null = null;
+  let stack: string | null = null;
   try {
     options.begins?.(world, hosts);
     for (const flow of flows) flow.start();
     failure = judge(world, hosts, flows, plan);
   } catch (error) {
-    failure = (error as Error).stack ?? String(error);
+    failure = `${(error as Error).name}: ${(error as Error).message}`;
+    stack = (error as Error).stack ?? null;
   }
   const pairs = flows.flatMap((flow) => flow.pairs);
   const outcome: Outcome = {
     failure,
+    stack,
     hash: world.hash(),
     virtualMs: world.now,
     events: world.scheduler.count,
@@ -154,11 +159,11 @@ function isOrderly(flow: FlowPlan): boolean {
 }
 
 /** A failing run with everything taken away that it fails without. */
-export function shrink(plan: ScenarioPlan, tries = 60): ScenarioPlan {
+export function shrink(plan: ScenarioPlan, tries = 60, options: RunOptions = {}): ScenarioPlan {
   let best = plan;
   let left = tries;
   const attempt = (smaller: ScenarioPlan): boolean => {
-    if (left-- <= 0 || runScenario(smaller).failure === null) return false;
+    if (left-- <= 0 || runScenario(smaller, options).failure === null) return false;
     best = smaller;
     return true;
   };
@@ -195,5 +200,6 @@ const halved = <T extends { bytes: number }>(side: T, rounds: number): T =>
 /** What to tell of a failed run. */
 export function failureText(plan: ScenarioPlan, outcome: Outcome): string {
   const at = outcome.virtualMs === NEVER ? '' : ` at ${outcome.virtualMs.toFixed(3)} ms`;
-  return `seed ${plan.seed}${at}: ${outcome.failure}\nreplay: npm run sim -- --replay ${toToken(plan)}`;
+  const where = outcome.stack === null ? '' : `\n${outcome.stack.split('\n').slice(1, 9).join('\n')}`;
+  return `seed ${plan.seed}${at}: ${outcome.failure}${where}\nreplay: npm run sim -- --replay ${toToken(plan)}`;
 }
