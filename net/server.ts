@@ -1,5 +1,6 @@
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import nodeNet from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
 import { isNormalized, isPath, type ListenOptions, normalizeArguments, toNumber } from './arguments';
 import { type Callable, callable } from './callable';
@@ -303,9 +304,25 @@ function initialize(
   self.highWaterMark = options.highWaterMark ?? getDefaultHighWaterMark(false);
 }
 
+/** Node's own class, even if this module takes its place later. */
+const NodeServer = nodeNet.Server;
+
+/** What derives from Node's own class, such as its TLS servers, is that class's to make. */
+function makeElsewhere(self: unknown, args: unknown[]): object | null {
+  if (!(self instanceof NodeServer) || self instanceof Server) return null;
+  Reflect.apply(NodeServer as unknown as () => void, self, args);
+  return self;
+}
+
 /** `net.Server` on the default host; modules made for another host derive theirs from it. */
 export const Server: Callable<
   ServerMethods,
   [options?: ServerOptions | ((socket: Socket) => void) | null, listener?: (socket: Socket) => void]
-> = callable('Server', ServerMethods, EventEmitter, initialize as (self: ServerMethods, ...args: unknown[]) => void);
+> = callable(
+  'Server',
+  ServerMethods,
+  EventEmitter,
+  initialize as (self: ServerMethods, ...args: unknown[]) => void,
+  makeElsewhere,
+);
 export type Server = ServerMethods;
