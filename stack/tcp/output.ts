@@ -371,7 +371,7 @@ function append(tcp: Tcp, c: Connection, seq: Seq, end: Seq, packets: number, fl
  */
 function sendTailProbe(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (!c.tailProbeDue) return true;
-  const probed = c.packetsOut === 0 || c.probeOut ? 'not' : probeTail(tcp, c, now);
+  const probed = c.packetsOut === 0 || c.probeOut || c.lostOut > 0 ? 'not' : probeTail(tcp, c, now);
   if (probed === 'later') return false;
   c.tailProbeDue = false;
   if (probed === 'sent') {
