@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { DeviceCounters } from '../device/device';
 import type { Host } from '../net/host';
 import type { Drop } from '../stack/base/drops';
@@ -36,6 +37,8 @@ export interface ProcessReport {
   heapMiB: number;
   buffersMiB: number;
   uptimeSeconds: number;
+  /** The longest that the loop was late since the watch began; null when nobody watches. */
+  loopDelayMaxMs: number | null;
 }
 
 export interface Report {
@@ -73,6 +76,15 @@ export function hostReport(host: Host): HostReport {
   };
 }
 
+let loopDelay: IntervalHistogram | null = null;
+
+/** From now on reports tell the longest delay of the event loop. Costs a timer of 20 ms. */
+export function watchLoop(): void {
+  if (loopDelay !== null) return;
+  loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  loopDelay.enable();
+}
+
 function processReport(): ProcessReport {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return {
@@ -81,6 +93,7 @@ function processReport(): ProcessReport {
     heapMiB: mebibytes(heapUsed),
     buffersMiB: mebibytes(arrayBuffers),
     uptimeSeconds: Math.round(process.uptime()),
+    loopDelayMaxMs: loopDelay === null ? null : Math.round(loopDelay.max / 1e6),
   };
 }
 

@@ -4,7 +4,7 @@ import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, surviveClosedOutput } from '..
 import { type Forward, startForward } from '../forward';
 import { modulesOf } from '../modules';
 import { CaptureFile } from '../pcap/recorder';
-import { type Report, reportOn, reportText } from '../report';
+import { type Report, reportOn, reportText, watchLoop } from '../report';
 import { version } from '../version';
 import { openWire, type Wire } from '../wire';
 import type { HostPort } from '../wire-options';
@@ -39,6 +39,7 @@ export async function runServe(root: string | null, options: ServeOptions): Prom
   try {
     wire = openWire(options, capture);
     const running = await start(root, wire, capture, options);
+    if (options.json) watchLoop();
     // Whoever reads the announcement may send a signal at once.
     const end = stopped(running);
     announce(running, root);

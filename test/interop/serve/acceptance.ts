@@ -85,7 +85,7 @@ async function inCapture(wire: WireName, offload: boolean, s: Sizes): Promise<vo
       const at = await stand(wire, offload ? [] : ['--no-offload']);
       try {
         const bytes = Math.min(s.bulk, 20 * MB);
-        const { packets, wrong } = await check.captured(at, offload, async () => {
+        const { packets, afterSilence, wrong } = await check.captured(at, offload, async () => {
           await check.download(at, bytes, 1);
           await check.withFile(bytes, 2, (path) => check.upload(at, path, bytes, 2));
           await check.ping(at, s.pings, 1400);
@@ -94,7 +94,7 @@ async function inCapture(wire: WireName, offload: boolean, s: Sizes): Promise<vo
         const drops = check.queueDrops(at);
         if (wrong.length > drops)
           throw new Error(`${wrong.length} packets, such as ${wrong[0]}; the queue dropped ${drops}`);
-        return `${packets} packets, ${wrong.length} retransmissions for ${drops} packets that the kernel's queue dropped`;
+        return `${packets} packets; sent again: ${afterSilence} after silence, ${wrong.length} of ${drops} dropped by the queue`;
       } finally {
         await at.close();
       }

@@ -150,25 +150,18 @@ export async function cleanExit({ serve, client, device }: Stand, wire: string):
 
 export interface CaptureVerdict {
   packets: number;
-  /** One line for each packet that tshark finds something wrong with. */
+  /** Packets that were sent again because the other side was silent for so long that a timer had to run out. */
+  afterSilence: number;
+  /** One line for each packet that something else is wrong with. */
   wrong: string[];
 }
-
-/** What tshark has against a packet, and, where every checksum is complete, against these. */
-const WRONG =
-  '_ws.malformed || icmp.checksum.status == "Bad" || ip.checksum.status == "Bad" || ' +
-  'tcp.analysis.retransmission || tcp.analysis.lost_segment || tcp.analysis.out_of_order';
-const WRONG_CHECKSUM = 'tcp.checksum.status == "Bad"';
 
 /**
  * Runs `task` while tcpdump records on the kernel's side, then lets tshark judge every packet. With `offload` the TCP
  * checksums in a capture are not complete yet, on either side, and are left out.
  */
-export async function captured(
-  { client, device }: Stand,
-  offload: boolean,
-  task: () => Promise<void>,
-): Promise<CaptureVerdict> {
+export async function captured(at: Stand, offload: boolean, task: () => Promise<void>): Promise<CaptureVerdict> {
+  const { client, device, serve } = at;
   const folder = mkdtempSync(join(tmpdir(), 'tapwire-capture-'));
   try {
     const file = join(folder, 'kernel.pcap');
@@ -187,24 +180,77 @@ export async function captured(
     dump.kill('SIGINT');
     await ended;
     must(/\n0 packets dropped by kernel/.test(said), () => `tcpdump did not see everything: ${said}`);
-    return await judge(client, file, offload ? WRONG : `${WRONG} || ${WRONG_CHECKSUM}`);
+    const { loopDelayMaxMs } = (await serve.report()).process;
+    return judge(at, await dissected(client, file), offload, loopDelayMaxMs ?? 0);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-async function judge(client: Stand['client'], file: string, wrongIs: string): Promise<CaptureVerdict> {
-  const read = ['tshark', '-n', '-r', file, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'];
-  const all = await client.run([...read, '-T', 'fields', '-e', 'frame.number'], SECONDS_MAX);
-  must(all.code === 0, () => `tshark: ${all.stderr}`);
-  const wrong = await client.run([...read, '-Y', wrongIs], SECONDS_MAX);
-  must(wrong.code === 0, () => `tshark: ${wrong.stderr}`);
-  const lines = (text: Buffer): string[] =>
-    text
-      .toString()
-      .split('\n')
-      .filter((line) => line !== '');
-  return { packets: lines(all.stdout).length, wrong: lines(wrong.stdout) };
+/** What tshark is asked about every packet, in this order. */
+const FIELDS = [
+  'frame.number',
+  'frame.time_epoch',
+  'ip.src',
+  'tcp.stream',
+  'tcp.checksum',
+  'tcp.checksum.status',
+  'ip.checksum.status',
+  'icmp.checksum.status',
+  '_ws.malformed',
+  'tcp.analysis.retransmission',
+  'tcp.analysis.lost_segment',
+  'tcp.analysis.out_of_order',
+] as const;
+type Row = Record<(typeof FIELDS)[number], string>;
+
+async function dissected(client: Stand['client'], file: string): Promise<Row[]> {
+  const checked = ['-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'];
+  // The first occurrence: an ICMP error quotes another IP header.
+  const fields = ['-T', 'fields', '-E', 'occurrence=f', ...FIELDS.flatMap((field) => ['-e', field])];
+  const { code, stdout, stderr } = await client.run(['tshark', '-n', '-r', file, ...checked, ...fields], SECONDS_MAX);
+  must(code === 0, () => `tshark: ${stderr}`);
+  const lines = stdout
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
+  return lines.map((line) => {
+    const cells = line.split('\t');
+    return Object.fromEntries(FIELDS.map((field, i) => [field, cells[i] ?? ''])) as Row;
+  });
+}
+
+/** Of checksum.status. */
+const BAD = '0';
+/** The kernel writes a sum of zero as 0xffff, which is the same number in this arithmetic; Wireshark is stricter. */
+const OTHER_ZERO = '0xffff';
+/** The shortest time after which a sender may probe a silent peer (RFC 8985 §7.2), and Linux's least RTO. */
+const PROBE_MS = 2;
+const RTO_MS = 200;
+
+function judge({ address }: Stand, rows: readonly Row[], offload: boolean, loopDelayMaxMs: number): CaptureVerdict {
+  const wrong: string[] = [];
+  let afterSilence = 0;
+  const heard = new Map<string, number>();
+  for (const row of rows) {
+    const ours = row['ip.src'] === address;
+    const ms = Number(row['frame.time_epoch']) * 1000;
+    const stream = row['tcp.stream'];
+    const silence = ms - (heard.get(`${stream} ${!ours}`) ?? Number.NEGATIVE_INFINITY);
+    heard.set(`${stream} ${ours}`, ms);
+    // Our own silence is an excuse only when the machine did not let the process run for that long.
+    const excused = ours ? silence >= PROBE_MS : silence >= RTO_MS && loopDelayMaxMs >= silence / 2;
+    const sentAgain = row['tcp.analysis.retransmission'] !== '';
+    if (sentAgain && excused) afterSilence++;
+    const zero = !ours && row['tcp.checksum'] === OTHER_ZERO;
+    const badSum =
+      row['ip.checksum.status'] === BAD ||
+      row['icmp.checksum.status'] === BAD ||
+      (row['tcp.checksum.status'] === BAD && !offload && !zero);
+    const lost = row['tcp.analysis.lost_segment'] !== '' || row['tcp.analysis.out_of_order'] !== '';
+    if (badSum || lost || row['_ws.malformed'] !== '' || (sentAgain && !excused)) wrong.push(JSON.stringify(row));
+  }
+  return { packets: rows.length, afterSilence, wrong };
 }
 
 /** Drops of the kernel's queue towards the stack: what explains a retransmission on a clean link. */
