@@ -59,7 +59,8 @@ export function readIpv6(b: Bytes, at: number, end: number, into: Datagram): Dro
   into.nextHeaderAt = at + NEXT_HEADER;
   const bad = isExtension(into.protocol) ? walkExtensions(b, into) : null;
   into.pseudoSum = pseudoSumOf(into);
-  return bad;
+  // §4.7: what follows is to be ignored.
+  return bad === null && into.protocol === NO_NEXT_HEADER ? 'ip-unknown-protocol' : bad;
 }
 
 /** The unfolded pseudo-header sum of what `d` now holds (RFC 8200 §8.1). */
@@ -108,7 +109,7 @@ function walkExtensions(b: Bytes, into: Datagram): Drop | null {
     into.nextHeaderAt = at;
     into.bodyAt = at + bytes;
   }
-  return into.protocol === NO_NEXT_HEADER ? 'ip-unknown-protocol' : null;
+  return null;
 }
 
 function problem(into: Datagram, code: number, at: number): Drop {
