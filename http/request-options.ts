@@ -30,7 +30,7 @@ export interface RequestOptions {
 export type ResponseListener = (response: never) => void;
 
 /** Node's test for URL objects: legacy url.parse objects, which have `path`, are plain options. */
-const isUrl = (value: unknown): value is URL => {
+export const isUrl = (value: unknown): value is URL => {
   const url = value as { href?: string; protocol?: string; auth?: string; path?: string } | null;
   return Boolean(url?.href && url.protocol && url.auth === undefined && url.path === undefined);
 };

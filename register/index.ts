@@ -1,17 +1,29 @@
 /**
- * `node --require tapwire/register app.js`, or `--import`: the program's `http` and `net` run on a stack of ours. The
- * exports of Node's modules are replaced in place, so that whoever required them before sees the same.
+ * `node --require tapwire/register app.js`, or `--import`: the program's `http`, `https`, `net` and `tls` run on a stack of
+ * ours. The exports of Node's modules are replaced in place, so that whoever required them before sees the same.
  */
 import { syncBuiltinESMExports } from 'node:module';
+import { createHttps, tlsOf } from '../http/https';
 import { http } from '../http';
+import type { NetModule } from '../http';
+import { tlsLooks } from '../http/tls';
 import { net } from '../net';
 import { httpInternals } from './http-internals';
 import { patch } from './patch';
 
 const builtin = (name: string): object => require(name) as object;
+const stack = net as unknown as NetModule;
+
+// Node's TLS asks this class for its instances: those of ours are to it what any Duplex is.
+const ordinary = Function.prototype[Symbol.hasInstance];
+Object.defineProperty(net.Socket, Symbol.hasInstance, {
+  value: (object: unknown) => !tlsLooks.now && ordinary.call(net.Socket, object),
+});
 
 patch(builtin('net'), net);
+patch(builtin('tls'), tlsOf(stack));
 patch(builtin('http'), http);
+patch(builtin('https'), createHttps(stack));
 const internals = httpInternals(http);
 for (const name of Object.keys(internals)) patch(builtin(name), internals[name]!);
 syncBuiltinESMExports();

@@ -1,0 +1,219 @@
+import type * as NodeNet from 'node:net';
+import nodeTls from 'node:tls';
+import { inherit } from './construct';
+import type { NetModule } from './module';
+
+/**
+ * TLS over a stack of ours: Node's own `tls`, which takes any Duplex, over our sockets. Cryptography is none of our
+ * business. What this adds is what a socket has that a Duplex has not: addresses, 'connect', options, listening.
+ */
+export interface TlsModule {
+  connect(...args: unknown[]): nodeTls.TLSSocket;
+  TLSSocket: typeof nodeTls.TLSSocket;
+  Server: TlsServerConstructor;
+  createServer(options?: unknown, listener?: unknown): nodeTls.Server;
+}
+
+export type TlsServerConstructor = { new (options?: unknown, listener?: unknown): nodeTls.Server; prototype: object };
+
+/** Taken when this is loaded: a program's `tls` may get other ones. */
+const NodeTLSSocket = nodeTls.TLSSocket;
+const NodeServer = nodeTls.Server as unknown as {
+  call(self: object, options: object, listener?: unknown): void;
+  prototype: object;
+};
+const nodeConnect = nodeTls.connect as (options: object) => nodeTls.TLSSocket;
+
+interface OurSocket extends NodeNet.Socket {
+  allowHalfOpen: boolean;
+  attachDirect?: unknown;
+  _handle?: Record<string, (...args: unknown[]) => unknown> | null;
+}
+
+interface Wrapped extends nodeTls.TLSSocket {
+  connecting: boolean;
+  _parent?: unknown;
+  _handle?: { _parent?: Record<string, unknown> } | null;
+}
+
+const isOurs = (socket: unknown): socket is OurSocket =>
+  typeof (socket as OurSocket | null | undefined)?.attachDirect === 'function';
+
+/**
+ * True while Node's TLS looks at a socket of ours. A drop-in's `net.Socket` denies its instances then: TLS would look for
+ * a kernel's handle in them.
+ */
+export const tlsLooks = { now: false };
+
+function asDuplex<T>(make: () => T): T {
+  const before = tlsLooks.now;
+  tlsLooks.now = true;
+  try {
+    return make();
+  } finally {
+    tlsLooks.now = before;
+  }
+}
+
+/** Methods of handles that TLS passes on to what is below it. */
+const HANDLE_METHODS = ['getpeername', 'getsockname', 'setNoDelay', 'setKeepAlive', 'ref', 'unref'] as const;
+
+/** When the peer has ended, TLS still has something to say: the end is its affair, not the raw socket's. */
+function letEndSecurely(socket: OurSocket): void {
+  socket.allowHalfOpen = true;
+}
+
+/** Makes a secured socket over one of ours tell what it would over a kernel's. */
+function connectToSocket(secured: Wrapped, socket: OurSocket): void {
+  secured._parent = socket;
+  letEndSecurely(socket);
+  const below = secured._handle?._parent;
+  if (below) {
+    for (const name of HANDLE_METHODS) {
+      below[name] = (...args: unknown[]) => socket._handle?.[name]?.(...args) ?? 0;
+    }
+  }
+  if (!socket.connecting) return;
+  secured.connecting = true;
+  socket.once('connect', () => {
+    secured.connecting = false;
+    secured.emit('connect');
+    secured.emit('ready');
+  });
+}
+
+function secure(socket: unknown, make: () => nodeTls.TLSSocket): nodeTls.TLSSocket {
+  if (!isOurs(socket)) return make();
+  const secured = asDuplex(make) as Wrapped;
+  connectToSocket(secured, socket);
+  return secured;
+}
+
+interface ConnectOptions extends Record<string, unknown> {
+  socket?: unknown;
+  path?: string;
+  timeout?: number;
+}
+
+/** Options may stand after port and host, and win over them. */
+function readArguments(net: NetModule, args: unknown[]): [ConnectOptions, unknown] {
+  const normalize = (net as unknown as { _normalizeArgs(args: unknown[]): [ConnectOptions, unknown] })._normalizeArgs;
+  const [options, callback] = normalize(args);
+  const further = [args[1], args[2]].find((one) => one !== null && typeof one === 'object');
+  return [Object.assign(options, further), callback];
+}
+
+function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
+  const [options, callback] = readArguments(net, args);
+  let { socket } = options;
+  const own = !socket && !options.path;
+  if (own) {
+    // What concerns the secured socket is not for the one below.
+    const below = { ...options, timeout: undefined, signal: undefined, onread: undefined, allowHalfOpen: false };
+    socket = net.createConnection(below as unknown as NodeNet.NetConnectOpts);
+  }
+  const secured = secure(socket, () => nodeConnect(socket ? { ...options, socket } : options));
+  if (typeof callback === 'function') secured.once('secureConnect', callback as () => void);
+  if (own) {
+    if (options.timeout) secured.setTimeout(options.timeout);
+    (socket as NodeNet.Socket).on('lookup', (...found) => secured.emit('lookup', ...found));
+  }
+  return secured;
+}
+
+/** `tls.TLSSocket`, which takes sockets of ours, too. Instances are Node's. */
+function socketClass(): typeof nodeTls.TLSSocket {
+  function TLSSocket(socket: unknown, options: unknown): nodeTls.TLSSocket {
+    const Target = new.target === (TLSSocket as unknown) || new.target === undefined ? NodeTLSSocket : new.target;
+    return secure(socket, () => Reflect.construct(NodeTLSSocket, [socket, options], Target));
+  }
+  TLSSocket.prototype = NodeTLSSocket.prototype;
+  Object.setPrototypeOf(TLSSocket, NodeTLSSocket);
+  return TLSSocket as unknown as typeof nodeTls.TLSSocket;
+}
+
+/** A TLS server: Node's in all that concerns TLS, over a listening server of ours. */
+interface StackServer extends nodeTls.Server {
+  _below: NodeNet.Server;
+}
+
+/** What is asked of the server below. */
+const PASSED_ON = ['address', 'getConnections', 'ref', 'unref'] as const;
+const FIELDS = ['_handle', '_connections', 'listening', 'maxConnections', '_connectionKey', 'dropMaxConnection'] as const;
+
+function passOn(server: StackServer): void {
+  for (const event of ['listening', 'close', 'error', 'drop'] as const) {
+    server._below.on(event, (...args: unknown[]) => void server.emit(event, ...args));
+  }
+  server._below.on('connection', (socket: OurSocket & { server?: unknown }) => {
+    socket.server = server;
+    server.emit('connection', socket);
+  });
+  for (const field of FIELDS) {
+    Object.defineProperty(server, field, {
+      get: () => (server._below as unknown as Record<string, unknown>)[field],
+      set: (value) => {
+        (server._below as unknown as Record<string, unknown>)[field] = value;
+      },
+      configurable: true,
+      enumerable: true,
+    });
+  }
+}
+
+/** Node's listener for raw connections is to take ours for streams. */
+function securesOurSockets(server: StackServer): void {
+  const [listener] = server.listeners('connection') as Array<(this: object, socket: unknown) => void>;
+  server.removeListener('connection', listener!);
+  server.on('connection', (socket: unknown) => {
+    if (!isOurs(socket)) {
+      listener!.call(server, socket);
+      return;
+    }
+    asDuplex(() => listener!.call(server, socket));
+    letEndSecurely(socket);
+  });
+}
+
+/** What Node's server gives us to work with knows the raw socket only as a stream. */
+function completesSockets(this: StackServer, secured: Wrapped): void {
+  const raw = (secured._handle as { _parentWrap?: { stream?: unknown } } | null | undefined)?._parentWrap?.stream;
+  if (isOurs(raw)) connectToSocket(secured, raw);
+}
+
+function serverClass(net: NetModule): TlsServerConstructor {
+  const Server = function (this: StackServer, options?: unknown, listener?: unknown): unknown {
+    if (!(this instanceof Server)) return new Server(options, listener);
+    const given = (typeof options === 'function' ? {} : (options ?? {})) as object;
+    const onSecure = typeof options === 'function' ? options : listener;
+    NodeServer.call(this, given);
+    this._below = new net.Server(given as NodeNet.ServerOpts);
+    passOn(this);
+    securesOurSockets(this);
+    this.on('secureConnection', completesSockets as never);
+    this.on('tlsClientError', ((_error: Error, socket: Wrapped) => completesSockets.call(this, socket)) as never);
+    if (onSecure) this.on('secureConnection', onSecure as never);
+    return undefined;
+  } as unknown as TlsServerConstructor;
+  inherit(Server, NodeServer);
+  const prototype = Server.prototype as Record<string, unknown>;
+  for (const name of ['listen', 'close', ...PASSED_ON] as const) {
+    prototype[name] = function (this: StackServer, ...args: unknown[]): unknown {
+      const below = this._below as unknown as Record<string, (...args: unknown[]) => unknown>;
+      const result = below[name]!(...args);
+      return result === below ? this : result;
+    };
+  }
+  return Server;
+}
+
+/** TLS over a net module of ours. */
+export function createTls(net: NetModule): TlsModule {
+  const Server = serverClass(net);
+  return {
+    connect: (...args) => connectOver(net, args),
+    TLSSocket: socketClass(),
+    Server,
+    createServer: (options, listener) => new Server(options, listener),
+  };
+}
