@@ -146,6 +146,7 @@ export class Stack implements PathFinder {
   addInterface(config: InterfaceConfig): Interface {
     const iface = new Interface(this.interfaces.length, config, this.arenas);
     this.interfaces.push(iface);
+    this.blocks.queues.push(iface.tx);
     this.link.add(iface);
     for (const cidr of config.addresses) {
       this.routes.add({ destination: cidr, gateway: null, interface: iface, metric: 0 });
@@ -372,6 +373,7 @@ export class Stack implements PathFinder {
   /** Sends everything that is due. Returns false when an interface's queue is full: flush it and call again. */
   poll(now: Millis): boolean {
     this.out.now = now;
+    this.blocks.settle();
     for (let late = this.reassembly.expired(now); late !== null; late = this.reassembly.expired(now)) {
       this.drop('ip-fragment-timeout', now);
       if (late.first !== null) this.reportTimeout(late, late.first, now);

@@ -170,6 +170,10 @@ export class BlockPool {
   /** Blocks handed out: zero when no connection has anything to send. */
   inUse = 0;
   bytesInUse = 0;
+  /** Where frames wait whose pieces point into blocks. */
+  readonly queues: { readonly frames: number }[] = [];
+  /** Given back while such frames waited: a list. */
+  private deferred = NONE;
   /** Somebody was refused since this was last cleared, and waits. */
   refused = false;
 
@@ -207,12 +211,38 @@ export class BlockPool {
     return block;
   }
 
+  /**
+   * Gives a block back. Frames that wait for a device that pushed back may point into it, so it is only used again when
+   * every queue is empty.
+   */
   release(block: number): void {
     const f = this.fields;
-    const size = f[block * FIELDS + CLASS]!;
     assert(f[block * FIELDS + USED]! >= 0, 'a send block is released once');
-    if (this.poison) this.bytesOf(block).fill(0xdb, this.at(block), this.at(block) + BLOCK_SIZES[size]!);
     f[block * FIELDS + USED] = -1;
+    for (const queue of this.queues) {
+      if (queue.frames === 0) continue;
+      f[block * FIELDS + NEXT] = this.deferred;
+      this.deferred = block;
+      return;
+    }
+    this.reuse(block);
+  }
+
+  /** Queues may have emptied: what was given back meanwhile is used again. */
+  settle(): void {
+    if (this.deferred === NONE) return;
+    for (const queue of this.queues) if (queue.frames > 0) return;
+    while (this.deferred !== NONE) {
+      const block = this.deferred;
+      this.deferred = this.next(block);
+      this.reuse(block);
+    }
+  }
+
+  private reuse(block: number): void {
+    const f = this.fields;
+    const size = f[block * FIELDS + CLASS]!;
+    if (this.poison) this.bytesOf(block).fill(0xdb, this.at(block), this.at(block) + BLOCK_SIZES[size]!);
     f[block * FIELDS + NEXT] = this.free[size]!;
     this.free[size] = block;
     this.inUse--;
