@@ -145,13 +145,13 @@ export class Control {
 
   private learn(path: IpPath, mtu: number, dontFragment: boolean, now: Millis): void {
     this.paths.learnMtu(path, mtu, dontFragment, now);
-    pathMtuChanged(this.tcp, path);
+    pathMtuChanged(this.tcp, path, now);
   }
 
   /** Learned MTUs are forgotten in time. */
   expire(now: Millis): void {
     for (let path = this.paths.forgotten(now); path !== null; path = this.paths.forgotten(now)) {
-      pathMtuChanged(this.tcp, path);
+      pathMtuChanged(this.tcp, path, now);
     }
   }
 

@@ -75,8 +75,7 @@ export class Secret {
     return new Secret([random.int32(), random.int32(), random.int32(), random.int32()]);
   }
 
-  /** The hash of six words; callers pad with zeros and put what distinguishes their use in one of them. */
-  hash(w0: number, w1: number, w2: number, w3: number, w4: number, w5: number): number {
+  private begin(): void {
     const v = this.v;
     const k = this.key;
     v[0] = k[0]! ^ 0x70736575;
@@ -87,6 +86,12 @@ export class Secret {
     v[5] = k[1]! ^ 0x6c796765;
     v[6] = k[2]! ^ 0x79746573;
     v[7] = k[3]! ^ 0x74656462;
+  }
+
+  /** The hash of six words; callers pad with zeros and put what distinguishes their use in one of them. */
+  hash(w0: number, w1: number, w2: number, w3: number, w4: number, w5: number): number {
+    const v = this.v;
+    this.begin();
     this.absorb(w0, w1);
     this.absorb(w2, w3);
     this.absorb(w4, w5);
@@ -94,6 +99,21 @@ export class Secret {
     v[4] = v[4]! ^ 0xff;
     for (let i = 0; i < 4; i++) this.round();
     return v[0]! ^ v[1]! ^ v[2]! ^ v[3]! ^ v[4]! ^ v[5]! ^ v[6]! ^ v[7]!;
+  }
+
+  /**
+   * The 64-bit hash of an even number of words, low half first in `into`: SipHash-2-4 of their bytes, each word and the
+   * result little-endian, as other implementations of it give.
+   */
+  hash64(words: readonly number[], into: Int32Array): void {
+    this.begin();
+    for (let i = 0; i < words.length; i += 2) this.absorb(words[i]!, words[i + 1]!);
+    this.absorb(0, (4 * words.length) << 24);
+    const v = this.v;
+    v[4] = v[4]! ^ 0xff;
+    for (let i = 0; i < 4; i++) this.round();
+    into[0] = v[0]! ^ v[2]! ^ v[4]! ^ v[6]!;
+    into[1] = v[1]! ^ v[3]! ^ v[5]! ^ v[7]!;
   }
 
   private absorb(low: number, high: number): void {

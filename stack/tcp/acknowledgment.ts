@@ -177,8 +177,8 @@ function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: 
       c.sackedOut -= packets;
     } else if (c.sackOk) {
       c.delivered += packets;
-      // A probe that arrived as well says nothing new of the order.
-      rackAdvance(c, flags, sent.end(record), sent.sentAt(record), now);
+      // A probe that arrived as well says nothing new of the order, and a SYN-ACK nothing of text sent after it.
+      if ((flags & HAS_SYN) === 0 || !c.passive) rackAdvance(c, flags, sent.end(record), sent.sentAt(record), now);
     }
     if ((flags & LOST) !== 0) c.lostOut -= packets;
     c.packetsOut -= packets;

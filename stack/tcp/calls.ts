@@ -66,7 +66,10 @@ export function closeListener(tcp: Tcp, listener: Listener, now: Millis): void {
   if (listener.closed) return;
   listener.closed = true;
   tcp.removeListener(listener);
-  for (const c of listener.accepted.splice(0)) abortWithReset(tcp, c, now);
+  for (const c of listener.accepted.splice(0)) {
+    discardText(c, tcp.store);
+    abortWithReset(tcp, c, now);
+  }
   for (const c of [...tcp.connections]) {
     if (c.listener === listener && c.state === 'SYN-RECEIVED') tcp.remove(c, now);
   }

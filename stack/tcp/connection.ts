@@ -5,6 +5,7 @@ import type { Timed } from '../base/deadlines';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
 import type { CongestionControl } from './congestion/control';
+import type { FastOpening } from './fast-open';
 import type { Listener } from './listener';
 import type { TcpProfile } from './profile';
 import { SendBuffer } from './send-buffer';
@@ -344,6 +345,8 @@ export class Connection implements Timed {
   /** Ends of records that no segment may reach across, as far as they are not sent; null before the first. */
   recordEnds: Seq[] | null = null;
   linger: Millis = -1;
+  /** Fast Open (RFC 7413); null without it. */
+  fast: FastOpening | null = null;
   /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
   userMss = 0;
   windowClamp = 0;
@@ -365,7 +368,6 @@ export class Connection implements Timed {
   dataSegmentsIn = 0;
   totalRetransmits = 0;
   openedAt: Millis = 0;
-  establishedAt: Millis = 0;
 
   queueIndex = -1;
   queueKey: Millis = NEVER;
@@ -411,6 +413,11 @@ export class Connection implements Timed {
   /** Synchronised: both sides know both sequence numbers. */
   get synchronized(): boolean {
     return this.state !== 'CLOSED' && this.state !== 'SYN-SENT' && this.state !== 'SYN-RECEIVED';
+  }
+
+  /** Text may be sent: synchronised, or opened fast by the peer. */
+  get mayTransfer(): boolean {
+    return this.synchronized || (this.fast?.child === true && this.state === 'SYN-RECEIVED');
   }
 
   /** Bytes that `send` would take now. */

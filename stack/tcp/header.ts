@@ -35,6 +35,10 @@ const SACK = 5;
 const TIMESTAMPS = 8;
 const USER_TIMEOUT = 28;
 const FAST_OPEN = 34;
+const EXPERIMENTAL = 254;
+const FAST_OPEN_MAGIC = 0xf989;
+const COOKIE_MIN = 4;
+const COOKIE_MAX = 16;
 
 export const SACK_BLOCKS_MAX = 4;
 
@@ -65,6 +69,8 @@ export class Segment {
   /** Fast Open (RFC 7413): where the cookie stands and its length; -1 without the option, 0 for a request. */
   cookieAt = 0;
   cookieBytes = -1;
+  /** ... under the drafts' experimental number (kind 254, F989). */
+  cookieExperimental = false;
   /** RFC 5482: the raw 16 bits, or -1. */
   userTimeout = -1;
 
@@ -163,8 +169,10 @@ function readOption(b: Bytes, at: number, kind: number, bytes: number, into: Seg
       into.tsEcr = i32(b, at + 6);
       return true;
     case FAST_OPEN:
-      into.cookieAt = at + 2;
-      into.cookieBytes = bytes - 2;
+      readCookie(at + 2, bytes - 2, false, into);
+      return true;
+    case EXPERIMENTAL:
+      if (bytes >= 4 && u16(b, at + 2) === FAST_OPEN_MAGIC) readCookie(at + 4, bytes - 4, true, into);
       return true;
     case USER_TIMEOUT:
       if (bytes !== 4) return false;
@@ -173,6 +181,15 @@ function readOption(b: Bytes, at: number, kind: number, bytes: number, into: Seg
     default:
       return true;
   }
+}
+
+/** RFC 7413 §4.1.1: only with SYN, empty or 4 to 16 bytes and even; anything else is as if it were not there. */
+function readCookie(at: number, bytes: number, experimental: boolean, into: Segment): void {
+  if ((into.flags & SYN) === 0 || (bytes & 1) !== 0) return;
+  if (bytes !== 0 && (bytes < COOKIE_MIN || bytes > COOKIE_MAX)) return;
+  into.cookieAt = at;
+  into.cookieBytes = bytes;
+  into.cookieExperimental = experimental;
 }
 
 /** Writes the fixed header; the checksum field is left zero. `headerBytes` includes the options, which callers write. */
@@ -248,6 +265,18 @@ export function writeSynOptions(
     b[at + 3] = windowScale;
     at += 4;
   }
+  return at;
+}
+
+/** RFC 7413 §4.1.1, padded to a word: a cookie, or with none a request. */
+export function writeFastOpen(b: Bytes, at: number, cookie: Bytes, experimental: boolean): number {
+  b[at] = experimental ? EXPERIMENTAL : FAST_OPEN;
+  b[at + 1] = (experimental ? 4 : 2) + cookie.length;
+  if (experimental) put16(b, at + 2, FAST_OPEN_MAGIC);
+  at += experimental ? 4 : 2;
+  b.set(cookie, at);
+  at += cookie.length;
+  while ((at & 3) !== 0) b[at++] = NOP;
   return at;
 }
 

@@ -4,6 +4,7 @@ import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
 import { ADVICE, type Connection, type TcpError } from './connection';
 import { effectiveMss } from './options';
+import { resendWithoutBlame } from './recovery';
 import { markLost } from './scoreboard';
 import { LOST, RETRANSMITTED, SACKED } from './sent-table';
 import { type Seq, seqDiff } from './seq';
@@ -43,12 +44,20 @@ export function icmpForTcp(
 ): boolean {
   const c = quotedConnection(tcp, local, remote, q);
   if (c === null) return false;
-  if (hard && (c.state === 'SYN-SENT' || hardAborts)) {
-    tcp.fail(c, error, now);
-    return true;
-  }
+  if (hard && hardAborts) tcp.fail(c, error, now);
+  else if (!c.synchronized && (hard || tcp.profile.softErrorsRefuse) && refuse(tcp, c, error, now)) return true;
+  if (c.state === 'CLOSED') return true;
   c.softError = error;
   tcp.signal(c, ADVICE);
+  return true;
+}
+
+/** The handshake will not succeed. False: an application has the connection already, and is only told. */
+function refuse(tcp: Tcp, c: Connection, error: TcpError, now: Millis): boolean {
+  if (!c.passive) tcp.fail(c, error, now);
+  else if (c.fast?.child !== true) tcp.remove(c, now);
+  else if (c.owner === null) tcp.fail(c, error, now);
+  else return false;
   return true;
 }
 
@@ -56,17 +65,22 @@ export function icmpForTcp(
  * The path takes smaller datagrams than before, or larger ones again (RFC 1191 §6.4, RFC 8201 §5): its connections cut
  * their segments to size, and what is in flight and larger than the path takes goes out again at once.
  */
-export function pathMtuChanged(tcp: Tcp, path: Path): void {
+export function pathMtuChanged(tcp: Tcp, path: Path, now: Millis): void {
   for (const c of tcp.connections) {
     if (c.path !== path) continue;
     const before = c.mss;
     effectiveMss(c);
-    if (c.mss < before) resendTooLarge(tcp, c);
+    if (c.mss < before) resendTooLarge(tcp, c, now);
   }
 }
 
 /** No congestion: what was too large is lost, the window stays (RFC 1191 §6.4). */
-function resendTooLarge(tcp: Tcp, c: Connection): void {
+function resendTooLarge(tcp: Tcp, c: Connection, now: Millis): void {
+  if (!c.mayTransfer) {
+    // A SYN that carried text was too large: again without it.
+    c.synDue = c.state === 'SYN-SENT' && c.fast !== null && c.fast.text > 0;
+    return tcp.wantsOutput(c);
+  }
   for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
     const bytes = seqDiff(tcp.sent.end(record), tcp.sent.seq(record));
     if (bytes > c.mss) {
@@ -74,7 +88,7 @@ function resendTooLarge(tcp: Tcp, c: Connection): void {
       markLost(tcp, c, record);
     }
   }
-  c.resend = 'lost';
+  if (c.lostOut > c.retransOut) resendWithoutBlame(tcp, c, now);
   tcp.wantsOutput(c);
 }
 

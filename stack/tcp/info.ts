@@ -12,6 +12,7 @@ const OPT_TIMESTAMPS = 1;
 const OPT_SACK = 2;
 const OPT_WSCALE = 4;
 const OPT_ECN = 8;
+const OPT_SYN_DATA = 32;
 
 const LISTEN_STATE = 10;
 const NO_THRESHOLD = 0x7fff_ffff;
@@ -36,7 +37,8 @@ function stateOf(c: Connection, now: Millis): TcpInfo {
     (c.timestamps ? OPT_TIMESTAMPS : 0) |
     (c.sackOk ? OPT_SACK : 0) |
     (scaled ? OPT_WSCALE : 0) |
-    (c.ecnOk ? OPT_ECN : 0);
+    (c.ecnOk ? OPT_ECN : 0) |
+    (c.fast?.textAcked === true ? OPT_SYN_DATA : 0);
   return {
     tcpi_state: STATE_NUMBERS[c.state],
     tcpi_ca_state: RECOVERY_NUMBERS[c.recovery],
@@ -46,10 +48,10 @@ function stateOf(c: Connection, now: Millis): TcpInfo {
     tcpi_options: options,
     tcpi_snd_wscale: c.sndScale,
     tcpi_rcv_wscale: c.rcvScale,
-    tcpi_last_data_sent: since(c.lastTextSentAt || c.establishedAt, now),
+    tcpi_last_data_sent: since(c.lastTextSentAt || c.openedAt, now),
     tcpi_last_ack_sent: 0,
-    tcpi_last_data_recv: since(c.lastTextAt || c.establishedAt, now),
-    tcpi_last_ack_recv: since(c.lastAckReceivedAt || c.establishedAt, now),
+    tcpi_last_data_recv: since(c.lastTextAt || c.openedAt, now),
+    tcpi_last_ack_recv: since(c.lastAckReceivedAt || c.openedAt, now),
   };
 }
 

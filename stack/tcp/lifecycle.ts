@@ -9,7 +9,6 @@ export function established(tcp: Tcp, c: Connection, now: Millis): void {
   // The application may have closed already: its FIN goes out behind what it wrote.
   tcp.enter(c, c.finQueued ? 'FIN-WAIT-1' : 'ESTABLISHED', now);
   c.lingerAt = NEVER;
-  c.establishedAt = now;
   startTransfer(c, now);
   if (c.keepAlive) c.keepAliveAt = now + c.keepAliveIdle;
   tcp.wantsOutput(c);

@@ -1,4 +1,6 @@
 import type { Address } from '../base/address';
+import type { Millis } from '../base/bytes';
+import type { Secret } from '../base/random';
 import type { Connection } from './connection';
 import type { Settings } from './settings';
 
@@ -19,6 +21,12 @@ export class Listener {
   closed = false;
   /** What its connections begin with; null: the profile's values. */
   settings: Settings | null = null;
+  /** Fast Open connections that may be in SYN-RECEIVED (TCP_FASTOPEN), how many are, and until when resets count. */
+  fastOpenMax = 0;
+  fastOpenPending = 0;
+  readonly fastOpenResets: Millis[] = [];
+  /** Keys of its own for cookies; null: the stack's. */
+  fastOpenKeys: readonly Secret[] | null = null;
 
   constructor(
     /** Null: any local address of `family`, or of both when `family` is 0. */

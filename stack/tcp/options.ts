@@ -14,11 +14,13 @@ const TIMESTAMPS_BYTES = 12;
 /** RFC 7323 §2.3: larger shifts are used as 14. */
 const SHIFT_MAX = 14;
 
-const headersOf = (c: Connection): number => (c.local.family === 4 ? IP_TCP_HEADERS_V4 : IP_TCP_HEADERS_V6);
+/** Bytes of IP and TCP header, without options. */
+export const headersOf = (c: Connection): number => (c.local.family === 4 ? IP_TCP_HEADERS_V4 : IP_TCP_HEADERS_V6);
 
 /** The MSS we announce: what the interface can take (MUST-67). */
 export function announcedMss(c: Connection): number {
-  const most = Math.min(c.path.linkMtu, 65_535) - headersOf(c);
+  // Where the path takes less than the link, its way back most likely does as well (Linux announces likewise).
+  const most = Math.min(c.path.linkMtu, c.path.mtu, 65_535) - headersOf(c);
   return c.userMss > 0 ? Math.min(c.userMss, most) : most;
 }
 

@@ -5,6 +5,7 @@ import { NO_ROOM } from '../base/transmit';
 import type { Connection } from './connection';
 import { ackSent } from './delayed-ack';
 import { ECT_0, ecnSynFlags } from './ecn';
+import type { FastOpening } from './fast-open';
 import {
   ACK,
   CWR,
@@ -15,6 +16,7 @@ import {
   TCP_CHECKSUM,
   TCP_HEADER_BYTES,
   URG,
+  writeFastOpen,
   writeHeader,
   writeSack,
   writeSynOptions,
@@ -57,7 +59,7 @@ export function output(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (c.state === 'CLOSED') return true;
   let done = true;
   if (c.synDue) done = sendSyn(tcp, c, now);
-  if (done && c.synchronized) {
+  if (done && c.mayTransfer) {
     // SACK blocks take room that full segments do not have: they go ahead on a segment of their own.
     if (c.ackNow && (c.sackRecentCount > 0 || c.hasDsack)) done = sendAck(tcp, c, now);
     done = done && sendTailProbe(tcp, c, now) && sendText(tcp, c, now);
@@ -77,7 +79,7 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (at === NO_ROOM) return false;
   const passive = c.state === 'SYN-RECEIVED';
   const scale = passive ? (c.rcvScale > 0 || c.sndScale > 0 ? c.rcvScale : -1) : tcp.profile.windowScale;
-  const optionsEnd = writeSynOptions(
+  let optionsEnd = writeSynOptions(
     out.header,
     at + TCP_HEADER_BYTES,
     announcedMss(c),
@@ -87,7 +89,13 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     timestampNow(c, now),
     passive ? c.tsRecent : 0,
   );
-  const flags = (passive ? SYN | ACK : SYN) | ecnSynFlags(c, passive, c.packetsOut > 0);
+  // Fast Open goes with the first one only: whoever dropped that one may have dropped it for the option.
+  const first = c.packetsOut === 0;
+  const fast = first ? c.fast : null;
+  if (fast !== null && fast.cookie !== null) {
+    optionsEnd = writeFastOpen(out.header, optionsEnd, fast.cookie, fast.experimental);
+  }
+  const flags = (passive ? SYN | ACK : SYN) | ecnSynFlags(c, passive, !first);
   const window = initialWindow(c);
   const headerBytes = optionsEnd - at;
   writeHeader(
@@ -102,19 +110,23 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     window,
     0,
   );
+  const text = fast === null ? 0 : Math.min(fast.textMax, c.sendBuffer.bytes);
+  const taken = text > 0 ? c.sendBuffer.gather(seqAdd(c.iss, 1), text, out) : 0;
   out.end(headerBytes, TCP, c.tos, c.hopLimit, TCP_CHECKSUM, 0);
   windowTold(c, window);
   c.lastAckSent = c.rcvNxt;
   c.ackNow = false;
   c.synDue = false;
-  sentSegment(tcp, c, flags, c.iss, 0, window, RULE.syn, now);
-  if (c.packetsOut === 0) {
+  sentSegment(tcp, c, flags, c.iss, taken, window, RULE.syn, now);
+  if (first) {
     c.sndNxt = seqAdd(c.iss, 1);
-    c.sndSmall = c.sndNxt;
+    // A SYN is no small segment for Nagle's algorithm.
+    c.sndSmall = c.iss;
     const record = tcp.sent.append(c.sent, c.iss, c.sndNxt, 1, HAS_SYN, now);
     tcp.sent.setDelivery(record, c.delivered, now, now, false);
     c.firstSentAt = c.deliveredAt = now;
     c.packetsOut = 1;
+    if (fast !== null && taken > 0) sentInSyn(tcp, c, fast, taken, now);
   } else {
     const record = c.sent.head;
     tcp.sent.setFlags(record, tcp.sent.flags(record) | EVER_RETRANSMITTED);
@@ -125,6 +137,19 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
   const wait = Math.min(c.rto * 2 ** c.backoff, tcp.profile.rtoMaxMs);
   setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, wait, c.retransmittedAt, now));
   return true;
+}
+
+/** The SYN's text stands on the scoreboard as a packet of its own: the peer may take the one without the other. */
+function sentInSyn(tcp: Tcp, c: Connection, fast: FastOpening, bytes: number, now: Millis): void {
+  const end = seqAdd(c.sndNxt, bytes);
+  const record = tcp.sent.append(c.sent, c.sndNxt, end, 1, 0, now);
+  tcp.sent.setDelivery(record, c.delivered, now, now, false);
+  fast.text = bytes;
+  c.sndNxt = end;
+  c.packetsOut++;
+  c.bytesSent += bytes;
+  c.dataSegmentsOut++;
+  c.lastTextSentAt = now;
 }
 
 // ── text: what is lost, then what is new ──
@@ -264,7 +289,8 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     if (isPaced(c, now)) return true;
     const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
     if (c.packetsOut === 0 && window > 0) restartAfterIdle(tcp, c, now);
-    const quota = c.cwnd - c.inFlight;
+    // A SYN-ACK on its way is no part of the window that Fast Open may send into (RFC 7413 §4.2.2).
+    const quota = c.cwnd - c.inFlight + (c.state === 'SYN-RECEIVED' ? 1 : 0);
     if (quota <= 0) return true;
     const record = Math.min(available, recordBytes(c));
     // Only what stands last may be kept back to grow.

@@ -72,6 +72,12 @@ export interface TcpProfile {
   readonly abortOnOverflow: boolean;
   readonly synCookies: boolean;
   /** 'minshall': Linux's Nagle, which lets a full-size write's tail go while no small segment is in flight. */
+  /** Any ICMP error ends a handshake, as in Linux (RFC 5461 §4.2); false: only hard ones do (MUST-56). */
+  readonly softErrorsRefuse: boolean;
+  /** RFC 7413: bits of fast-open.ts, as in Linux's tcp_fastopen. */
+  readonly fastOpen: number;
+  /** After SYNs with Fast Open have vanished, plain ones for so long (RFC 7413 §4.1.3.1); 0: never mind. */
+  readonly fastOpenPauseMs: Millis;
   readonly nagle: 'minshall' | 'rfc';
   readonly userTimeoutMs: Millis;
   readonly ephemeralPorts: readonly [number, number];
@@ -122,6 +128,9 @@ export const LINUX: TcpProfile = {
   protectTimeWait: false,
   abortOnOverflow: false,
   synCookies: true,
+  softErrorsRefuse: true,
+  fastOpen: 1,
+  fastOpenPauseMs: 3_600_000,
   nagle: 'minshall',
   userTimeoutMs: 0,
   ephemeralPorts: [32_768, 60_999],
@@ -141,6 +150,7 @@ export const RFC: TcpProfile = {
   timeWaitMs: 240_000,
   finWait2Ms: Infinity,
   nagle: 'rfc',
+  softErrorsRefuse: false,
   congestion: 'reno',
   slowStartAfterIdle: true,
   protectTimeWait: true,

@@ -303,6 +303,21 @@ export function reorderingTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
   restartRto(tcp, c, now);
 }
 
+/**
+ * What is marked lost goes again, and not for congestion: a path that takes less, a SYN's text that was not taken. The
+ * window stays.
+ */
+export function resendWithoutBlame(tcp: Tcp, c: Connection, now: Millis): void {
+  if (c.recovery !== 'Loss') {
+    c.highSeq = c.sndNxt;
+    c.ssthresh = currentThreshold(c);
+    c.priorSsthresh = 0;
+    c.undoable = false;
+    enterState(tcp, c, 'Loss', now);
+  }
+  c.resend = 'lost';
+}
+
 /** The whole of recovery after a loss that a probe has repaired (RFC 8985 §7.4.2): one reduction, at once. */
 export function reduceForProbe(tcp: Tcp, c: Connection, now: Millis): void {
   beginReduction(c, now);

@@ -50,7 +50,7 @@ export function setTimerAfterAck(tcp: Tcp, c: Connection, now: Millis): void {
  * packet's ACK may be delayed, which the probe waits for. `restarting`: the RTO would start anew now.
  */
 export function scheduleProbe(tcp: Tcp, c: Connection, restarting: boolean, now: Millis): boolean {
-  if (!tcp.profile.tailLossProbe || !c.sackOk || c.packetsOut === 0) return false;
+  if (!tcp.profile.tailLossProbe || !c.sackOk || c.packetsOut === 0 || !c.synchronized) return false;
   if (c.recovery !== 'Open' && c.recovery !== 'CWR') return false;
   let wait = tcp.profile.rtoInitialMs;
   if (c.srtt > 0) wait = 2 * c.srtt + (c.packetsOut === 1 ? tcp.profile.rtoMinMs : TIMEOUT_MIN);

@@ -5,6 +5,7 @@ import { acknowledged, synAcknowledged } from './acknowledgment';
 import { CONNECTED, type Connection, END, READABLE, URGENT } from './connection';
 import { enterQuickAcks, expectResponse, finAwaitsResponse, textReceived } from './delayed-ack';
 import { ecnReceived } from './ecn';
+import { noteFastOpenReset, synAckAnswers } from './fast-open';
 import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
 import { timestampNow } from './options';
@@ -60,8 +61,13 @@ function arrivesSynSent(tcp: Tcp, c: Connection, seg: Segment, slab: Slab, now: 
     return resetFor(tcp, c, seg.ack);
   }
   acceptSyn(tcp, c, seg, now);
+  // Our SYN has told the window.
+  c.rcvEdge = seqAdd(c.rcvNxt, c.rcvWnd);
   if (hasAck) {
     synAcknowledged(tcp, c, seg, now);
+    if (c.fast !== null) synAckAnswers(tcp, c, c.fast, seg, now);
+    // Text that waits carries the ACK, and what answers it may come soon.
+    if (seqDiff(c.sendBuffer.end, c.sndNxt) > 0) enterQuickAcks(tcp, c, tcp.profile.quickAcks);
     established(tcp, c, now);
     tcp.signal(c, CONNECTED);
     c.ackNow = true;
@@ -102,6 +108,7 @@ function resetFor(tcp: Tcp, c: Connection, ack: Seq): void {
 // ── first: sequence number ──
 
 function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
+  if (repeatsSynAck(c, seg)) acceptSynAck(tcp, c, seg);
   if (c.timestamps && (seg.flags & RST) === 0) {
     if (!seg.hasTimestamps) {
       // RFC 7323 §3.2: once agreed, a segment without timestamps is not to be trusted. Linux takes it nevertheless.
@@ -161,6 +168,26 @@ export function acceptable(seg: Segment, rcvNxt: Seq, window: number): boolean {
 const covers = (seg: Segment, rcvNxt: Seq, length: number): boolean =>
   !seqAfter(seg.seq, rcvNxt) && seqAfter(seqAdd(seg.seq, length), rcvNxt);
 
+/** Simultaneous open: the peer answers our SYN with a SYN-ACK of the number that its SYN had (RFC 9293 §3.5, figure 7). */
+const repeatsSynAck = (c: Connection, seg: Segment): boolean =>
+  c.state === 'SYN-RECEIVED' &&
+  !c.passive &&
+  (seg.flags & (SYN | ACK | RST)) === (SYN | ACK) &&
+  seg.seq === c.irs &&
+  seg.ack === c.sndNxt;
+
+/** The SYN in it is a duplicate; the rest counts. */
+function acceptSynAck(tcp: Tcp, c: Connection, seg: Segment): void {
+  if (c.sackOk && tcp.profile.dsack && !c.hasDsack) {
+    c.hasDsack = true;
+    c.dsackStart = c.irs;
+    c.dsackEnd = seqAdd(c.irs, 1);
+  }
+  seg.flags &= ~SYN;
+  seg.seq = seqAdd(seg.seq, 1);
+  c.ackNow = true;
+}
+
 /** The peer sends its SYN again: our SYN-ACK was lost. */
 const repeatsSyn = (c: Connection, seg: Segment): boolean =>
   c.state === 'SYN-RECEIVED' && (seg.flags & (SYN | ACK | RST)) === SYN && seg.seq === c.irs;
@@ -208,7 +235,10 @@ function checkReset(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean
   switch (c.state) {
     case 'SYN-RECEIVED':
       // MUST-11: a passive open goes back to LISTEN in silence; an active one is told.
-      if (c.passive) tcp.remove(c, now);
+      if (c.fast?.child === true) {
+        if (c.listener !== null) noteFastOpenReset(c.listener, now);
+        tcp.fail(c, 'ECONNRESET', now);
+      } else if (c.passive) tcp.remove(c, now);
       else tcp.fail(c, 'ECONNREFUSED', now);
       return false;
     case 'CLOSING':
@@ -242,7 +272,8 @@ function checkAck(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
     tcp.drop('tcp-no-ack', now);
     return false;
   }
-  if (c.state === 'SYN-RECEIVED') {
+  const opening = c.state === 'SYN-RECEIVED';
+  if (opening) {
     if (!seqAfter(seg.ack, c.sndUna) || seqAfter(seg.ack, c.sndNxt)) {
       tcp.drop('tcp-bad-ack', now);
       resetFor(tcp, c, seg.ack);
@@ -271,13 +302,14 @@ function checkAck(tcp: Tcp, c: Connection, seg: Segment, now: Millis): boolean {
     c.tsRecentAt = now;
   }
   acknowledged(tcp, c, seg, now);
+  if (opening && !c.passive && c.fast !== null) synAckAnswers(tcp, c, c.fast, seg, now);
   return c.state !== 'CLOSED';
 }
 
 /** The handshake's third segment: the connection is the application's, if the accept queue has room. */
 function finishPassiveOpen(tcp: Tcp, c: Connection, now: Millis): boolean {
   const listener = c.listener;
-  if (listener === null) {
+  if (listener === null || c.fast?.child === true) {
     established(tcp, c, now);
     tcp.signal(c, CONNECTED);
     return true;

@@ -32,6 +32,8 @@ export class Settings {
   finWait2: Millis = Number.NaN;
   tos = 0;
   hopLimit = 0;
+  /** TCP_FASTOPEN_NO_COOKIE. */
+  fastOpenWithoutCookie = false;
   /** Name of a congestion controller. */
   congestion = '';
 }

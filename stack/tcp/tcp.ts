@@ -13,6 +13,7 @@ import { AckSample } from './ack-sample';
 import { newController } from './congestion/controllers';
 import { Reno } from './congestion/reno';
 import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError, WRITABLE } from './connection';
+import { FastOpen } from './fast-open';
 import { readSegment, Segment } from './header';
 import type { Listener } from './listener';
 import { output, sendReply } from './output';
@@ -72,6 +73,7 @@ export class Tcp {
   readonly secret: Secret;
   /** Connections that want `output`. */
   private readonly ready = new WorkList<Connection>();
+  readonly fastOpen: FastOpen;
   readonly replies: Reply[] = [];
   /** Connections and listeners with something to tell their owners. */
   readonly signalled = new WorkList<Connection>();
@@ -107,6 +109,7 @@ export class Tcp {
     readonly trace: Trace,
   ) {
     this.secret = Secret.from(random);
+    this.fastOpen = new FastOpen(random.fork());
     this.connections = new ConnectionTable(this.secret);
     this.timeWaits = new ConnectionTable(this.secret);
     this.store = new ReceiveStore(slabs);
@@ -143,10 +146,10 @@ export class Tcp {
       return;
     }
     if (this.trace.on) this.trace.add('segment-in', now, 0, seg.flags, seg.seq, seg.ack, seg.textBytes, seg.window);
-    this.withoutConnection(d, seg, hash, now);
+    this.withoutConnection(d, seg, hash, slab, now);
   }
 
-  private withoutConnection(d: Datagram, seg: Segment, hash: number, now: Millis): void {
+  private withoutConnection(d: Datagram, seg: Segment, hash: number, slab: Slab, now: Millis): void {
     const waiting = this.timeWaits.find(
       hash,
       seg.destinationPort,
@@ -162,7 +165,7 @@ export class Tcp {
     );
     if (waiting !== null && !timeWaitArrives(this, waiting, seg, now)) return;
     const listener = this.findListener(seg.destinationPort, d);
-    if (listener !== null) listenArrives(this, listener, seg, d, waiting, now);
+    if (listener !== null) listenArrives(this, listener, seg, d, slab, waiting, now);
     else strayArrives(this, seg, d, now);
   }
 
@@ -267,7 +270,10 @@ export class Tcp {
   /** Every change of state goes through here. */
   enter(c: Connection, state: State, now: Millis): void {
     if (this.trace.on) this.trace.add('state', now, c.id, STATE_NUMBERS[c.state], STATE_NUMBERS[state]);
-    if (c.state === 'SYN-RECEIVED' && c.listener !== null) c.listener.halfOpen--;
+    if (c.state === 'SYN-RECEIVED' && c.listener !== null) {
+      c.listener.halfOpen--;
+      if (c.fast?.child === true) c.listener.fastOpenPending--;
+    }
     if (state === 'SYN-RECEIVED' && c.listener !== null) c.listener.halfOpen++;
     c.state = state;
   }
@@ -300,10 +306,9 @@ export class Tcp {
     this.signal(c, CLOSED);
   }
 
+  /** Who was established is accepted all the same, with what it received and its error, as a kernel hands it out. */
   private forgetUnaccepted(c: Connection): void {
-    const at = c.listener!.accepted.indexOf(c);
-    if (at >= 0) c.listener!.accepted.splice(at, 1);
-    discardText(c, this.store);
+    if (!c.listener!.accepted.includes(c)) discardText(c, this.store);
   }
 
   /** The connection is done but for TIME-WAIT; an ACK still owed goes out from there. */

@@ -2,6 +2,7 @@ import { type Millis, NEVER } from '../base/bytes';
 import { NONE } from '../base/memory';
 import { type Connection, FAILED } from './connection';
 import { delayedAckDue } from './delayed-ack';
+import { fastOpenTimedOut } from './fast-open';
 import { abortWithReset } from './lifecycle';
 import { enterLoss, reorderingTimedOut } from './recovery';
 import { beforeUserTimeout, setRetransmitTimer } from './retransmit-timer';
@@ -56,9 +57,12 @@ export const TIMER_NUMBERS = { none: 0, rto: 1, probe: 2, reorder: 3, persist: 4
 
 /** RFC 6298 §5.4 to §5.7 for a SYN or SYN-ACK. */
 function handshakeTimer(tcp: Tcp, c: Connection, now: Millis): void {
+  const child = c.fast?.child === true;
   const most = c.passive ? tcp.profile.synAckRetries : c.synRetries >= 0 ? c.synRetries : tcp.profile.synRetries;
-  if (c.retransmits >= most || userTimedOut(c, c.retransmittedAt, now)) {
-    if (c.passive && c.owner === null) return tcp.remove(c, now);
+  const expired = c.retransmits >= most + (child ? 1 : 0) || userTimedOut(c, c.retransmittedAt, now);
+  fastOpenTimedOut(tcp, c, c.retransmits + 1, expired, now);
+  if (expired) {
+    if (c.passive && c.owner === null && !child) return tcp.remove(c, now);
     return tcp.fail(c, c.softError ?? 'ETIMEDOUT', now);
   }
   c.retransmits++;
@@ -75,6 +79,7 @@ function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {
   // A recovery that was held at its end (undo.ts) may have left the time of its own retransmissions.
   if (c.retransmits === 0 && !anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
   if (isStalled(tcp, c, profile.retries1, now)) tcp.paths.doubt(c.path);
+  if (c.fast !== null) fastOpenTimedOut(tcp, c, c.retransmits + 1, false, now);
   const expired =
     c.userTimeout > 0
       ? c.retransmits > 0 && userTimedOut(c, c.retransmittedAt, now)

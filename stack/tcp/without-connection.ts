@@ -1,8 +1,10 @@
 import { Address } from '../base/address';
 import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
+import type { Slab } from '../base/memory';
 import type { Connection } from './connection';
 import { agreeEcn } from './ecn';
+import { acceptChild, answerFastOpen } from './fast-open';
 import { ACK, FIN, RST, type Segment, SYN } from './header';
 import type { Listener } from './listener';
 import { applySynOptions } from './options';
@@ -46,6 +48,7 @@ export function listenArrives(
   listener: Listener,
   seg: Segment,
   d: Datagram,
+  slab: Slab,
   waiting: TimeWait | null,
   now: Millis,
 ): void {
@@ -72,6 +75,8 @@ export function listenArrives(
   tcp.counters.passiveOpens++;
   acceptSyn(tcp, c, seg, now);
   tcp.enter(c, 'SYN-RECEIVED', now);
+  c.fast = answerFastOpen(tcp, listener, seg, d, now);
+  if (c.fast?.child === true) acceptChild(tcp, c, c.fast, listener, seg, slab);
   c.synDue = true;
   tcp.wantsOutput(c);
 }

@@ -41,13 +41,18 @@ function startSend(send: Send, x: CallContext): Started {
       // A Fast Open write waits for the handshake, and so does any write on a connection that is being made.
       if (blocking && socket.connecting()) {
         awaitsConnection = true;
+        if (sent < bytes.length) {
+          const early = socket.send({ data: bytes.subarray(sent), flags, to: null, waits: true });
+          if (typeof early === 'number') sent += early;
+        }
         return null;
       }
       const error: Errno | null = awaitsConnection ? takeError(socket) : null;
       if (error !== null) return failed(error);
+      if (awaitsConnection && sent > 0 && sent >= bytes.length) return succeeded(sent);
       awaitsConnection = false;
       const to = destinationOf(send.to, flags, entry, x);
-      const taken = socket.send({ data: bytes.subarray(sent), flags, to });
+      const taken = socket.send({ data: bytes.subarray(sent), flags, to, waits: false });
       if (to !== null && to !== 'unspec' && (typeof taken === 'number' || taken === 'EINPROGRESS')) {
         x.hooks.connecting(socket, to);
       }

@@ -2,7 +2,7 @@ import type { Event, PacketLine } from './ast';
 import { type Difference, Gathering } from './compare';
 import { decodeFrame } from './decode';
 import { linePieces, marks, recordPieces, text } from './notation';
-import type { PacketRecord } from './packet';
+import { type PacketRecord, SYN } from './packet';
 import { seconds } from './report';
 import { canonicalAddress, type Stage } from './stage';
 import type { Emitted } from './world';
@@ -87,7 +87,9 @@ export class Expecting {
     if (record.protocol === 'icmp') return !isLinkNoise(record.ip.version, record.type);
     if (connection === null) return record.protocol === 'tcp';
     if (connection.protocol !== record.protocol || record.destinationPort !== connection.remote.port) return false;
-    if (connection.local.port === 0) connection.local.port = record.sourcePort;
+    // An active one begins with a SYN: what still comes from an earlier connection's port is none of it.
+    const begins = record.protocol !== 'tcp' || (record.flags & SYN) !== 0;
+    if (connection.local.port === 0 && begins) connection.local.port = record.sourcePort;
     return record.sourcePort === connection.local.port;
   }
 

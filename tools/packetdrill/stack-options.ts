@@ -1,5 +1,7 @@
+import { Secret } from '../../stack/base/random';
 import { setNoDelay } from '../../stack/tcp/calls';
 import { controllerNames } from '../../stack/tcp/congestion/controllers';
+import { FAST_OPEN_CLIENT } from '../../stack/tcp/fast-open';
 import { effectiveMss } from '../../stack/tcp/options';
 import { ERRNO, type Errno, type SocketOptionName } from './constants';
 import { Unsupported } from './source';
@@ -41,6 +43,7 @@ const SNDBUF_MIN = 4608;
 const RCVBUF_MIN = 2304;
 const MSS_MIN = 88;
 const MSS_MAX = 32_767;
+const FAST_OPEN_KEY_BYTES = 16;
 const KEEPALIVE_SECONDS_MAX = 32_767;
 const KEEPALIVE_PROBES_MAX = 127;
 
@@ -193,6 +196,33 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
     },
     get: (socket) => socket.switches.get('TCP_INQ') ?? 0,
   },
+  TCP_FASTOPEN: {
+    set: (socket, value) => {
+      if (value < 0 || socket.connection !== null) return 'EINVAL';
+      socket.switches.set('TCP_FASTOPEN', value);
+      if (socket.listener !== null) socket.listener.fastOpenMax = value;
+      return 0;
+    },
+    get: (socket) => socket.switches.get('TCP_FASTOPEN') ?? 0,
+  },
+  TCP_FASTOPEN_CONNECT: {
+    set: (socket, value) => {
+      if (value < 0 || value > 1) return 'EINVAL';
+      if ((socket.target.profile.fastOpen & FAST_OPEN_CLIENT) === 0) return 'EOPNOTSUPP';
+      if (socket.connection !== null || socket.listener !== null) return 'EINVAL';
+      socket.switches.set('TCP_FASTOPEN_CONNECT', value);
+      return 0;
+    },
+    get: (socket) => socket.switches.get('TCP_FASTOPEN_CONNECT') ?? 0,
+  },
+  TCP_FASTOPEN_NO_COOKIE: setting(
+    ({ settings, connection }, value) => {
+      if (value < 0 || value > 1 || connection !== null) return 'EINVAL';
+      settings.fastOpenWithoutCookie = value !== 0;
+      return 0;
+    },
+    ({ settings }) => bool(settings.fastOpenWithoutCookie),
+  ),
   IP_TOS: setting(
     ({ settings }, value) => {
       settings.tos = value & 0xff;
@@ -237,6 +267,7 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
 export function setStackOption(socket: StackSocket, name: SocketOptionName, value: OptionValue): 0 | Errno {
   if (name === 'SO_LINGER') return setLinger(socket, value);
   if (name === 'TCP_CONGESTION') return setCongestion(socket, String(value));
+  if (name === 'TCP_FASTOPEN_KEY') return setFastOpenKey(socket, String(value));
   const set = HANDLERS[name]?.set;
   if (set === undefined) throw new Unsupported(`setting ${name}`);
   return typeof value === 'number' ? set(socket, value) : 'EINVAL';
@@ -246,6 +277,23 @@ function setLinger(socket: StackSocket, value: OptionValue): 0 | Errno {
   if (typeof value !== 'object') return 'EINVAL';
   socket.settings.linger = value.onoff === 0 ? -1 : value.linger * 1000;
   socket.settingsChanged();
+  return 0;
+}
+
+/** One key of 16 bytes, or two: the one that makes cookies, and one that is still good. */
+function setFastOpenKey(socket: StackSocket, bytes: string): 0 | Errno {
+  if (bytes.length !== FAST_OPEN_KEY_BYTES && bytes.length !== 2 * FAST_OPEN_KEY_BYTES) return 'EINVAL';
+  const word = (at: number): number =>
+    bytes.charCodeAt(at) |
+    (bytes.charCodeAt(at + 1) << 8) |
+    (bytes.charCodeAt(at + 2) << 16) |
+    (bytes.charCodeAt(at + 3) << 24);
+  const keys: Secret[] = [];
+  for (let at = 0; at < bytes.length; at += FAST_OPEN_KEY_BYTES) {
+    keys.push(new Secret([word(at), word(at + 4), word(at + 8), word(at + 12)]));
+  }
+  socket.fastOpenKeys = keys;
+  if (socket.listener !== null) socket.listener.fastOpenKeys = keys;
   return 0;
 }
 

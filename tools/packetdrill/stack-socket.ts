@@ -1,6 +1,9 @@
 import type { Address } from '../../stack/base/address';
+import type { Bytes } from '../../stack/base/bytes';
+import type { Secret } from '../../stack/base/random';
 import * as calls from '../../stack/tcp/calls';
 import type { Connection, ConnectionOwner } from '../../stack/tcp/connection';
+import { beginFastOpen, FAST_OPEN_CLIENT, mayOpenFast } from '../../stack/tcp/fast-open';
 import { listenerInfo, tcpInfo } from '../../stack/tcp/info';
 import type { Listener, ListenerOwner } from '../../stack/tcp/listener';
 import { applySettings, Settings } from '../../stack/tcp/settings';
@@ -48,6 +51,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   readonly settings = new Settings();
   /** SOL_SOCKET and other switches that only this layer reads, by name. */
   readonly switches = new Map<string, number>();
+  /** TCP_FASTOPEN_KEY; null: the stack's. */
+  fastOpenKeys: readonly Secret[] | null = null;
   connection: Connection | null = null;
   listener: Listener | null = null;
   private bound: { address: Address | null; port: number } | null = null;
@@ -56,6 +61,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   private shutRead = false;
   private shutWrite = false;
   private woken = 0;
+  /** Where the first write opens a connection to (TCP_FASTOPEN_CONNECT). */
+  private deferred: SocketAddress | null = null;
 
   constructor(
     readonly target: StackTarget,
@@ -98,6 +105,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (typeof made === 'string') return made;
     made.owner = this;
     made.settings = this.settings;
+    made.fastOpenMax = this.switches.get('TCP_FASTOPEN') ?? 0;
+    made.fastOpenKeys = this.fastOpenKeys;
     this.listener = made;
     return 0;
   }
@@ -119,10 +128,18 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (address === null) return this.disconnect();
     if (this.listener !== null || this.phase === 'connected') return 'EISCONN';
     if (this.phase === 'closed') return 'EINVAL';
+    if (this.deferred !== null) return 'EISCONN';
     if (this.phase === 'connecting') return this.connectAgain();
     const remote = toAddress(address.ip);
     if (remote === null) return 'EAFNOSUPPORT';
-    return this.open(remote, address.port);
+    if (this.switches.get('TCP_FASTOPEN_CONNECT') !== 1) return this.open(remote, address.port);
+    if (mayOpenFast(this.tcp, remote, this.settings, this.target.now)) {
+      this.deferred = address;
+      return 0;
+    }
+    const opened = this.open(remote, address.port);
+    if (opened === 'EINPROGRESS') beginFastOpen(this.tcp, this.connection!, this.settings, this.target.now);
+    return opened;
   }
 
   private open(remote: Address, port: number): 0 | Errno {
@@ -131,13 +148,14 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (typeof c === 'string') return c;
     applySettings(this.tcp, c, this.settings, this.target.now);
     this.connection = c;
+    this.deferred = null;
     this.errorTaken = this.shutRead = this.shutWrite = false;
     this.phase = 'connecting';
     return 'EINPROGRESS';
   }
 
   private connectAgain(): 0 | Errno {
-    if (this.connecting()) return 'EALREADY';
+    if (this.isOpening) return 'EALREADY';
     if (this.connection!.state === 'CLOSED') {
       this.phase = 'unconnected';
       return this.takeError() ?? 'ECONNABORTED';
@@ -158,27 +176,60 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   }
 
   connecting(): boolean {
-    const c = this.connection;
-    if (c === null) return false;
-    if (c.state === 'SYN-SENT' || (c.state === 'SYN-RECEIVED' && !c.passive)) return true;
-    if (this.phase === 'connecting' && c.state !== 'CLOSED') this.phase = 'connected';
+    if (this.isOpening) return true;
+    if (this.phase === 'connecting' && this.connection!.state !== 'CLOSED') this.phase = 'connected';
     return false;
+  }
+
+  private get isOpening(): boolean {
+    const c = this.connection;
+    return c !== null && !c.passive && (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED');
   }
 
   // ── data ──
 
-  send({ data, flags, to }: SendRequest): number | Errno {
-    if ((flags & MSG_FASTOPEN) !== 0) throw new Unsupported(`Fast Open (${to === null ? 'no address' : 'sendto'})`);
+  send({ data, flags, to, waits }: SendRequest): number | Errno {
+    if ((flags & MSG_FASTOPEN) !== 0 || this.deferred !== null) {
+      const refused = this.mayOpenNow(to);
+      if (refused !== null) return refused;
+      if (this.phase === 'unconnected') return this.sendInSyn(data, to);
+    }
     const c = this.connection;
     const error = c === null ? null : this.takeError();
     if (error !== null) return error;
     if (c === null || this.shutWrite || c.state === 'CLOSED') return 'EPIPE';
-    if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') return 'EAGAIN';
+    if (this.isOpening && !waits) return 'EAGAIN';
     if (data.length === 0) return 0;
     const how = ((flags & MSG_MORE) !== 0 ? calls.MORE : 0) | ((flags & MSG_EOR) !== 0 ? calls.END_OF_RECORD : 0);
     const taken = calls.send(this.tcp, c, data, 0, data.length, how);
     if ((flags & MSG_OOB) !== 0 && taken === data.length) calls.markUrgent(c);
     return taken === 0 ? 'EAGAIN' : taken;
+  }
+
+  /** Why no connection can be begun, or null; one that has just been made takes the write as any other. */
+  private mayOpenNow(to: SocketAddress | 'unspec' | null): Errno | null {
+    if ((this.target.profile.fastOpen & FAST_OPEN_CLIENT) === 0 || to === 'unspec') return 'EOPNOTSUPP';
+    if (this.isOpening) return 'EALREADY';
+    if (this.phase === 'connecting' && this.connection!.state !== 'CLOSED') {
+      this.phase = 'connected';
+      return null;
+    }
+    return this.phase === 'connected' || this.listener !== null ? 'EISCONN' : null;
+  }
+
+  /** MSG_FASTOPEN, or the first write after TCP_FASTOPEN_CONNECT: `connect` and `write` in one. */
+  private sendInSyn(data: Bytes, to: SocketAddress | 'unspec' | null): number | Errno {
+    const { tcp, settings, target } = this;
+    const destination = this.deferred ?? to;
+    if (destination === null || destination === 'unspec') return 'EDESTADDRREQ';
+    const remote = toAddress(destination.ip);
+    if (remote === null) return 'EAFNOSUPPORT';
+    const opened = this.open(remote, destination.port);
+    if (opened !== 'EINPROGRESS') return opened;
+    const c = this.connection!;
+    const room = Math.min(data.length, beginFastOpen(tcp, c, settings, target.now));
+    const taken = room > 0 ? calls.send(tcp, c, data, 0, room) : 0;
+    return taken > 0 ? taken : 'EINPROGRESS';
   }
 
   receive({ bytes, flags }: ReceiveRequest): Received | Errno {
@@ -297,6 +348,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   /** Linux's tcp_poll. */
   readiness(): number {
     if (this.listener !== null) return this.listener.accepted.length > 0 ? POLLIN | POLLRDNORM : 0;
+    if (this.deferred !== null) return POLLOUT | POLLWRNORM;
     const c = this.connection;
     const gone = c === null || c.state === 'CLOSED';
     const noMoreText = this.shutRead || c?.finReceived === true || (gone && c !== null);
@@ -304,7 +356,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     let bits = 0;
     if ((noMoreText && noMoreWrites) || gone) bits |= POLLHUP;
     if (noMoreText) bits |= POLLIN | POLLRDNORM | POLLRDHUP;
-    const opening = c !== null && (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED');
+    const opening = this.isOpening;
     if (!opening) {
       if (c !== null && c.readable >= Math.max(1, this.switches.get('SO_RCVLOWAT') ?? 1)) bits |= POLLIN | POLLRDNORM;
       if (noMoreWrites || c === null || this.isWritable(c)) bits |= POLLOUT | POLLWRNORM;

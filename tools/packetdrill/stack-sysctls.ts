@@ -1,4 +1,5 @@
 import type { TcpProfile } from '../../stack/tcp/profile';
+import type { Tcp } from '../../stack/tcp/tcp';
 import { Unsupported } from './source';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -48,6 +49,8 @@ const APPLIED: Readonly<Record<string, Apply>> = {
   'net.ipv4.tcp_rfc1337': flag((p, on) => (p.protectTimeWait = on)),
   'net.ipv4.tcp_invalid_ratelimit': (p, value) => (p.invalidAckIntervalMs = number(value)),
   'net.ipv4.tcp_challenge_ack_limit': (p, value) => (p.challengeAcksPerSecond = number(value)),
+  'net.ipv4.tcp_fastopen': (p, value) => (p.fastOpen = number(value)),
+  'net.ipv4.tcp_fastopen_blackhole_timeout_sec': (p, value) => (p.fastOpenPauseMs = 1000 * number(value)),
   'net.ipv4.tcp_rmem': (p, value) => {
     const { initial, max } = buffer(value);
     p.receiveBufferInitial = initial;
@@ -64,6 +67,20 @@ const APPLIED: Readonly<Record<string, Apply>> = {
   },
 };
 
+/** Variables that are no constants of the profile. */
+const ON_STACK: Readonly<Record<string, (tcp: Tcp, value: string) => void>> = {
+  'net.ipv4.tcp_fastopen_key': (tcp, value) => tcp.fastOpen.setKeys(value.replace(/"/g, '').split(',').map(keyOf)),
+};
+
+/** "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4": the words of a key. */
+function keyOf(text: string): number[] {
+  const words = text.trim().split('-');
+  if (words.length !== 4 || !words.every((word) => /^[0-9a-fA-F]{1,8}$/.test(word))) {
+    throw new Unsupported(`the key ${text}`);
+  }
+  return words.map((word) => Number.parseInt(word, 16) | 0);
+}
+
 /** Variables of mechanisms that this stack does not need: it cuts segments as they fit, by virtual time. */
 const WITHOUT_EFFECT = new Set([
   'net.ipv4.tcp_min_tso_segs',
@@ -76,7 +93,11 @@ const WITHOUT_EFFECT = new Set([
 ]);
 
 /** Sets a variable of Linux. False when it is unknown here. */
-export function applySysctl(profile: Mutable<TcpProfile>, name: string, value: string): boolean {
+export function applySysctl(tcp: Tcp, profile: Mutable<TcpProfile>, name: string, value: string): boolean {
+  if (Object.hasOwn(ON_STACK, name)) {
+    ON_STACK[name]!(tcp, value);
+    return true;
+  }
   if (!Object.hasOwn(APPLIED, name)) return WITHOUT_EFFECT.has(name);
   APPLIED[name]!(profile, value);
   return true;

@@ -4,6 +4,7 @@ import { NEVER } from '../../stack/base/bytes';
 import { TX_BYTES } from '../../stack/base/tx-queue';
 import type { Interface } from '../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack } from '../../stack/stack';
+import { FAST_OPEN_ALL_LISTENERS, FAST_OPEN_CLIENT, FAST_OPEN_SERVER } from '../../stack/tcp/fast-open';
 import { PROFILES, type TcpProfile } from '../../stack/tcp/profile';
 import type { RouteMetrics } from './commands';
 import type { Errno } from './constants';
@@ -36,6 +37,7 @@ export class StackTarget implements Target {
     this.profile = { ...this.defaults };
     this.stack = new Stack({ ...DEFAULT_CONFIG, seed: config.seed, profile: this.profile, trace: false });
     const { stack } = this;
+    stack.tcp.fastOpen.setKeys([FAST_OPEN_KEY]);
     this.iface = stack.addInterface({
       name: 'script',
       link: 'ip',
@@ -124,18 +126,21 @@ export class StackTarget implements Target {
   }
 
   sysctl(name: string, value: string): boolean {
-    return applySysctl(this.profile, name, value);
+    return applySysctl(this.stack.tcp, this.profile, name, value);
   }
 
   resetSysctls(): void {
     Object.assign(this.profile, this.defaults);
+    this.stack.tcp.fastOpen.setKeys([FAST_OPEN_KEY]);
   }
 
   route(_metrics: RouteMetrics): boolean {
     return false;
   }
 
-  flushMetrics(): void {}
+  flushMetrics(): void {
+    this.stack.tcp.fastOpen.forget();
+  }
 
   close(): void {
     this.stack.close();
@@ -144,8 +149,11 @@ export class StackTarget implements Target {
 
 /** What scripts presuppose where it is not what a stack at work should do. */
 function scriptProfile(profile: TcpProfile): TcpProfile {
-  return profile;
+  return { ...profile, fastOpen: FAST_OPEN_CLIENT | FAST_OPEN_SERVER | FAST_OPEN_ALL_LISTENERS };
 }
+
+/** The key that the scripts' cookies are made with. */
+const FAST_OPEN_KEY = [0xa1a1a1a1, 0xb2b2b2b2, 0xc3c3c3c3, 0xd4d4d4d4];
 
 function prefixLength({ wireVersion, netmaskIp }: TargetConfig): number {
   const mask = wireVersion === 4 && netmaskIp !== '' ? parseAddress(netmaskIp) : null;

@@ -77,6 +77,8 @@ export interface SendRequest {
   readonly flags: number;
   /** Where to, with MSG_FASTOPEN or on a datagram socket; 'unspec' for AF_UNSPEC. */
   readonly to: SocketAddress | 'unspec' | null;
+  /** The caller waits until the connection stands: bytes may be taken although it does not yet. */
+  readonly waits: boolean;
 }
 
 export interface ReceiveRequest {
