@@ -79,7 +79,10 @@ export function addressException(
 export function listenException(code: string, address: string, port: number): SystemError {
   const meaning = getSystemErrorMap().get(errnoOf(code))?.[1] ?? 'unknown error';
   const place = port > 0 ? ` ${address}:${port}` : address ? ` ${address}` : '';
-  const error = systemError(`listen ${code}: ${meaning}${place}`, code, 'listen');
+  const error = new Error(`listen ${code}: ${meaning}${place}`) as SystemError;
+  error.code = code;
+  error.errno = errnoOf(code);
+  error.syscall = 'listen';
   error.address = address;
   if (port) error.port = port;
   return error;

@@ -86,7 +86,6 @@ export class TcpHandle implements ConnectionOwner {
   /** The end of text, or the error, has been told: there is nothing more to read. */
   private eof = false;
   private errorTold = false;
-  private endDue = false;
   /** Bytes that the direct consumer looks at now. */
   private lent = 0;
   /** Text was handed over in this wake-up. */
@@ -126,6 +125,8 @@ export class TcpHandle implements ConnectionOwner {
     const address = this.target(addressOf(remote));
     const local = this.bound === null || this.bound.address.isUnspecified ? null : this.bound.address;
     const c = this.host.connect(address, port, local, this.bound?.port ?? 0, this);
+    // The port may be shared, the whole four-tuple may not: Linux then has no address to give.
+    if (c === 'EADDRINUSE') return 'EADDRNOTAVAIL';
     if (typeof c === 'string') return c;
     this.connection = c;
     this.connecting = true;
@@ -234,7 +235,7 @@ export class TcpHandle implements ConnectionOwner {
     } else if (c.finReceived) {
       // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
       if (!this.textTold || c.finQueued || c.error !== null) this.tellEnd();
-      else this.tellEndLater();
+      else this.host.defer(c);
       // A write that waits learns of the failure next.
       return c.error === null ? 0 : READABLE;
     } else if (c.error !== null) {
@@ -329,17 +330,6 @@ export class TcpHandle implements ConnectionOwner {
     }
   }
 
-  private tellEndLater(): void {
-    if (this.endDue) return;
-    this.endDue = true;
-    this.later(() => {
-      this.endDue = false;
-      const c = this.connection;
-      if (this.closed || this.eof || !this.reading || c === null || c.readable > 0) return;
-      this.tellEnd();
-    });
-  }
-
   private tellEnd(): void {
     this.eof = true;
     this.hold();
@@ -421,7 +411,7 @@ export class TcpHandle implements ConnectionOwner {
     }
     this.shutdownDone = done;
     this.hold();
-    this.later(() => this.finishShutdown());
+    this.host.soon(() => this.resource.runInAsyncScope(this.finishShutdown, this));
   }
 
   private finishShutdown(): void {
@@ -501,24 +491,20 @@ export class TcpHandle implements ConnectionOwner {
     this.resource = new AsyncResource('TCPWRAP');
   }
 
-  private later(task: () => void): void {
-    this.host.loop.later(() => this.resource.runInAsyncScope(task));
-  }
-
   // ── closing ──
 
   /** Lets go of the connection: FIN, or RST when text was not read. `done` one turn later. */
   close(done?: () => void): void {
-    this.end(done, (c) => closeConnection(this.host.stack.tcp, c, this.host.now()));
+    this.end(done, false, (c) => closeConnection(this.host.stack.tcp, c, this.host.now()));
   }
 
   /** RST. `done` one turn later. */
   reset(done?: () => void): number {
-    this.end(done, (c) => abort(this.host.stack.tcp, c, this.host.now()));
+    this.end(done, true, (c) => abort(this.host.stack.tcp, c, this.host.now()));
     return 0;
   }
 
-  private end(done: (() => void) | undefined, how: (c: Connection) => void): void {
+  private end(done: (() => void) | undefined, rude: boolean, how: (c: Connection) => void): void {
     if (this.closed) return;
     const c = this.connection;
     this.closed = true;
@@ -526,10 +512,12 @@ export class TcpHandle implements ConnectionOwner {
     if (c !== null) {
       this.readLent(c);
       c.owner = null;
+      // A reset throws away what was not sent; what was written before it goes first, as far as the peer lets it.
+      if (rude || c.readable > 0) this.host.sendNow();
       how(c);
       this.host.schedule();
     }
-    this.later(() => this.closeDone(done));
+    this.host.closing(() => this.resource.runInAsyncScope(this.closeDone, this, done));
     this.hold();
   }
 

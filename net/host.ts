@@ -112,6 +112,11 @@ export class Host {
   private retryDue = false;
   private closed = false;
   private references = 0;
+  private closings: (() => void)[] = [];
+  private closeDue = false;
+  private readonly pending: (() => void)[] = [];
+  private readonly deferred: Connection[] = [];
+  private hold: unknown = null;
   frameTap: FrameTap | null = null;
 
   constructor(options: HostOptions) {
@@ -164,7 +169,7 @@ export class Host {
 
   private attachLoopback(): void {
     const others = this.stack.interfaces.flatMap((iface) => iface.addresses);
-    this.loopback = this.attach(new LoopbackDevice('lo', this.loop === nodeLoop), LOOPBACK_ADDRESSES);
+    this.loopback = this.attach(new LoopbackDevice(), LOOPBACK_ADDRESSES);
     for (const { address } of others) {
       this.stack.addRoute(new Cidr(address, address.family === 4 ? 32 : 128), null, this.loopback.iface);
     }
@@ -212,11 +217,28 @@ export class Host {
   private turn(port: Port, frames: number): void {
     this.inTurn = true;
     this.receive(port, frames, this.loop.now());
+    this.tell();
+  }
+
+  /** Tells everybody what happened, in libuv's order: what is due anyway, sockets, and what these made due. */
+  private tell(): void {
+    this.inTurn = true;
     try {
+      this.runPending();
       this.dispatch();
+      this.runPending();
     } finally {
       this.inTurn = false;
+      for (const c of this.deferred.splice(0)) this.stack.tcp.signal(c, READABLE);
       this.flush();
+      if (this.closings.length > 0) this.closeLater();
+    }
+  }
+
+  private runPending(): void {
+    for (let task = this.pending.shift(); task !== undefined; task = this.pending.shift()) {
+      task();
+      this.loop.between();
     }
   }
 
@@ -281,37 +303,40 @@ export class Host {
   schedule(): void {
     if (this.flushDue || this.inTurn || this.closed) return;
     this.flushDue = true;
-    // What is written to oneself arrives before the setImmediate that its writer may ask for next, as in a kernel.
-    if (this.loopback !== null) this.wakeLater();
     this.loop.soon(() => {
       this.flushDue = false;
       this.flush();
     });
   }
 
+  /** Sends what is due before the next call changes it. */
+  sendNow(): void {
+    if (!this.closed) this.flush();
+  }
+
   private wakeLater(): void {
     if (this.wakeDue) return;
     this.wakeDue = true;
-    this.loop.later(() => {
+    this.poll(() => {
       this.wakeDue = false;
       this.wake();
     });
   }
 
+  /** Calls `task` where the loop next tells of input and output. */
+  poll(task: () => void): void {
+    if (this.loop.poll === undefined) this.loop.later(task);
+    else this.loop.poll(task, this.references > 0 || this.pending.length > 0);
+  }
+
   private get hasNews(): boolean {
-    return this.stack.tcp.signalled.size > 0 || this.stack.tcp.acceptable.size > 0;
+    return this.stack.tcp.signalled.size > 0 || this.stack.tcp.acceptable.size > 0 || this.pending.length > 0;
   }
 
   /** Signals raised by calls, by timers or over loopback are told in a turn of their own. */
   private wake(): void {
     if (this.closed || this.inTurn || !this.hasNews) return;
-    this.inTurn = true;
-    try {
-      this.dispatch();
-    } finally {
-      this.inTurn = false;
-      this.flush();
-    }
+    this.tell();
   }
 
   /** Sends all that is due and arms the timer. */
@@ -452,17 +477,74 @@ export class Host {
 
   /** Keeps the process alive until as many `release` calls. */
   retain(): void {
-    if (this.references++ === 0) for (const port of this.ports) port.device.ref();
+    if (this.references++ > 0 || this.closed) return;
+    this.hold = this.loop.hold?.() ?? null;
+    for (const port of this.ports) port.device.ref();
   }
 
   release(): void {
-    if (--this.references === 0) for (const port of this.ports) port.device.unref();
+    if (--this.references > 0 || this.closed) return;
+    this.letGo();
+    for (const port of this.ports) port.device.unref();
+  }
+
+  private letGo(): void {
+    if (this.hold !== null) this.loop.clear(this.hold);
+    this.hold = null;
+  }
+
+  /** Calls `task` after the sockets of this turn were told, or before those of the next. */
+  soon(task: () => void): void {
+    this.pending.push(task);
+    if (!this.inTurn) this.wakeLater();
+  }
+
+  /** Looks at the connection again in the next turn. */
+  defer(c: Connection): void {
+    this.deferred.push(c);
+    if (!this.inTurn) this.wakeLater();
+  }
+
+  /**
+   * Runs `task` at the end of this turn of the loop, as libuv runs the callbacks of handles that close: of those that
+   * began to close in one turn the last comes first.
+   */
+  closing(task: () => void): void {
+    this.closings.push(task);
+    if (!this.inTurn) this.closeLater();
+  }
+
+  private closeLater(): void {
+    if (this.closeDue) return;
+    this.closeDue = true;
+    this.loop.later(() => {
+      this.closeDue = false;
+      this.finishClosing();
+    });
+  }
+
+  private finishClosing(): void {
+    const tasks = this.closings;
+    this.closings = [];
+    try {
+      for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
+        task();
+        this.loop.between();
+      }
+    } finally {
+      // One threw: the others have their turn all the same.
+      if (tasks.length > 0) {
+        this.closings = [...tasks, ...this.closings];
+        this.closeLater();
+      }
+    }
   }
 
   /** Ends everything: connections are forgotten without a word, devices closed. Safe to call twice. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.letGo();
     if (this.timer !== null) this.loop.clear(this.timer);
     for (const port of this.ports) port.device.close();
     this.stack.close();

@@ -150,11 +150,8 @@ export class KernelServerHandle {
     return inner.listening ? new KernelServerHandle(inner) : null;
   }
 
-  getsockname(out: object): number {
-    const address = this.inner.address();
-    if (address === null || typeof address === 'string') return -95;
-    Object.assign(out, address);
-    return 0;
+  address(): nodeNet.AddressInfo | string | null {
+    return this.inner.address();
   }
 
   ref(): void {

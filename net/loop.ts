@@ -1,4 +1,7 @@
+import { clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Millis } from '../stack/base/bytes';
+import { rootContext } from './context';
 
 /** What a host needs of the world outside its stack: the time, one timer, and "soon". A simulator offers its own. */
 export interface Loop {
@@ -11,13 +14,80 @@ export interface Loop {
   /** Calls `task` in a later turn of the loop, after other events had their chance. */
   later(task: () => void): void;
   /**
+   * Calls `task` where the loop next tells of input and output, before what `setImmediate` was asked for: at once after
+   * timers, a turn later when called from such a place. `hold`: the process waits for it. Default: `later`.
+   */
+  poll?(task: () => void, hold: boolean): void;
+  /**
    * Runs what one callback left behind (process.nextTick, promise jobs) before the next callback of the same turn, as
    * Node does between any two I/O callbacks.
    */
   between(): void;
+  /** Keeps the process alive until what it returns is given to `clear`. A virtual clock has no process to keep. */
+  hold?(): unknown;
 }
 
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? ((): void => {});
+
+/**
+ * Turns in the loop's poll phase, where libuv tells of sockets. JavaScript has one way to get there that needs no
+ * descriptor: a message to oneself.
+ */
+class PollPhase {
+  private sender: MessagePort | null = null;
+  private receiver: MessagePort | null = null;
+  private tasks: (() => void)[] = [];
+  private inside = false;
+  private asked = false;
+
+  ask(task: () => void, hold: boolean): void {
+    this.tasks.push(task);
+    if (hold) this.open().ref();
+    if (this.asked) return;
+    this.asked = true;
+    // A message sent from inside would arrive in the same phase still.
+    if (this.inside && hold) setImmediate(() => this.send());
+    else this.send();
+  }
+
+  private open(): MessagePort {
+    if (this.receiver === null) {
+      const { port1, port2 } = rootContext.runInAsyncScope(() => new MessageChannel());
+      this.sender = port1;
+      this.receiver = port2;
+      port2.on('message', () => this.run());
+      port1.unref();
+      port2.unref();
+    }
+    return this.receiver!;
+  }
+
+  private send(): void {
+    this.open();
+    this.sender!.postMessage(null);
+  }
+
+  private run(): void {
+    const { tasks } = this;
+    this.tasks = [];
+    this.asked = false;
+    this.receiver!.unref();
+    this.inside = true;
+    let next = 0;
+    try {
+      while (next < tasks.length) {
+        tasks[next++]!();
+        runTicks();
+      }
+    } finally {
+      this.inside = false;
+      // One threw: the others have their turn all the same.
+      for (const task of tasks.slice(next)) this.ask(task, true);
+    }
+  }
+}
+
+const pollPhase = new PollPhase();
 
 /** Node's event loop. Its timers never keep the process alive: devices and sockets decide that. */
 export const nodeLoop: Loop = {
@@ -26,5 +96,8 @@ export const nodeLoop: Loop = {
   clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
   soon: (task) => process.nextTick(task),
   later: (task) => setImmediate(task),
+  poll: (task, hold) => pollPhase.ask(task, hold),
   between: () => runTicks(),
+  // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.
+  hold: () => setInterval(() => {}, 0x7fffffff),
 };

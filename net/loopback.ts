@@ -1,4 +1,3 @@
-import { clearInterval, setInterval } from 'node:timers';
 import {
   type Device,
   type DeviceCounters,
@@ -35,13 +34,8 @@ export class LoopbackDevice implements Device {
   readonly counters: DeviceCounters = newCounters();
   private readonly queue = new FrameQueue(FRAMES_MAX, BYTES_MAX, 'ip');
   private closed = false;
-  private hold: NodeJS.Timeout | null = null;
 
-  /** @param holdsProcess whether `ref` keeps the process alive; not under a virtual clock. */
-  constructor(
-    readonly name = 'lo',
-    private readonly holdsProcess = true,
-  ) {}
+  constructor(readonly name = 'lo') {}
 
   /** Frames on their way. */
   get waiting(): number {
@@ -77,19 +71,12 @@ export class LoopbackDevice implements Device {
   /** The host asks, it is never told. */
   onReadable(): void {}
 
-  /** A real timer that never matters, because nothing else tells Node that someone waits here. */
-  ref(): void {
-    if (this.hold === null && this.holdsProcess && !this.closed) this.hold = setInterval(() => {}, 0x7fffffff);
-  }
-
-  unref(): void {
-    if (this.hold !== null) clearInterval(this.hold);
-    this.hold = null;
-  }
+  /** A link to oneself is nothing to wait for: the sockets on it hold their host. */
+  ref(): void {}
+  unref(): void {}
 
   close(): void {
     this.closed = true;
-    this.unref();
     this.queue.drop();
   }
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import { invalidArgValue, lookupException } from './errors';
@@ -40,12 +41,13 @@ export function lookup(host: Host, name: string, options: LookupOptions, done: O
   const found = known
     .map((address): Found => ({ address, family: isIP(address) as 4 | 6 }))
     .filter((one) => family === 0 || one.family === family);
-  host.loop.later(() => {
+  const answer = (): void => {
     const [first] = found;
     if (first === undefined) done(lookupException('ENOTFOUND', name));
     else if (options.all) (done as AllCallback)(null, found);
     else (done as OneCallback)(null, first.address, first.family);
-  });
+  };
+  host.poll(AsyncResource.bind(answer));
 }
 
 const HINTS = dns.ADDRCONFIG | dns.ALL | dns.V4MAPPED;

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
+import { rootContext } from './context';
 import { type SocketName, TcpHandle } from './handle';
 import { addressOf, type Host } from './host';
 
@@ -36,7 +37,8 @@ export class ServerHandle implements ListenerOwner {
   onAcceptable(listener: Listener): void {
     try {
       while (!this.closed && listener.accepted.length > 0) {
-        this.resource.runInAsyncScope(this.acceptOne, this, listener);
+        const handle = rootContext.runInAsyncScope(this.newHandle, this);
+        this.resource.runInAsyncScope(this.acceptOne, this, listener, handle);
         if (listener.accepted.length > 0) this.host.loop.between();
       }
     } finally {
@@ -45,8 +47,12 @@ export class ServerHandle implements ListenerOwner {
     }
   }
 
-  private acceptOne(listener: Listener): void {
-    const handle = new TcpHandle(this.host, this.address.includes(':'));
+  /** An accepted connection's own events belong to nobody's context, as those of Node's. */
+  private newHandle(): TcpHandle {
+    return new TcpHandle(this.host, this.address.includes(':'));
+  }
+
+  private acceptOne(listener: Listener, handle: TcpHandle): void {
     const connection = this.host.accept(listener, handle);
     if (connection === null) return;
     handle.accept(connection);
@@ -93,7 +99,7 @@ export class ServerHandle implements ListenerOwner {
     this.closed = true;
     if (this.listener !== null) this.host.closeListener(this.listener);
     // Even without a callback: a loop that closes something turns once more.
-    this.host.loop.later(() => {
+    this.host.closing(() => {
       if (done !== undefined) this.resource.runInAsyncScope(done);
     });
     this.hold();

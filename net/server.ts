@@ -2,10 +2,11 @@ import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import nodeNet from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
+import { getSystemErrorName } from 'node:util';
 import { isNormalized, isPath, type ListenOptions, normalizeArguments, toNumber } from './arguments';
 import { type Callable, callable } from './callable';
 import { defaultHost } from './default-host';
-import { invalidArgType, invalidArgValue, listenException, nodeError } from './errors';
+import { errnoException, invalidArgType, invalidArgValue, listenException, nodeError } from './errors';
 import { type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { type KernelHandle, KernelServerHandle } from './kernel-handle';
@@ -183,8 +184,11 @@ class ServerMethods extends EventEmitter {
 
   address(): SocketName | string | null {
     const name: Partial<SocketName> = {};
-    if (this._handle !== null && this._handle.getsockname(name) === 0) return name as SocketName;
-    return this._pipeName ?? null;
+    if (this._handle instanceof KernelServerHandle) return this._handle.address() as SocketName | string | null;
+    if (this._handle === null) return this._pipeName ?? null;
+    const errno = this._handle.getsockname(name);
+    if (errno !== 0) throw errnoException(getSystemErrorName(errno), 'address');
+    return name as SocketName;
   }
 
   getConnections(callback: (error: Error | null, connections: number) => void): this {
