@@ -33,7 +33,7 @@ export interface ClientSocket extends MessageSocket {
 export class ClientConnection extends MessageConnection implements MessageWriter {
   declare readonly socket: ClientSocket;
   request: ClientRequest | null = null;
-  private scope!: AsyncResource;
+  protected scope!: AsyncResource;
   /** The socket's own `write`; an application that puts another in its place wants to see every write. */
   private readonly socketWrite: unknown;
 
@@ -71,10 +71,6 @@ export class ClientConnection extends MessageConnection implements MessageWriter
 
   protected get blocked(): boolean {
     return false;
-  }
-
-  protected inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
-    return this.scope.runInAsyncScope(task as (...args: unknown[]) => unknown, self, a, b);
   }
 
   protected paused(): void {

@@ -1,7 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
-import { type Agent, type AgentConstructor, type AgentOptions, type ConnectionOptions, GLOBAL_AGENT_OPTIONS } from './agent';
+import {
+  type Agent,
+  type AgentConstructor,
+  type AgentOptions,
+  type ConnectionOptions,
+  GLOBAL_AGENT_OPTIONS,
+} from './agent';
 import type { ClientRequest } from './client-request';
 import { type Constructor, inherit, methods } from './construct';
 import { createHttp, type NetModule, type Request } from './module';

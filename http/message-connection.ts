@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { HttpHandler, HttpReader } from './connection';
 import { type HttpParseError, parseFailure } from './errors';
@@ -7,10 +8,19 @@ import { completeMessage, type IncomingMessage } from './incoming';
 import type { ReaderPool } from './reader-pool';
 import type { DirectConsumer, MessageReader, MessageSocket, SocketReader } from './transport';
 
+/** Node's deprecated domains: whoever is entered when an error is thrown gets it. */
+interface Domain {
+  enter(): void;
+}
+const domains = process as unknown as { domain?: Domain | null };
+
 /** What an application threw, while it is on its way to be thrown again; an object, since anything can be thrown. */
 interface Thrown {
   readonly error: unknown;
+  readonly domain: Domain | null | undefined;
 }
+
+type Task = (...args: never[]) => unknown;
 
 /**
  * What connections of servers and clients have in common: bytes come in, in place from a socket of our stack or else as a
@@ -42,8 +52,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   protected abstract paused(reader: HttpReader): void;
   /** More must not be read, for reasons beside the message's stream. */
   protected abstract get blocked(): boolean;
-  /** Runs a task of the application's in the async context of the message being read. */
-  protected abstract inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown;
+  /** The async context in which all that concerns the message being read runs. */
+  protected abstract get scope(): AsyncResource;
   abstract onHead(head: Head): number;
 
   // ── bytes in ──
@@ -116,26 +126,29 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     if (at < end) this.holdBefore(Buffer.from(bytes.subarray(at, end)));
   }
 
-  /** Calls the application; what it throws stops the reader. */
-  protected call(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
+  /** Calls the application in the message's context; what it throws stops the reader. */
+  protected call(task: Task, self: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown): unknown {
+    return this.scope.runInAsyncScope(this.guard, this, task, self, a, b, c, d);
+  }
+
+  private guard(task: Task, self: unknown, a: unknown, b: unknown, c: unknown, d: unknown): unknown {
+    const run = task as (...args: unknown[]) => unknown;
     try {
-      return this.inScope(task, self, a, b);
+      // Listeners count their arguments.
+      return d === undefined ? run.call(self, a, b, c) : run.call(self, a, b, c, d);
     } catch (error) {
-      this.caught(error);
+      if (!this.reading) throw error;
+      this.thrown ??= { error, domain: domains.domain };
+      this.reader?.pause();
       return undefined;
     }
   }
 
-  protected caught(error: unknown): void {
-    if (!this.reading) throw error;
-    this.thrown ??= { error };
-    this.reader?.pause();
-  }
-
   private throwAgain(): void {
-    const { error } = this.thrown!;
+    const { error, domain } = this.thrown!;
     this.thrown = null;
     process.nextTick(goOn, this);
+    domain?.enter();
     throw error;
   }
 

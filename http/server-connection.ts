@@ -94,8 +94,8 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.began = false;
   }
 
-  protected inScope(task: (...args: never[]) => unknown, self: unknown, a?: unknown, b?: unknown): unknown {
-    return this.incoming!._scope.runInAsyncScope(task as (...args: unknown[]) => unknown, self, a, b);
+  protected get scope(): AsyncResource {
+    return this.incoming!._scope;
   }
 
   listen(listener: (chunk: Buffer) => void): void {
@@ -134,7 +134,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
       return;
     }
     (socket as unknown as { readableFlowing: boolean | null }).readableFlowing = null;
-    this.emit(request, event, request, socket, rest);
+    this.call(server.emit, server, event, request, socket, rest);
   }
 
   // ── what the reader reads ──
@@ -225,7 +225,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
         this.requestsCount++;
         response.maxRequestsOnConnectionReached = server.maxRequestsPerSocket <= this.requestsCount;
         if (server.maxRequestsPerSocket < this.requestsCount) {
-          this.emit(request, 'dropRequest', request, this.socket);
+          this.call(server.emit, server, 'dropRequest', request, this.socket);
           response.writeHead(503);
           response.end();
           return;
@@ -236,7 +236,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
         return;
       }
     }
-    this.emit(request, 'request', request, response);
+    this.call(server.emit, server, 'request', request, response);
   }
 
   private expectation(request: Served, response: ServerResponse, value: string): void {
@@ -244,26 +244,16 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (CONTINUE.test(value)) {
       response._expect_continue = true;
       if (server.listenerCount('checkContinue') > 0) {
-        this.emit(request, 'checkContinue', request, response);
+        this.call(server.emit, server, 'checkContinue', request, response);
       } else {
         response.writeContinue();
-        this.emit(request, 'request', request, response);
+        this.call(server.emit, server, 'request', request, response);
       }
     } else if (server.listenerCount('checkExpectation') > 0) {
-      this.emit(request, 'checkExpectation', request, response);
+      this.call(server.emit, server, 'checkExpectation', request, response);
     } else {
       response.writeHead(417);
       response.end();
-    }
-  }
-
-  /** Emits on the server in the request's async context. */
-  private emit(request: Served, event: string, a: unknown, b: unknown, c?: unknown): void {
-    const { server } = this;
-    try {
-      request._scope.runInAsyncScope(server.emit, server, event, a, b, c);
-    } catch (error) {
-      this.caught(error);
     }
   }
 

@@ -139,7 +139,14 @@ interface StackServer extends nodeTls.Server {
 
 /** What is asked of the server below. */
 const PASSED_ON = ['address', 'getConnections', 'ref', 'unref'] as const;
-const FIELDS = ['_handle', '_connections', 'listening', 'maxConnections', '_connectionKey', 'dropMaxConnection'] as const;
+const FIELDS = [
+  '_handle',
+  '_connections',
+  'listening',
+  'maxConnections',
+  '_connectionKey',
+  'dropMaxConnection',
+] as const;
 
 function passOn(server: StackServer): void {
   for (const event of ['listening', 'close', 'error', 'drop'] as const) {

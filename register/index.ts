@@ -3,9 +3,9 @@
  * ours. The exports of Node's modules are replaced in place, so that whoever required them before sees the same.
  */
 import { syncBuiltinESMExports } from 'node:module';
-import { createHttps, tlsOf } from '../http/https';
-import { http } from '../http';
 import type { NetModule } from '../http';
+import { http } from '../http';
+import { createHttps, tlsOf } from '../http/https';
 import { tlsLooks } from '../http/tls';
 import { net } from '../net';
 import { httpInternals } from './http-internals';

@@ -12,9 +12,29 @@ const echoEvents: WireScenario['handler'] = (req, res, log) => {
   res.on('error', (error: NodeJS.ErrnoException) => log(`res.error ${error.code}`));
 };
 
+/** A listener that tells how it was called. */
+const counted = (log: (event: string) => void, name: string) =>
+  function (this: unknown, ...args: unknown[]): void {
+    log(`${name} ${args.length} ${(this as object).constructor.name}`);
+  };
+
 /** Title, scenario: the wire and the events have to be Node's. */
 const scenarios: [string, WireScenario][] = [
   ['a small answer', { send: [get()], handler: (_req, res) => res.end('ok') }],
+  [
+    'the arguments of listeners',
+    {
+      send: [get(), get('/', 'Connection: upgrade\r\nUpgrade: x\r\n')],
+      setUp: (server, log) => {
+        for (const event of ['connection', 'request', 'upgrade']) server.on(event, counted(log, event));
+        server.on('upgrade', (_req, socket) => socket.end('bye'));
+      },
+      handler: (_req, res, log) => {
+        for (const event of ['prefinish', 'finish', 'close']) res.on(event, counted(log, event));
+        res.end('x', counted(log, 'callback'));
+      },
+    },
+  ],
   ['Connection: close', { send: [get('/', 'Connection: close\r\n')], handler: (_req, res) => res.end('ok') }],
   ['HTTP/1.0', { send: ['GET / HTTP/1.0\r\n\r\n'], handler: (_req, res) => res.end('ok') }],
   [
