@@ -384,6 +384,7 @@ export class Host {
         port.framesLeft = 0;
         port.blocked = false;
         queue.clear();
+        this.stack.blocks.settle();
         continue;
       }
       for (let i = 0; i < sent; i++) port.record = queue.next(port.record);
