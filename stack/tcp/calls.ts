@@ -71,7 +71,7 @@ export function closeListener(tcp: Tcp, listener: Listener, now: Millis): void {
     abortWithReset(tcp, c, now);
   }
   for (const c of [...tcp.connections]) {
-    if (c.listener === listener && c.state === 'SYN-RECEIVED') tcp.remove(c, now);
+    if (c.listener === listener && c.state === 'SYN-RECEIVED' && c.owner === null) tcp.remove(c, now);
   }
 }
 

@@ -287,10 +287,11 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
     if (isPaced(c, now)) return true;
-    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt);
+    // A SYN-ACK on its way is no part of the windows that Fast Open may send into (RFC 7413 §4.2.2).
+    const synAck = c.state === 'SYN-RECEIVED' ? 1 : 0;
+    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt) + synAck;
     if (c.packetsOut === 0 && window > 0) restartAfterIdle(tcp, c, now);
-    // A SYN-ACK on its way is no part of the window that Fast Open may send into (RFC 7413 §4.2.2).
-    const quota = c.cwnd - c.inFlight + (c.state === 'SYN-RECEIVED' ? 1 : 0);
+    const quota = c.cwnd - c.inFlight + synAck;
     if (quota <= 0) return true;
     const record = Math.min(available, recordBytes(c));
     // Only what stands last may be kept back to grow.

@@ -52,8 +52,9 @@ function startSend(send: Send, x: CallContext): Started {
       if (awaitsConnection && sent > 0 && sent >= bytes.length) return succeeded(sent);
       awaitsConnection = false;
       const to = destinationOf(send.to, flags, entry, x);
+      const begins = socket.remoteAddress() === null;
       const taken = socket.send({ data: bytes.subarray(sent), flags, to, waits: false });
-      if (to !== null && to !== 'unspec' && (typeof taken === 'number' || taken === 'EINPROGRESS')) {
+      if (begins && to !== null && to !== 'unspec' && (typeof taken === 'number' || taken === 'EINPROGRESS')) {
         x.hooks.connecting(socket, to);
       }
       if (taken === 'EINPROGRESS' && blocking) {

@@ -196,6 +196,22 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
     },
     get: (socket) => socket.switches.get('TCP_INQ') ?? 0,
   },
+  SO_ZEROCOPY: {
+    set: (socket, value) => {
+      if (value < 0 || value > 1) return 'EINVAL';
+      socket.switches.set('SO_ZEROCOPY', value);
+      return 0;
+    },
+    get: (socket) => socket.switches.get('SO_ZEROCOPY') ?? 0,
+  },
+  SO_TIMESTAMPING: {
+    set: (socket, value) => {
+      socket.switches.set('SO_TIMESTAMPING', value);
+      socket.errorQueue.setTimes(value, socket.connection);
+      return 0;
+    },
+    get: (socket) => socket.switches.get('SO_TIMESTAMPING') ?? 0,
+  },
   TCP_FASTOPEN: {
     set: (socket, value) => {
       if (value < 0 || socket.connection !== null) return 'EINVAL';

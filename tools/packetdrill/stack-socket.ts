@@ -16,6 +16,7 @@ import {
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
+  MSG_ZEROCOPY,
   POLLERR,
   POLLHUP,
   POLLIN,
@@ -26,6 +27,7 @@ import {
 } from './constants';
 import { Unsupported } from './source';
 import { toAddress, toSocketAddress } from './stack-address';
+import { ErrorQueue } from './stack-errqueue';
 import { getStackOption, setStackOption } from './stack-options';
 import type { StackTarget } from './stack-target';
 import type {
@@ -53,6 +55,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   readonly switches = new Map<string, number>();
   /** TCP_FASTOPEN_KEY; null: the stack's. */
   fastOpenKeys: readonly Secret[] | null = null;
+  readonly errorQueue: ErrorQueue;
   connection: Connection | null = null;
   listener: Listener | null = null;
   private bound: { address: Address | null; port: number } | null = null;
@@ -67,7 +70,9 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   constructor(
     readonly target: StackTarget,
     readonly domain: 'inet' | 'inet6',
-  ) {}
+  ) {
+    this.errorQueue = new ErrorQueue(domain);
+  }
 
   private get tcp() {
     return this.target.stack.tcp;
@@ -118,6 +123,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (c === undefined) return 'EAGAIN';
     const child = new StackSocket(this.target, this.domain);
     Object.assign(child.settings, this.settings);
+    for (const [name, value] of this.switches) child.switches.set(name, value);
+    child.errorQueue.setTimes(this.switches.get('SO_TIMESTAMPING') ?? 0, c);
     child.connection = c;
     child.phase = 'connected';
     c.owner = child;
@@ -192,7 +199,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if ((flags & MSG_FASTOPEN) !== 0 || this.deferred !== null) {
       const refused = this.mayOpenNow(to);
       if (refused !== null) return refused;
-      if (this.phase === 'unconnected') return this.sendInSyn(data, to);
+      if (this.phase === 'unconnected') return this.sendInSyn(data, flags, to);
     }
     const c = this.connection;
     const error = c === null ? null : this.takeError();
@@ -202,6 +209,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     if (data.length === 0) return 0;
     const how = ((flags & MSG_MORE) !== 0 ? calls.MORE : 0) | ((flags & MSG_EOR) !== 0 ? calls.END_OF_RECORD : 0);
     const taken = calls.send(this.tcp, c, data, 0, data.length, how);
+    if (taken > 0) this.wrote(c, flags);
     if ((flags & MSG_OOB) !== 0 && taken === data.length) calls.markUrgent(c);
     return taken === 0 ? 'EAGAIN' : taken;
   }
@@ -218,7 +226,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   }
 
   /** MSG_FASTOPEN, or the first write after TCP_FASTOPEN_CONNECT: `connect` and `write` in one. */
-  private sendInSyn(data: Bytes, to: SocketAddress | 'unspec' | null): number | Errno {
+  private sendInSyn(data: Bytes, flags: number, to: SocketAddress | 'unspec' | null): number | Errno {
     const { tcp, settings, target } = this;
     const destination = this.deferred ?? to;
     if (destination === null || destination === 'unspec') return 'EDESTADDRREQ';
@@ -229,14 +237,27 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
     const c = this.connection!;
     const room = Math.min(data.length, beginFastOpen(tcp, c, settings, target.now));
     const taken = room > 0 ? calls.send(tcp, c, data, 0, room) : 0;
+    if (taken > 0) this.wrote(c, flags);
     return taken > 0 ? taken : 'EINPROGRESS';
+  }
+
+  /** Writes whose fate is to be told are watched. */
+  private wrote(c: Connection, flags: number): void {
+    this.errorQueue.wrote(c, (flags & MSG_ZEROCOPY) !== 0 && this.switches.get('SO_ZEROCOPY') === 1);
+    if (this.errorQueue.isWatching) this.target.watched.add(this);
+  }
+
+  /** Something may have been sent or acknowledged. */
+  updateErrorQueue(nowUs: number): void {
+    if (this.connection !== null && this.errorQueue.update(this.connection, nowUs)) this.woken++;
+    if (!this.errorQueue.isWatching) this.target.watched.delete(this);
   }
 
   receive({ bytes, flags }: ReceiveRequest): Received | Errno {
     const c = this.connection;
-    if ((flags & MSG_ERRQUEUE) !== 0) throw new Unsupported('MSG_ERRQUEUE');
+    if ((flags & MSG_ERRQUEUE) !== 0) return this.errorQueue.take() ?? 'EAGAIN';
     if ((flags & MSG_OOB) !== 0) throw new Unsupported('MSG_OOB');
-    if (c === null) return 'ENOTCONN';
+    if (c === null) return this.deferred === null ? 'ENOTCONN' : 'EAGAIN';
     if (c.readable === 0) {
       if (c.finReceived) return this.received(0);
       const error = this.takeError();
@@ -361,7 +382,7 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
       if (c !== null && c.readable >= Math.max(1, this.switches.get('SO_RCVLOWAT') ?? 1)) bits |= POLLIN | POLLRDNORM;
       if (noMoreWrites || c === null || this.isWritable(c)) bits |= POLLOUT | POLLWRNORM;
     }
-    if (this.pendingError !== null) bits |= POLLERR;
+    if (this.pendingError !== null || !this.errorQueue.isEmpty) bits |= POLLERR;
     return bits;
   }
 

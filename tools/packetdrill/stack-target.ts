@@ -30,6 +30,8 @@ export class StackTarget implements Target {
   readonly profile: Mutable<TcpProfile>;
   private readonly defaults: TcpProfile;
   private readonly iface: Interface;
+  /** Sockets with writes whose fate is to be told. */
+  readonly watched = new Set<StackSocket>();
   private frame: Bytes = new Uint8Array(2048);
 
   constructor(readonly config: TargetConfig) {
@@ -109,6 +111,7 @@ export class StackTarget implements Target {
         c.owner?.onSignals(c, signals);
       }
     }
+    for (const socket of this.watched) socket.updateErrorQueue(this.config.clock.nowUs);
     for (const socket of udp.signalled.splice(0)) {
       socket.signalled = false;
       socket.owner?.onUdp(socket);
