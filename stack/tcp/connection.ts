@@ -270,6 +270,8 @@ export class Connection implements Timed {
   rackRtt: Millis = 0;
   /** They changed since losses were last looked for. */
   rackAdvanced = false;
+  /** The reordering timer has been restarted by a duplicate ACK already. */
+  rackProlonged = false;
   rackDuplicateSeen = false;
   /** Quarters of the minimal round trip that reordering is allowed to take. */
   rackSteps = 1;

@@ -16,7 +16,7 @@ import {
 import type { Connection } from './connection';
 import type { Segment } from './header';
 import { beginReduction, currentThreshold, endReduction, isReducing, reduceWindow } from './prr';
-import { newRenoMarkLost, rackDetectLoss, sackMarkLost } from './rack';
+import { newRenoMarkLost, rackDetectLoss, reorderingWindow, sackMarkLost } from './rack';
 import { enterState } from './recovery-state';
 import { restartRto, setRetransmitTimer, TIMEOUT_MIN } from './retransmit-timer';
 import { anyRetransmitted, markLost } from './scoreboard';
@@ -134,10 +134,15 @@ export function findLosses(tcp: Tcp, c: Connection, s: AckSample, now: Millis): 
   } else if (c.rackAdvanced) {
     c.rackAdvanced = false;
     const wait = rackDetectLoss(tcp, c, now);
+    c.rackProlonged = false;
     if (wait > 0) {
       setRetransmitTimer(c, 'reorder', now + wait + TIMEOUT_MIN);
       s.flags &= ~SET_TIMER;
     }
+  } else if (c.retransmitTimer === 'reorder' && !c.rackProlonged && isDuplicateAck(s)) {
+    // A duplicate ACK without news: something more arrived late, so the network does reorder. Wait once more, and only once.
+    c.rackProlonged = true;
+    setRetransmitTimer(c, 'reorder', Math.max(c.retransmitAt, now + reorderingWindow(c) + TIMEOUT_MIN));
   }
   if (retransmitted > c.retransOut) s.flags |= RETRANSMISSION_LOST;
 }
