@@ -45,7 +45,7 @@ export class Routes {
 
   /**
    * The source for packets to `destination` that leave through `iface` by way of `nextHop` (RFC 1122 §3.3.4.3, RFC 6724 §5):
-   * an address of the interface. IPv4: preferably one whose subnet holds the next hop. IPv6: the destination itself, else
+   * an address of the interface. IPv4: preferably one whose subnet, the smallest, holds the next hop. IPv6: the destination itself, else
    * the same or the next larger scope, else the longest common prefix. Null when it has none of that family.
    */
   source(iface: Interface, destination: Address, nextHop: Address): Address | null {
@@ -64,8 +64,9 @@ export class Routes {
 }
 
 function rankV4(cidr: Cidr, destination: Address, nextHop: Address): number {
-  if (cidr.address.equals(destination)) return 4;
-  return (cidr.address.isLinkLocal === destination.isLinkLocal ? 2 : 0) + (cidr.contains(nextHop) ? 1 : 0);
+  if (cidr.address.equals(destination)) return 1 << 20;
+  const scope = cidr.address.isLinkLocal === destination.isLinkLocal ? 64 : 0;
+  return scope + (cidr.contains(nextHop) ? 1 + cidr.prefixLength : 0);
 }
 
 /** RFC 6724 §5, rules 1, 2 and 8, as one number. */

@@ -1,7 +1,6 @@
 import { parseCidr } from '../../../../stack/base/address';
 import type { Millis } from '../../../../stack/base/bytes';
 import type { Drop } from '../../../../stack/base/drops';
-import { SimdRegions } from '../../../../stack/base/simd';
 import { TX_BYTES, TX_SEGMENT_BYTES } from '../../../../stack/base/tx-queue';
 import type { Interface } from '../../../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack, type StackConfig } from '../../../../stack/stack';
@@ -46,11 +45,7 @@ export class Lab {
   private counted: Partial<Record<Drop, number>> = {};
 
   constructor(options: LabOptions = {}) {
-    this.stack = new Stack({
-      ...DEFAULT_CONFIG,
-      regions: SimdRegions.create() ?? DEFAULT_CONFIG.regions,
-      ...options.config,
-    });
+    this.stack = new Stack({ ...DEFAULT_CONFIG, poison: true, ...options.config });
     const links = options.links ?? [options];
     this.types = links.map(({ link }) => link ?? 'ip');
     this.links = links.map((link, i) =>
