@@ -1,4 +1,4 @@
-import { type Bytes, NEVER } from '../stack/base/bytes';
+import { type Bytes, type Millis, NEVER } from '../stack/base/bytes';
 import type { Stack } from '../stack/stack';
 import { LINUX, RFC, type TcpProfile } from '../stack/tcp/profile';
 import { arrange, type Forger } from './faults';
@@ -118,7 +118,10 @@ function judge(world: World, hosts: readonly SimHost[], flows: readonly Flow[], 
 }
 
 const isEmpty = ({ stack }: SimHost): boolean =>
-  stack.tcp.connections.size === 0 && stack.tcp.timeWaits.size === 0 && !stack.wantsPoll;
+  stack.tcp.connections.size === 0 &&
+  stack.tcp.timeWaits.size === 0 &&
+  !stack.wantsPoll &&
+  stack.interfaces.every((iface) => iface.tx.frames === 0);
 
 /** The profile, changed as the plan says. FIN-WAIT-2 must end by itself for the world to become empty. */
 function profileOf(host: HostPlan): TcpProfile {
@@ -130,19 +133,20 @@ function profileOf(host: HostPlan): TcpProfile {
 export function isLossless(plan: ScenarioPlan): boolean {
   const { link } = plan;
   const damage = (link.lossPpm ?? 0) + (link.corruptPpm ?? 0) + (link.truncatePpm ?? 0);
-  return (
-    damage <= 20_000 && plan.faults.every((fault) => isHarmless(fault)) && plan.flows.every((flow) => isOrderly(flow))
-  );
+  // A link address that nobody tells for three seconds makes the host unreachable, as in Linux.
+  const patienceMs = link.linkType === 'ethernet' ? 2000 : 10_000;
+  if (damage > 20_000 || !plan.flows.every((flow) => isOrderly(flow))) return false;
+  return plan.faults.every((fault) => isHarmless(fault, patienceMs));
 }
 
-function isHarmless(fault: FaultPlan): boolean {
+function isHarmless(fault: FaultPlan, patienceMs: Millis): boolean {
   switch (fault.kind) {
     case 'partition':
     case 'weather':
+    case 'stall':
+      return fault.forMs <= patienceMs;
     case 'zero-window':
       return fault.forMs <= 10_000;
-    case 'stall':
-      return fault.forMs <= 5000;
     case 'clock-jump':
       return false;
     case 'mtu':
