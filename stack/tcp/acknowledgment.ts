@@ -73,7 +73,8 @@ function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Milli
   if ((s.flags & SET_TIMER) !== 0) setTimerAfterAck(tcp, c, now);
   if ((s.flags & PROGRESS) !== 0) tcp.paths.confirm(c.path);
   s.finish(c, now);
-  controlWindow(tcp, c, s, now);
+  // A handshake says nothing of how much the network carries.
+  if ((s.flags & ACKED) !== SYN_ACKED) controlWindow(tcp, c, s, now);
 }
 
 /** How much may be in flight from here on. */
@@ -155,7 +156,7 @@ function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: 
   const { sent } = tcp;
   const list = c.sent;
   let lastBytes = 0;
-  s.reordered = c.sndUna;
+  s.reordered = c.sndNxt;
   while (list.head !== NONE) {
     const record = list.head;
     const seq = sent.seq(record);

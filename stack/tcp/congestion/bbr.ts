@@ -72,7 +72,6 @@ export class Bbr extends Controller {
 
   override start(c: Connection, now: Millis): void {
     this.roundEnd = c.delivered;
-    this.minRtt = c.minRtt;
     this.minRttAt = this.epochAt = now;
     this.maxRate.reset(0, 0);
     this.policer.reset(c);
@@ -102,6 +101,8 @@ export class Bbr extends Controller {
   }
 
   override resumes(c: Connection, now: Millis): void {
+    // The handshake's round trip is measured just after `start` when the peer opened.
+    if (!this.rttSeen && c.srtt > 0) this.startRate(c);
     if (c.appLimited === 0) return;
     this.restarted = true;
     this.epochAt = now;
@@ -294,6 +295,7 @@ export class Bbr extends Controller {
   private startRate(c: Connection): void {
     const rtt = c.srtt > 0 ? c.srtt : 1;
     this.rttSeen = c.srtt > 0;
+    this.minRtt = Math.min(this.minRtt, c.minRtt);
     c.pacingRate = (c.cwnd / rtt) * c.mss * HIGH_GAIN * PACING_MARGIN;
   }
 

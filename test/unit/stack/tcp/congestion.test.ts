@@ -1,0 +1,242 @@
+import { controllerNames, newController } from '../../../../stack/tcp/congestion/controllers';
+import { WindowedMax } from '../../../../stack/tcp/congestion/windowed-max';
+import { LINUX, RFC } from '../../../../stack/tcp/profile';
+import { established, type Harness } from './harness';
+
+/** A connection with plenty to send and a peer whose window never limits; `cwnd` packets are out at once. */
+function bulk(profile: Record<string, unknown>, rttMs = 100): Harness {
+  const t = established({ profile: { ...profile, sendBufferInitial: 1_000_000 } }, { window: 60_000, rttMs });
+  t.write(1_000_000);
+  t.drain();
+  return t;
+}
+
+/** Acknowledges everything in flight, `step` packets an ACK, spread over a round trip that began `rttMs` ago. */
+function round(t: Harness, step: number, rttMs = 100): void {
+  const { c } = t;
+  const edge = c.packetsOut;
+  t.after(rttMs).tryWrite(500_000);
+  for (let acked = 0; acked < edge; acked += step) {
+    const next = (c.sndUna - c.iss - 1) / 1000 + Math.min(step, edge - acked);
+    t.rx(`. 1:1(0) ack ${next * 1000 + 1} win 60000`);
+    t.drain();
+  }
+}
+
+test('controllers by Linux’s names, one object a connection', () => {
+  expect(controllerNames()).toEqual(expect.arrayContaining(['reno', 'cubic', 'bbr']));
+  expect(newController('cubic', LINUX)).not.toBe(newController('cubic', LINUX));
+  expect(newController('vegas', LINUX)).toBeNull();
+  expect(newController('toString', LINUX)).toBeNull();
+  expect(newController(RFC.congestion, RFC)!.name).toBe('reno');
+});
+
+describe('RFC 5681: Reno', () => {
+  test('slow start doubles each round trip, whatever the ACKs cover, up to ssthresh', () => {
+    for (const step of [1, 2, 5]) {
+      const t = bulk({ congestion: 'reno' });
+      t.c.ssthresh = 32;
+      const windows = [10];
+      for (let i = 0; i < 3; i++) {
+        round(t, step);
+        windows.push(t.c.cwnd);
+      }
+      expect(windows.slice(0, 2)).toEqual([10, 20]);
+      expect(windows[2]).toBe(32);
+      // Then one a round trip.
+      expect(windows[3]).toBe(33);
+    }
+  });
+
+  test('a loss halves it', () => {
+    const t = bulk({ congestion: 'reno' });
+    round(t, 2);
+    t.after(100).rx('. 1:1(0) ack 10001 win 60000 <sack 11001:15001,nop,nop>');
+    expect(t.c).toMatchObject({ ssthresh: 10, recovery: 'Recovery' });
+  });
+});
+
+describe('RFC 9438: CUBIC', () => {
+  /** One loss at a window of 100, then `rounds` of 100 ms without: the window after each. */
+  function afterLoss(rounds: number): number[] {
+    const t = bulk({ congestion: 'cubic', slowStartExit: 'off' });
+    t.c.cwnd = 100;
+    t.c.ssthresh = 100;
+    round(t, 1);
+    const una = (t.c.sndUna - t.c.iss - 1) / 1000;
+    t.after(100).rx(`. 1:1(0) ack ${una * 1000 + 1} win 60000 <sack ${una + 1}001:${una + 6}001,nop,nop>`);
+    t.drain();
+    const top = (t.c.sndNxt - t.c.iss - 1) / 1000;
+    t.after(100).rx(`. 1:1(0) ack ${top}001 win 60000`);
+    t.drain();
+    const windows = [t.c.cwnd];
+    for (let i = 0; i < rounds; i++) {
+      round(t, 1);
+      windows.push(t.c.cwnd);
+    }
+    return windows;
+  }
+
+  test('beta is 0.7, and the way back is the cubic function: steep, flat at the old window, steep', () => {
+    const windows = afterLoss(90);
+    // 70, and what the last acknowledgment of the recovery lets it grow.
+    expect(windows[0]).toBeGreaterThanOrEqual(70);
+    expect(windows[0]).toBeLessThanOrEqual(75);
+    // K = cbrt(30 / 0.4) = 4.2 s, so the old window after some 42 round trips.
+    expect(windows[10]).toBeGreaterThan(85);
+    expect(windows[42]).toBeGreaterThanOrEqual(98);
+    expect(windows[42]).toBeLessThanOrEqual(101);
+    expect(windows[50]! - windows[36]!).toBeLessThanOrEqual(3);
+    // 4.8 s later as far above as it was below at the beginning.
+    expect(windows[88]).toBeGreaterThan(130);
+    for (let i = 0; i <= 85; i += 5) {
+      const t = (i + 1) / 10;
+      const cubic = 0.4 * (t - Math.cbrt(75)) ** 3 + 100;
+      expect(Math.abs(windows[i]! - cubic)).toBeLessThan(5);
+    }
+  });
+
+  test('where Reno would be faster, it is as fast: small windows, short round trips', () => {
+    const t = bulk({ congestion: 'cubic', slowStartExit: 'off' }, 10);
+    t.c.ssthresh = 10;
+    t.after(10).rx('. 1:1(0) ack 1 win 60000 <sack 1001:5001,nop,nop>');
+    t.drain();
+    t.after(10).rx('. 1:1(0) ack 10001 win 60000');
+    t.drain();
+    expect(t.c.cwnd).toBeGreaterThanOrEqual(7);
+    const before = t.c.cwnd;
+    for (let i = 0; i < 40; i++) round(t, 1, 10);
+    // RFC 9438 §4.3: 3 (1 - beta) / (1 + beta), about half a packet a round trip.
+    expect(t.c.cwnd - before).toBeGreaterThanOrEqual(15);
+    expect(t.c.cwnd - before).toBeLessThanOrEqual(25);
+  });
+
+  test('fast convergence: a window that did not reach the last one aims lower', () => {
+    const windows = (first: number): number => {
+      const controller = newController('cubic', LINUX)!;
+      const t = bulk({ congestion: 'cubic' });
+      t.c.cwnd = first;
+      controller.threshold(t.c, 0);
+      t.c.cwnd = 50;
+      controller.threshold(t.c, 0);
+      return (controller as unknown as { lastMax: number }).lastMax;
+    };
+    expect(windows(100)).toBe(Math.floor((50 * (1024 + 717)) / 2048));
+    expect(windows(40)).toBe(50);
+  });
+
+  test('at most one packet for two acknowledged', () => {
+    const t = bulk({ congestion: 'cubic', slowStartExit: 'off' });
+    t.c.cwnd = t.c.ssthresh = 20;
+    for (let i = 0; i < 100; i++) {
+      const before = t.c.cwnd;
+      round(t, 1);
+      expect(t.c.cwnd).toBeLessThanOrEqual(Math.ceil(before * 1.5) + 1);
+    }
+  });
+});
+
+describe('leaving slow start', () => {
+  test('HyStart: the ninth sample of a round that is an eighth slower ends it', () => {
+    const t = bulk({}, 200);
+    t.after(200).rx('. 1:1(0) ack 10001 win 60000').drain();
+    expect(t.c.cwnd).toBe(20);
+    t.after(240);
+    for (let i = 1; i <= 8; i++) {
+      t.rx(`. 1:1(0) ack ${10 + 2 * i}001 win 60000`)
+        .after(1)
+        .drain();
+      expect(t.c).toMatchObject({ cwnd: 20 + 2 * i, ssthresh: 0x7fffffff });
+    }
+    t.rx('. 1:1(0) ack 28001 win 60000').drain();
+    expect(t.c).toMatchObject({ cwnd: 36, ssthresh: 36 });
+  });
+
+  test('... and not when the round trip became shorter', () => {
+    const t = bulk({}, 200);
+    t.after(200).rx('. 1:1(0) ack 10001 win 60000').drain();
+    t.after(20);
+    for (let i = 1; i <= 10; i++)
+      t.rx(`. 1:1(0) ack ${10 + 2 * i}001 win 60000`)
+        .after(1)
+        .drain();
+    expect(t.c.ssthresh).toBe(0x7fffffff);
+  });
+
+  test('HyStart: a train of ACKs longer than half the shortest round trip ends it', () => {
+    const t = bulk({}, 40);
+    round(t, 10, 40);
+    round(t, 20, 40);
+    expect(t.c.cwnd).toBe(40);
+    t.after(40);
+    for (let i = 0; i < 22 && t.c.ssthresh === 0x7fffffff; i++) {
+      t.rx(`. 1:1(0) ack ${31 + i}001 win 60000`)
+        .after(1)
+        .drain();
+    }
+    expect(t.c.ssthresh).toBeGreaterThan(40 + 18);
+    expect(t.c.ssthresh).toBeLessThan(40 + 24);
+  });
+
+  test('RFC 9406, HyStart++: slower growth for five rounds, then the end; or back when it was jitter', () => {
+    const slow = bulk({ slowStartExit: 'rfc9406' }, 100);
+    round(slow, 1, 100);
+    round(slow, 1, 100);
+    expect(slow.c.cwnd).toBe(40);
+    const windows: number[] = [];
+    for (let i = 0; i < 9 && slow.c.ssthresh === 0x7fffffff; i++) {
+      round(slow, 1, 130);
+      windows.push(slow.c.cwnd);
+    }
+    // Conservative slow start: a quarter of the growth.
+    expect(windows[2]! / windows[1]!).toBeLessThan(1.4);
+    expect(slow.c.ssthresh).toBeLessThan(0x7fffffff);
+    expect(windows.length).toBeGreaterThanOrEqual(5);
+
+    const jitter = bulk({ slowStartExit: 'rfc9406' }, 100);
+    round(jitter, 1, 100);
+    round(jitter, 1, 100);
+    round(jitter, 1, 130);
+    round(jitter, 1, 100);
+    const before = jitter.c.cwnd;
+    round(jitter, 1, 100);
+    expect(jitter.c.cwnd / before).toBeGreaterThan(1.9);
+  });
+
+  test('switched off: until a loss', () => {
+    const t = bulk({ slowStartExit: 'off' }, 50);
+    for (let i = 1; i < 6; i++) round(t, 2, 50 * i);
+    expect(t.c).toMatchObject({ cwnd: 320, ssthresh: 0x7fffffff });
+  });
+});
+
+describe('BBR', () => {
+  test('paces: a window does not go out in one burst', () => {
+    const t = established({ profile: { congestion: 'bbr', sendBufferInitial: 1_000_000 } }, { window: 60_000 });
+    t.write(500_000);
+    const first = t.drain().length;
+    // 2.885 times ten packets in 100 ms, and what a timer may be late by.
+    expect(first).toBeLessThan(4);
+    t.after(50);
+    expect(first + t.drain().length).toBe(10);
+    expect(t.c.pacingRate).toBeCloseTo(2.885 * 0.99 * 100, -1);
+  });
+
+  test('the maximum filter keeps the best of the window, and has a successor when it is over', () => {
+    const filter = new WindowedMax(10);
+    const seen: [number, number][] = [];
+    const bruteForce = (time: number): number => Math.max(...seen.filter(([at]) => time - at <= 10).map(([, v]) => v));
+    let late = 0;
+    for (let time = 0, x = 7; time < 500; time++) {
+      x = (x * 1103515245 + 12345) & 0x7fffffff;
+      const value = x % 1000;
+      seen.push([time, value]);
+      filter.add(time, value);
+      // Three samples cannot know all: never below the newest, never above the true maximum.
+      expect(filter.value).toBeLessThanOrEqual(bruteForce(time));
+      expect(filter.value).toBeGreaterThanOrEqual(value);
+      if (filter.value < bruteForce(time) * 0.8) late++;
+    }
+    expect(late).toBeLessThan(50);
+  });
+});

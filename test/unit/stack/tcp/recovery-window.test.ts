@@ -1,0 +1,188 @@
+import { established, Harness } from './harness';
+
+/** Round trip 100 ms, MSS 1000, no timestamps; the first flight of `packets` is out and a round trip has passed. */
+function flight(packets: number, profile = {}): Harness {
+  const t = established({ profile }, { window: 1000 });
+  t.write(packets * 1000);
+  t.drain();
+  return t.after(100);
+}
+
+const sack = (ack: number, ...blocks: string[]): string =>
+  `. 1:1(0) ack ${ack} win 1000${blocks.length > 0 ? ` <sack ${blocks.join(' ')},nop,nop>` : ''}`;
+
+describe('RFC 6937: proportional rate reduction', () => {
+  test('as much in flight as the threshold: one out for each one in', () => {
+    const t = flight(10);
+    t.rx(sack(1, '1001:2001'), sack(1, '1001:3001'), sack(1, '1001:4001')).tx('. 1:1001(1000) ack 1').txNothing();
+    t.write(7000).txNothing();
+    for (let i = 5; i <= 10; i++) {
+      t.after(10)
+        .rx(sack(1, `1001:${i}001`))
+        .tx(`. ${i + 5}001:${i + 6}001(1000) ack 1`)
+        .txNothing();
+      expect(t.c.cwnd).toBe(7);
+    }
+    t.after(10).rx(sack(10_001)).tx('P. 16001:17001(1000) ack 1').txNothing();
+    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7, ssthresh: 7 });
+  });
+
+  test('more in flight: seven out for ten in', () => {
+    const t = flight(10, { initialWindow: 20 });
+    t.write(30_000);
+    t.drain();
+    t.rx(sack(1, '1001:4001'));
+    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 14, priorCwnd: 20 });
+    let sent = t.drain().length;
+    for (let i = 5; i <= 14; i++) {
+      t.after(1).rx(sack(1, `1001:${i}001`));
+      sent += t.drain().length;
+    }
+    // RFC 6937 §3: what was delivered, in the proportion of the windows, rounded up.
+    expect(sent).toBe(Math.ceil(((3 + 10) * 14) / 20));
+  });
+
+  test('less in flight, and progress: slow start back to the threshold (SSRB); without: as many as arrive (CRB)', () => {
+    const t = established({}, { window: 1000 });
+    t.write(20_000).tx('P. 1:10001(10000) ack 1');
+    t.after(100).rx(sack(1, '4001:5001')).tx('. 10001:11001(1000) ack 1');
+    t.after(2).rx(sack(1, '4001:6001')).tx('. 11001:12001(1000) ack 1');
+    t.after(2).rx(sack(1, '4001:7001')).tx('. 1:1001(1000) ack 1').txNothing();
+    // Four are lost: in flight is below the threshold, but no hole is filled yet.
+    expect(t.c).toMatchObject({ lostOut: 3 + 1, ssthresh: 7 });
+    for (let i = 1; i < 4; i++) {
+      t.after(2)
+        .rx(sack(1, `4001:${i + 7}001`))
+        .tx(`. ${i}001:${i + 1}001(1000) ack 1`)
+        .txNothing();
+    }
+    t.after(2).rx(sack(1, '4001:11001')).tx('. 12001:13001(1000) ack 1').txNothing();
+    t.after(2).rx(sack(1, '4001:12001')).tx('. 13001:14001(1000) ack 1').txNothing();
+    t.after(80).rx(sack(1001, '4001:12001')).tx('P. 14001:16001(2000) ack 1').txNothing();
+  });
+
+  test('the first retransmission goes out whatever the window', () => {
+    const t = flight(2);
+    t.c.cwnd = 2;
+    t.rx(sack(1, '1001:2001')).after(27).tx('. 1:1001(1000) ack 1');
+    expect(t.c).toMatchObject({ recovery: 'Recovery', prrOut: 1, ssthresh: 2 });
+  });
+});
+
+describe('RFC 7661: cwnd grows only while it is used', () => {
+  test('half of the window in flight: it stays', () => {
+    const t = flight(5);
+    t.rx(sack(2001)).rx(sack(4001)).rx(sack(5001));
+    expect(t.c.cwnd).toBe(10);
+  });
+
+  test('nine of ten: slow start reaches twice what was in flight', () => {
+    const t = flight(9);
+    const grown = [2001, 4001, 6001, 8001, 9001].map((ack) => t.after(5).rx(sack(ack)).c.cwnd);
+    expect(grown).toEqual([12, 14, 16, 18, 18]);
+  });
+
+  test('all of it: slow start', () => {
+    const t = flight(10);
+    t.rx(sack(10_001));
+    expect(t.c.cwnd).toBe(20);
+  });
+
+  test('text that waits for the peer, not for the network, does not grow it', () => {
+    const t = established({}, { window: 24 });
+    t.write(20_000).tx('. 1:3001(3000) ack 1');
+    t.after(100).rx('. 1:1(0) ack 3001 win 24').tx('. 3001:6001(3000) ack 1');
+    expect(t.c.cwnd).toBe(10);
+  });
+
+  test('slow start after idle: halved for every RTO, down to the initial window', () => {
+    const t = flight(10, { slowStartAfterIdle: true });
+    t.rx(sack(10_001)).write(20_000).drain();
+    t.after(100).rx(sack(30_001));
+    expect(t.c.cwnd).toBe(40);
+    // RTO is 300 ms: two of them have passed.
+    t.after(700).write(40_000);
+    expect(t.drain()).toHaveLength(10);
+    expect(t.c).toMatchObject({ cwnd: 10, ssthresh: 0x7fffffff });
+  });
+
+  test('... which is off by default', () => {
+    const t = flight(10);
+    t.rx(sack(10_001)).after(5000).write(20_000);
+    expect(t.drain()).toHaveLength(20);
+  });
+
+  test('RFC 2861: an application that uses less for an RTO has its window moved half-way', () => {
+    const t = flight(10, { slowStartAfterIdle: true });
+    t.rx(sack(10_001)).write(20_000).drain();
+    t.after(100).rx(sack(30_001));
+    expect(t.c.cwnd).toBe(40);
+    for (let i = 0; i < 5; i++) {
+      t.write(1000).drain();
+      t.after(100).rx(sack(31_001 + 1000 * i));
+    }
+    expect(t.c).toMatchObject({ cwnd: 25, ssthresh: 0x7fffffff });
+  });
+});
+
+describe('RFC 3168: explicit congestion notification', () => {
+  const open = (syn = 'SEW'): Harness => {
+    const t = new Harness();
+    t.listen().rx(`${syn} 0:0(0) win 32792 <mss 1000,nop,nop,sackOK,nop,wscale 7>`);
+    t.tx(`${syn === 'SEW' ? 'SE.' : 'S.'} 0:0(0) ack 1 <...>`);
+    return t.after(100).rx('. 1:1(0) ack 1 win 1000');
+  };
+
+  test('a SYN that asks is answered; text carries ECT(0), a pure ACK and a retransmission do not', () => {
+    const t = open();
+    t.write(2000).tx('[ect0] P. 1:2001(2000) ack 1');
+    t.rx('[ect0] P. 1:11(10) ack 1 win 1000').tx('[noecn] . 2001:2001(0) ack 11');
+    t.after(202).tx('[noecn] P. 1001:2001(1000) ack 11');
+  });
+
+  test('nobody asks: nothing is marked', () => {
+    open('S').write(1000).tx('[noecn] P. 1:1001(1000) ack 1');
+  });
+
+  test('an echo reduces cwnd once a window, without a retransmission, and the next text says so', () => {
+    const t = open();
+    t.write(4000).tx('P. 1:4001(4000) ack 1');
+    t.after(100).rx('E. 1:1(0) ack 1001 win 1000');
+    expect(t.c).toMatchObject({ recovery: 'CWR', ssthresh: 7, cwnd: 5 });
+    t.rx('E. 1:1(0) ack 2001 win 1000');
+    expect(t.c).toMatchObject({ recovery: 'CWR', ssthresh: 7 });
+    t.write(1000).tx('[ect0] PW. 4001:5001(1000) ack 1').txNothing();
+    t.write(1000).tx('[ect0] P. 5001:6001(1000) ack 1');
+    t.after(100).rx('. 1:1(0) ack 4001 win 1000');
+    // Held until something above is acknowledged.
+    expect(t.c.recovery).toBe('CWR');
+    t.rx('. 1:1(0) ack 6001 win 1000');
+    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7 });
+  });
+
+  test('CE is echoed on every ACK until CWR comes', () => {
+    const t = open();
+    t.rx('[ce] P. 1:1001(1000) ack 1 win 1000').tx('E. 1:1(0) ack 1001');
+    t.rx('[ect0] P. 1001:2001(1000) ack 1 win 1000').tx('E. 1:1(0) ack 2001');
+    t.rx('[ect0] PW. 2001:3001(1000) ack 1 win 1000').tx('. 1:1(0) ack 3001');
+  });
+
+  test('an active open asks when the profile says so, and not when it is repeated', () => {
+    const t = new Harness({ profile: { ecn: 'request' } }).connect().tx('SEW 0:0(0) <...>');
+    t.after(1000).tx('S 0:0(0) <...>');
+    t.rx('SE. 0:0(0) ack 1 win 65535 <mss 1000>').tx('. 1:1(0) ack 1');
+    t.write(10).tx('[noecn] P. 1:11(10) ack 1');
+  });
+
+  test('... and is agreed by a SYN-ACK with ECE alone', () => {
+    for (const [flags, ecn] of [
+      ['SE.', 'ect0'],
+      ['SEW.', 'noecn'],
+      ['S.', 'noecn'],
+    ] as const) {
+      const t = new Harness({ profile: { ecn: 'request' } }).connect().tx('SEW 0:0(0) <...>');
+      t.rx(`${flags} 0:0(0) ack 1 win 65535 <mss 1000>`).tx('. 1:1(0) ack 1');
+      t.write(10).tx(`[${ecn}] P. 1:11(10) ack 1`);
+    }
+  });
+});
