@@ -26,7 +26,7 @@ import { Routes } from './ip/routes';
 import { type LinkEvents, LinkLayer } from './link';
 import { LINUX, type TcpProfile } from './tcp/profile';
 import { type PathFinder, Tcp, type TcpLimits } from './tcp/tcp';
-import { Udp } from './udp/udp';
+import { Udp, type UdpSocket } from './udp/udp';
 
 /** Caps: what one stack may hold at most. */
 export interface StackLimits extends TcpLimits, IcmpLimits {
@@ -163,6 +163,32 @@ export class Stack implements PathFinder {
   addAddress(iface: Interface, cidr: Cidr): void {
     iface.addAddress(cidr);
     this.paths.clear();
+  }
+
+  /**
+   * `socket` hears what is sent to `group` on `iface` from now on. Routers and switches are not told (no IGMP, no MLD): what
+   * they hold back does not come. False when it is a member already.
+   */
+  joinGroup(socket: UdpSocket, group: Address, iface: Interface): boolean {
+    if (socket.memberships.some((other) => other.iface === iface && other.group.equals(group))) return false;
+    socket.memberships.push({ group, iface });
+    iface.join(group);
+    return true;
+  }
+
+  /** False when it was no member. */
+  leaveGroup(socket: UdpSocket, group: Address, iface: Interface): boolean {
+    const at = socket.memberships.findIndex((other) => other.iface === iface && other.group.equals(group));
+    if (at < 0) return false;
+    socket.memberships.splice(at, 1);
+    iface.leave(group);
+    return true;
+  }
+
+  /** Closes a socket, which leaves its groups. */
+  closeUdp(socket: UdpSocket): void {
+    for (const { group, iface } of socket.memberships.splice(0)) (iface as Interface).leave(group);
+    this.udp.close(socket);
   }
 
   neighbors(iface: Interface): Neighbors | null {

@@ -44,8 +44,8 @@ export class UdpSocket {
   sendMax = BUFFER_DEFAULT;
   /** Bytes that wait to be sent. */
   sendingBytes = 0;
-  /** Groups that were joined. */
-  readonly memberships: Address[] = [];
+  /** Groups that were joined, each on an interface; whoever joins keeps the list (Stack.joinGroup). */
+  readonly memberships: { readonly group: Address; readonly iface: unknown }[] = [];
   /** Null: any local address of `family`, or of both when that is 0. While connected, the source that IP chose. */
   address: Address | null;
 

@@ -272,7 +272,7 @@ export class Udp {
   /** Members of the group on this host hear what it sends. */
   private loopBack(path: Path, sourcePort: number, port: number, bytes: Uint8Array): void {
     for (const member of this.sockets.get(port) ?? []) {
-      const joined = member.memberships.some((group) => group.equals(path.remote));
+      const joined = member.memberships.some(({ group }) => group.equals(path.remote));
       const open = member.address === null || member.address.equals(path.remote);
       const peer = member.remote === null || (member.remote.equals(path.local) && member.remotePort === sourcePort);
       if (!joined || !open || !peer) continue;
