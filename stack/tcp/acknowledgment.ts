@@ -18,6 +18,7 @@ import {
   UNA_ADVANCED,
   WINDOW_CHANGED,
 } from './ack-sample';
+import { BUFFER_LIMITED, BUSY, endTime } from './busy-time';
 import { ACKNOWLEDGED, type Connection, WRITABLE } from './connection';
 import { echoesCongestion } from './ecn';
 import type { Segment } from './header';
@@ -51,7 +52,8 @@ export function acknowledged(tcp: Tcp, c: Connection, seg: Segment, now: Millis)
   if (s.priorPackets === 0) return nothingOutstanding(tcp, c, seg, s, now);
   takeAck(tcp, c, seg, s, now);
   if (advance > 0) {
-    tellOwner(tcp, c);
+    if (c.packetsOut === 0) endTime(c, BUSY, now);
+    tellOwner(tcp, c, now);
     if (c.finSent && c.packetsOut === 0 && c.sndUna === c.sndNxt) finAcknowledged(tcp, c, now);
   }
 }
@@ -138,7 +140,7 @@ function advanceUna(c: Connection, seg: Segment, s: AckSample, bytes: number): v
   if (c.sendBuffer.bytes > 0) c.sendBuffer.acknowledge(seg.ack);
 }
 
-function tellOwner(tcp: Tcp, c: Connection): void {
+function tellOwner(tcp: Tcp, c: Connection, now: Millis): void {
   // Send buffer autotuning: two windows, so that the application fills one while the other is in flight (Linux's sndbuf).
   if (!c.sendLimitFixed && c.sendLimit < tcp.profile.sendBufferMax) {
     c.sendLimit = Math.min(Math.max(c.sendLimit, 2 * c.cwnd * c.mss), tcp.profile.sendBufferMax);
@@ -147,6 +149,7 @@ function tellOwner(tcp: Tcp, c: Connection): void {
   // Not for every byte: a third of the buffer free makes a wake-up worth it (Linux's sk_stream_write_space).
   if (c.wantsRoom && c.sendBuffer.bytes * 3 <= c.sendLimit * 2) {
     c.wantsRoom = false;
+    endTime(c, BUFFER_LIMITED, now);
     tcp.signal(c, WRITABLE);
   }
 }

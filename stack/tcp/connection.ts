@@ -370,6 +370,12 @@ export class Connection implements Timed {
   dataSegmentsIn = 0;
   totalRetransmits = 0;
   openedAt: Millis = 0;
+  /** What the sender is doing, since when, and how long it did before (busy-time.ts). */
+  timeKind = 0;
+  timeSince: Millis = 0;
+  busyTime: Millis = 0;
+  windowLimitedTime: Millis = 0;
+  bufferLimitedTime: Millis = 0;
 
   queueIndex = -1;
   queueKey: Millis = NEVER;

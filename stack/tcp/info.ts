@@ -1,4 +1,5 @@
 import { type Millis, NEVER } from '../base/bytes';
+import { BUFFER_LIMITED, BUSY, timeOf, WINDOW_LIMITED } from './busy-time';
 import { type Connection, STATE_NUMBERS } from './connection';
 import type { Listener } from './listener';
 import { announcedMss } from './options';
@@ -28,7 +29,7 @@ const since = (then: Millis, now: Millis): number => Math.max(0, Math.floor(now 
 
 /** TCP_INFO of a connection. Times ending in nothing are microseconds, `last_*` milliseconds, windows bytes. */
 export function tcpInfo(_tcp: Tcp, c: Connection, now: Millis): TcpInfo {
-  return { ...stateOf(c, now), ...scoreboardOf(c), ...timesOf(c, now), ...countersOf(c) };
+  return { ...stateOf(c, now), ...scoreboardOf(c), ...timesOf(c, now), ...countersOf(c, now) };
 }
 
 function stateOf(c: Connection, now: Millis): TcpInfo {
@@ -89,8 +90,13 @@ function timesOf(c: Connection, _now: Millis): TcpInfo {
   };
 }
 
-function countersOf(c: Connection): TcpInfo {
+function countersOf(c: Connection, now: Millis): TcpInfo {
+  const windowLimited = timeOf(c, WINDOW_LIMITED, now);
+  const bufferLimited = timeOf(c, BUFFER_LIMITED, now);
   return {
+    tcpi_busy_time: micros(timeOf(c, BUSY, now) + windowLimited + bufferLimited),
+    tcpi_rwnd_limited: micros(windowLimited),
+    tcpi_sndbuf_limited: micros(bufferLimited),
     tcpi_total_retrans: c.totalRetransmits,
     tcpi_bytes_acked: c.bytesAcked,
     tcpi_bytes_received: c.bytesReceived,

@@ -2,6 +2,7 @@ import { type Millis, NEVER } from '../base/bytes';
 import { TCP } from '../base/datagram';
 import { NONE } from '../base/memory';
 import { NO_ROOM } from '../base/transmit';
+import { BUFFER_LIMITED, BUSY, beginTime, endTime, IDLE, WINDOW_LIMITED } from './busy-time';
 import type { Connection } from './connection';
 import { ackSent } from './delayed-ack';
 import { ECT_0, ecnSynFlags } from './ecn';
@@ -265,6 +266,7 @@ function segmentMax(c: Connection, quota: number): number {
  */
 function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolean {
   if (c.finSent) return true;
+  if (c.timeKind === IDLE && c.sendBuffer.bytes > 0) beginTime(c, BUSY, now);
   const before = c.sndNxt;
   const packetsBefore = c.packetsOut;
   const done = sendFrames(tcp, c, pushing, now);
@@ -272,6 +274,8 @@ function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolea
   const limited = c.inFlight >= c.cwnd;
   if (sent || limited) noteWindowUse(tcp, c, limited, now);
   if (sent) {
+    if (c.timeKind === WINDOW_LIMITED) endTime(c, WINDOW_LIMITED, now);
+    if (c.wantsRoom && !limited && c.sndNxt === c.sendBuffer.end) beginTime(c, BUFFER_LIMITED, now);
     if (isReducing(c)) c.prrOut += Math.max(0, c.packetsOut - packetsBefore);
     scheduleProbe(tcp, c, false, now);
   }
@@ -297,6 +301,7 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     // Only what stands last may be kept back to grow.
     const bytes = howMuch(c, record, window, quota, pushing || record < available);
     if (bytes === 0) {
+      if (window < Math.min(record, c.mss)) beginTime(c, WINDOW_LIMITED, now);
       if (c.packetsOut === 0) armPersist(tcp, c, now);
       return true;
     }
