@@ -8,6 +8,7 @@ import type { Connection, ConnectionOwner, TcpError } from '../../../../stack/tc
 import { checkInvariants, checkWindowEdge } from '../../../../stack/tcp/invariants';
 import type { Listener, ListenerOwner } from '../../../../stack/tcp/listener';
 import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
+import { seq } from '../../../../stack/tcp/seq';
 import type { TcpLine } from '../../../../tools/packetdrill/ast';
 import { type CompareOptions, Gathering } from '../../../../tools/packetdrill/compare';
 import { Connection as Numbers } from '../../../../tools/packetdrill/connection';
@@ -18,8 +19,10 @@ import { parseScript } from '../../../../tools/packetdrill/parser';
 import { buildInbound } from '../../../../tools/packetdrill/wire';
 import { completeReceived, cutSegment, findParts, Parts, segmentCount } from '../../../../tools/pcap/complete';
 
-const LOCAL = '192.168.0.1';
-const REMOTE = '192.0.2.1';
+const ADDRESSES = {
+  4: { local: '192.168.0.1', remote: '192.0.2.1', prefix: 16, everywhere: '0.0.0.0/0' },
+  6: { local: '2001:db8:1::1', remote: '2001:db8:2::1', prefix: 48, everywhere: '::/0' },
+} as const;
 const LOCAL_PORT = 8080;
 const REMOTE_PORT = 40_000;
 
@@ -34,6 +37,10 @@ export interface HarnessOptions {
   readonly base?: TcpProfile;
   readonly mtu?: number;
   readonly seed?: number;
+  /** Default 4. */
+  readonly family?: 4 | 6;
+  /** The stack's initial sequence number on the wire. Default: as RFC 6528 has it. */
+  readonly iss?: number;
   /** How far, in milliseconds, a segment may be off the time at which it is expected. Default 1. */
   readonly toleranceMs?: number;
   /** The link cuts super-segments; what it would put on the wire is what the test sees. */
@@ -94,12 +101,22 @@ export class Harness implements ConnectionOwner, ListenerOwner {
       link: 'ip',
       mtu: options.mtu ?? 1500,
       mac: null,
-      addresses: [parseCidr(`${LOCAL}/16`)!],
+      addresses: [parseCidr(`${this.ends.local}/${this.ends.prefix}`)!],
       checksumOffload: tso,
       tso4: tso,
       tso6: tso,
     });
-    this.stack.addRoute(parseCidr('0.0.0.0/0')!, null, this.iface);
+    this.stack.addRoute(parseCidr(this.ends.everywhere)!, null, this.iface);
+    if (options.iss !== undefined) this.stack.tcp.initialSequenceFixed = seq(options.iss);
+  }
+
+  private get ends(): (typeof ADDRESSES)[4 | 6] {
+    return ADDRESSES[this.options.family ?? 4];
+  }
+
+  private newNumbers(active: boolean): Numbers {
+    const { local, remote } = this.ends;
+    return new Numbers('tcp', active, { ip: local, port: LOCAL_PORT }, { ip: remote, port: REMOTE_PORT });
   }
 
   /** Milliseconds since the test began. */
@@ -158,8 +175,8 @@ export class Harness implements ConnectionOwner, ListenerOwner {
 
   private encode(line: string): Bytes {
     const parsed = parseLine(`0 < ${line}`);
-    this.numbers ??= new Numbers('tcp', false, { ip: LOCAL, port: LOCAL_PORT }, { ip: REMOTE, port: REMOTE_PORT });
-    const built = buildInbound(parsed, this.numbers, 4, true);
+    this.numbers ??= this.newNumbers(false);
+    const built = buildInbound(parsed, this.numbers, this.options.family ?? 4, true);
     if ('error' in built) throw new Error(`${line}: ${built.error}`);
     return built.frame;
   }
@@ -230,9 +247,10 @@ export class Harness implements ConnectionOwner, ListenerOwner {
   }
 
   connect(): this {
-    this.numbers = new Numbers('tcp', true, { ip: LOCAL, port: LOCAL_PORT }, { ip: REMOTE, port: REMOTE_PORT });
-    const remote = parseAddress(REMOTE)!;
-    const c = calls.connect(this.stack.tcp, remote, REMOTE_PORT, parseAddress(LOCAL), LOCAL_PORT, this, this.now);
+    this.numbers = this.newNumbers(true);
+    const remote = parseAddress(this.ends.remote)!;
+    const local = parseAddress(this.ends.local);
+    const c = calls.connect(this.stack.tcp, remote, REMOTE_PORT, local, LOCAL_PORT, this, this.now);
     if (typeof c === 'string') throw new Error(c);
     this.connection = c;
     this.poll();
@@ -372,6 +390,8 @@ export interface Opening {
   readonly rttMs?: Millis;
   /** The window field of the ACK. Default 257 (times 128). */
   readonly window?: number;
+  /** The peer's initial sequence number on the wire: a segment with SYN has it, all others count from it. Default 0. */
+  readonly irs?: number;
 }
 
 /** Opens the connection and returns the harness, its clock at `rttMs`. */
@@ -380,8 +400,9 @@ export function established(options: HarnessOptions = {}, opening: Opening = {})
   const timestamps = /\bTS val (\d+)/.exec(syn);
   const t = new Harness(options);
   t.listen();
-  t.rx(`S 0:0(0) win 32792 <${syn}>`);
-  t.tx('S. 0:0(0) ack 1 <...>');
+  const irs = opening.irs ?? 0;
+  t.rx(`S ${irs}:${irs}(0) win 32792 <${syn}>`);
+  t.tx(`S. 0:0(0) ack ${(irs + 1) >>> 0} <...>`);
   t.after(opening.rttMs ?? 100);
   const option = timestamps === null ? '' : ` <nop,nop,TS val ${Number(timestamps[1]) + t.nowMs} ecr ${TS_BASE}>`;
   t.rx(`. 1:1(0) ack 1 win ${opening.window ?? 257}${option}`);
