@@ -1,10 +1,6 @@
 import type { Stack } from '../stack/stack';
-import type { Connection } from '../stack/tcp/connection';
-import { checkInvariants, checkWindowEdge } from '../stack/tcp/invariants';
+import { checkInvariants } from '../stack/tcp/invariants';
 import type { SimHost } from './sim-host';
-
-/** The right edge of each connection's window when it was last looked at. */
-const edges = new WeakMap<Connection, number | null>();
 
 /** Every connection's own relations, and those between the stack's shared tables. Throws when one does not hold. */
 export function checkStack(stack: Stack): void {
@@ -16,7 +12,6 @@ export function checkStack(stack: Stack): void {
   for (const c of tcp.connections) {
     if (c.state === 'CLOSED') throw new Error(`connection ${c.id} is closed and still in the table`);
     checkInvariants(tcp, c);
-    edges.set(c, checkWindowEdge(c, edges.get(c) ?? null));
     for (let node = c.readHead; node >= 0; node = tcp.store.next(node)) nodes++;
     for (let node = c.oooHead; node >= 0; node = tcp.store.next(node)) nodes++;
     for (let record = c.sent.head; record >= 0; record = tcp.sent.next(record)) records++;
