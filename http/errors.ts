@@ -1,3 +1,4 @@
+import { format } from 'node:util';
 import { type NodeError, nodeError } from '../net/errors';
 import type { ParseError } from './parse-errors';
 
@@ -20,16 +21,16 @@ export const headersSent = (verb: string): CodedError =>
   coded(Error, 'ERR_HTTP_HEADERS_SENT', `Cannot ${verb} headers after they are sent to the client`);
 
 export const invalidHttpToken = (label: string, value: unknown): CodedError =>
-  coded(TypeError, 'ERR_INVALID_HTTP_TOKEN', `${label} must be a valid HTTP token ["${value}"]`);
+  coded(TypeError, 'ERR_INVALID_HTTP_TOKEN', format('%s must be a valid HTTP token ["%s"]', label, value));
 
 export const invalidHeaderValue = (value: unknown, name: string): CodedError =>
-  coded(TypeError, 'ERR_HTTP_INVALID_HEADER_VALUE', `Invalid value "${value}" for header "${name}"`);
+  coded(TypeError, 'ERR_HTTP_INVALID_HEADER_VALUE', format('Invalid value "%s" for header "%s"', value, name));
 
 export const invalidChar = (where: string, name?: string): CodedError =>
   coded(TypeError, 'ERR_INVALID_CHAR', `Invalid character in ${where}${name === undefined ? '' : ` ["${name}"]`}`);
 
 export const invalidStatusCode = (value: unknown): CodedError =>
-  coded(RangeError, 'ERR_HTTP_INVALID_STATUS_CODE', `Invalid status code: ${value}`);
+  coded(RangeError, 'ERR_HTTP_INVALID_STATUS_CODE', format('Invalid status code: %s', value));
 
 export const trailerInvalid = (): CodedError =>
   coded(Error, 'ERR_HTTP_TRAILER_INVALID', 'Trailers are invalid with this transfer encoding');

@@ -193,6 +193,7 @@ function makeHttps(net: NetModule) {
   const tls = createTls(net);
   const AgentClass = agentClass(http.Agent, tls);
   const ServerClass = serverClass(tls);
+  let globalAgent: HttpsAgent = new AgentClass(GLOBAL_AGENT_OPTIONS);
 
   /** Sends a request over TLS. @throws TypeError, RangeError for what cannot be sent */
   function request(...args: unknown[]): ClientRequest {
@@ -200,7 +201,7 @@ function makeHttps(net: NetModule) {
     if (typeof args[0] === 'string') options = urlToHttpOptions(new URL(args.shift() as string)) as never;
     else if (isUrl(args[0])) options = urlToHttpOptions(args.shift() as URL) as never;
     if (args[0] && typeof args[0] !== 'function') Object.assign(options, args.shift());
-    options['_defaultAgent'] = https.globalAgent;
+    options['_defaultAgent'] = globalAgent;
     return new http.ClientRequest(options, ...args);
   }
   /** Sends a request without a body over TLS. */
@@ -212,7 +213,12 @@ function makeHttps(net: NetModule) {
 
   const https = {
     Agent: AgentClass,
-    globalAgent: new AgentClass(GLOBAL_AGENT_OPTIONS) as HttpsAgent,
+    get globalAgent(): HttpsAgent {
+      return globalAgent;
+    },
+    set globalAgent(agent: HttpsAgent) {
+      globalAgent = agent;
+    },
     Server: ServerClass,
     /** A server that calls `listener` for every request. @throws TypeError, RangeError for options that make no sense */
     createServer: (options?: object | RequestListener, listener?: RequestListener): Server =>

@@ -20,6 +20,8 @@ interface Thrown {
   readonly domain: Domain | null | undefined;
 }
 
+type Loop = NonNullable<MessageSocket['_stackHost']>['loop'];
+
 type Task = (...args: never[]) => unknown;
 
 /**
@@ -42,6 +44,10 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   private held: Buffer | null = null;
   private reading = false;
   private thrown: Thrown | null = null;
+  /** The loop of a socket of ours. */
+  private loop: Loop | null = null;
+  /** Ticks and promises run between any two events, also of bytes that came together. */
+  protected ticks = false;
 
   constructor(readonly socket: MessageSocket) {}
 
@@ -128,7 +134,30 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   /** Calls the application in the message's context; what it throws stops the reader. */
   protected call(task: Task, self: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown): unknown {
-    return this.scope.runInAsyncScope(this.guard, this, task, self, a, b, c, d);
+    const result = this.scope.runInAsyncScope(this.guard, this, task, self, a, b, c, d);
+    if (this.ticks && this.reading) this.runTicks();
+    return result;
+  }
+
+  /** Where Node reads in place, too, ticks and promises run between any two events. */
+  private runTicks(): void {
+    try {
+      this.loop!.between();
+    } catch (error) {
+      this.caught(error);
+    }
+    // Nobody will get an answer to what else came.
+    if (this.socket.destroyed) this.reader?.pause();
+  }
+
+  private caught(error: unknown): void {
+    if (!this.reading) throw error;
+    if (this.loop?.failed !== undefined) {
+      this.loop.failed(error);
+      return;
+    }
+    this.thrown ??= { error, domain: domains.domain };
+    this.reader?.pause();
   }
 
   private guard(task: Task, self: unknown, a: unknown, b: unknown, c: unknown, d: unknown): unknown {
@@ -137,9 +166,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
       // Listeners count their arguments.
       return d === undefined ? run.call(self, a, b, c) : run.call(self, a, b, c, d);
     } catch (error) {
-      if (!this.reading) throw error;
-      this.thrown ??= { error, domain: domains.domain };
-      this.reader?.pause();
+      this.caught(error);
       return undefined;
     }
   }
@@ -162,6 +189,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   onDetached(): void {
     if (!this.direct) return;
     this.direct = false;
+    this.loop = null;
+    this.ticks = false;
     if (this.socket.parser === this && !this.full && !this.blocked) this.socket.resume();
   }
 
@@ -169,6 +198,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   protected attach(onData: (chunk: Buffer) => void): void {
     const { socket } = this;
     if (!this.direct) this.direct = typeof socket.attachDirect === 'function' && socket.attachDirect(this);
+    this.loop = this.direct ? (socket._stackHost?.loop ?? null) : null;
     // Node's connections always listen, and programs count; without a stream there is nothing to hear.
     if (this.direct) EventEmitter.prototype.on.call(socket, 'data', onData);
     else socket.on('data', onData);
@@ -220,6 +250,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   holdOff(): void {
     this.full = true;
     this.reader?.pause();
+    // A stream would tell by itself.
+    if (this.direct && this.socket.listenerCount('pause') > 0) this.socket.emit('pause');
   }
 
   wantMore(): void {

@@ -5,6 +5,8 @@ import { LENIENT_ALL } from './parse-errors';
 /** Idle readers kept for each kind of connection: `setMaxIdleHTTPParsers`. */
 let idleMax = 1000;
 
+export const idleReadersMax = (): number => idleMax;
+
 export function setIdleReadersMax(max: number): void {
   idleMax = max;
 }

@@ -100,6 +100,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   listen(listener: (chunk: Buffer) => void): void {
     this.attach(listener);
+    this.ticks = this.direct && this.socket._stackHost !== undefined;
   }
 
   /** The peer sends no more. */
@@ -155,9 +156,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
       request.upgrade = false;
     }
     const response = this.newResponse(request, head.keepAlive);
-    if (requestStart.hasSubscribers) {
-      requestStart.publish({ request, response, socket: this.socket, server: this.server });
-    }
+    if (requestStart.hasSubscribers) this.publish(requestStart, request);
     if (this.oldest === null) {
       this.oldest = this.newest = request;
       this.turn = response;
@@ -211,6 +210,13 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     return response;
   }
 
+  /** Tells subscribers in the request's context: what they enter there stays for the request. */
+  private publish(channel: diagnostics.Channel, request: Served): void {
+    const { server, socket } = this;
+    const message = { request, response: request._response, socket, server };
+    request._scope.runInAsyncScope(channel.publish, channel, message, undefined);
+  }
+
   /** Gives the request to the application, or answers it for the application. */
   private offer(request: Served, response: ServerResponse, head: Head): void {
     const { server } = this;
@@ -258,9 +264,11 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 
   override onComplete(): void {
+    const request = this.incoming;
     this.messageStart = 0;
     this.began = false;
     super.onComplete();
+    if (request?._dumped && !request._opened) this.incoming = null;
   }
 
   // ── holding back and going on ──
@@ -312,13 +320,13 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 
   responseWritten(response: ServerResponse): void {
-    const { server, socket } = this;
+    const { socket } = this;
     const request = response.req as Served;
-    if (responseFinish.hasSubscribers) responseFinish.publish({ request, response, socket, server });
+    if (responseFinish.hasSubscribers) this.publish(responseFinish, request);
     this.unlink(request);
     dumpUnread(request);
     response.detachSocket(socket);
-    if (this.incoming === request && request.complete) this.incoming = null;
+    if (this.incoming === request) this.forgetIncoming(request);
     closeSoon(response, response._eventsCount > 0);
     if (response._last) {
       if (typeof socket.destroySoon === 'function') socket.destroySoon();
@@ -331,6 +339,12 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (socket._paused) this.drained();
     // Nobody reads what is left of the request: it must not keep the next one from coming.
     if (this.full && request._dumped) this.wantMore();
+  }
+
+  /** An answered request is let go of once it has ended. */
+  private forgetIncoming(request: Served): void {
+    if (request._opened ? request.readableEnded : request.complete) this.incoming = null;
+    else if (request._opened) request.on('end', onRequestEnd);
   }
 
   private nextResponse(response: ServerResponse): void {
@@ -417,6 +431,11 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (socket.parser === this) socket.parser = null;
     this.detach();
   }
+}
+
+function onRequestEnd(this: Served): void {
+  const connection = this._reader as ServerConnection;
+  if (connection.incoming === this) connection.incoming = null;
 }
 
 // ── listeners: one function for all sockets, which know their connection ──

@@ -1,4 +1,5 @@
 import type * as NodeNet from 'node:net';
+import { Duplex } from 'node:stream';
 import nodeTls from 'node:tls';
 import { inherit } from './construct';
 import type { NetModule } from './module';
@@ -61,6 +62,17 @@ const HANDLE_METHODS = ['getpeername', 'getsockname', 'setNoDelay', 'setKeepAliv
 /** When the peer has ended, TLS still has something to say: the end is its affair, not the raw socket's. */
 function letEndSecurely(socket: OurSocket): void {
   socket.allowHalfOpen = true;
+  if (socket.write !== writeUnlessEnded) socket.write = writeUnlessEnded as OurSocket['write'];
+}
+
+const duplexWrite = Duplex.prototype.write as (...args: unknown[]) => boolean;
+
+/** What TLS would still say when its side has ended is of no use to anybody, and no error. */
+function writeUnlessEnded(this: OurSocket, ...args: unknown[]): boolean {
+  if (!this.writableEnded) return duplexWrite.apply(this, args);
+  const callback = args[args.length - 1];
+  if (typeof callback === 'function') process.nextTick(callback as () => void);
+  return true;
 }
 
 /** Makes a secured socket over one of ours tell what it would over a kernel's. */

@@ -35,6 +35,8 @@ export interface MessageSocket extends Duplex {
   directAt?: number;
   directReserve?(wanted: number): boolean;
   directCommit?(bytes: number): void;
+  /** The host of a socket of ours. */
+  _stackHost?: { readonly loop: { between(): void; failed?(error: unknown): void } };
 }
 
 /** `socket.parser` as programs know it. */

@@ -3,6 +3,7 @@ import { IncomingMessage } from '../http/incoming';
 import type { HttpModule } from '../http/module';
 import { OutgoingMessage } from '../http/outgoing';
 import { CHUNKED } from '../http/outgoing-head';
+import { idleReadersMax, setIdleReadersMax } from '../http/reader-pool';
 import {
   beforeClose,
   beginChecking,
@@ -45,6 +46,14 @@ export function httpInternals(http: HttpModule): Record<string, object> {
       _checkIsHttpToken: isToken,
       chunkExpression: CHUNKED,
       methods: http.METHODS,
+      parsers: {
+        get max(): number {
+          return idleReadersMax();
+        },
+        set max(max: number) {
+          setIdleReadersMax(max);
+        },
+      },
     },
     _http_incoming: { IncomingMessage, readStart, readStop },
     _http_outgoing: {

@@ -3,6 +3,7 @@
  * ours. The exports of Node's modules are replaced in place, so that whoever required them before sees the same.
  */
 import { syncBuiltinESMExports } from 'node:module';
+import nodeTls from 'node:tls';
 import type { NetModule } from '../http';
 import { http } from '../http';
 import { createHttps, tlsOf } from '../http/https';
@@ -15,9 +16,14 @@ const builtin = (name: string): object => require(name) as object;
 const stack = net as unknown as NetModule;
 
 // Node's TLS asks this class for its instances: those of ours are to it what any Duplex is.
+// To the program, secured sockets are sockets.
 const ordinary = Function.prototype[Symbol.hasInstance];
+const { TLSSocket } = nodeTls;
 Object.defineProperty(net.Socket, Symbol.hasInstance, {
-  value: (object: unknown) => !tlsLooks.now && ordinary.call(net.Socket, object),
+  value(this: unknown, object: unknown): boolean {
+    if (tlsLooks.now) return false;
+    return ordinary.call(this, object) || (this === net.Socket && object instanceof TLSSocket);
+  },
 });
 
 patch(builtin('net'), net);
