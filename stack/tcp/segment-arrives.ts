@@ -123,14 +123,16 @@ function checkSequence(tcp: Tcp, c: Connection, seg: Segment, now: Millis): bool
     }
   }
   const window = acceptedWindow(c);
+  if ((seg.flags & RST) !== 0) {
+    // RFC 5961 §3.2: its number alone counts, not how far its text reaches.
+    if (seg.seq === c.rcvNxt || seqInWindow(seg.seq, c.rcvNxt, window)) return true;
+    tcp.drop('tcp-rst-out-of-window', now);
+    return false;
+  }
   if (!acceptable(seg, c.rcvNxt, window)) {
     if (repeatsSyn(c, seg)) {
       c.synDue = true;
       tcp.drop('tcp-duplicate', now);
-      return false;
-    }
-    if ((seg.flags & RST) !== 0) {
-      tcp.drop('tcp-rst-out-of-window', now);
       return false;
     }
     if ((seg.flags & SYN) !== 0) {
