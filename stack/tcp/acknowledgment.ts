@@ -1,4 +1,4 @@
-import type { Millis } from '../base/bytes';
+import { type Millis, NEVER } from '../base/bytes';
 import { NONE } from '../base/memory';
 import {
   ACKED,
@@ -76,7 +76,7 @@ function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Milli
   if ((s.flags & PROGRESS) !== 0) tcp.paths.confirm(c.path);
   s.finish(c, now);
   // A handshake says nothing of how much the network carries.
-  if ((s.flags & ACKED) !== SYN_ACKED) controlWindow(tcp, c, s, now);
+  if ((s.flags & PROGRESS) !== SYN_ACKED) controlWindow(tcp, c, s, now);
 }
 
 /** How much may be in flight from here on. */
@@ -146,12 +146,16 @@ function tellOwner(tcp: Tcp, c: Connection, now: Millis): void {
     c.sendLimit = Math.min(Math.max(c.sendLimit, 2 * c.cwnd * c.mss), tcp.profile.sendBufferMax);
   }
   if (c.wantsAcknowledged) tcp.signal(c, ACKNOWLEDGED);
-  // Not for every byte: a third of the buffer free makes a wake-up worth it (Linux's sk_stream_write_space).
-  if (c.wantsRoom && c.sendBuffer.bytes * 3 <= c.sendLimit * 2) {
-    c.wantsRoom = false;
-    endTime(c, BUFFER_LIMITED, now);
-    tcp.signal(c, WRITABLE);
-  }
+  offerRoom(tcp, c, now);
+}
+
+/** Not for every byte: a third of the buffer free makes a wake-up worth it (Linux's sk_stream_write_space). */
+export function offerRoom(tcp: Tcp, c: Connection, now: Millis): void {
+  if (!c.wantsRoom || c.sendBuffer.bytes * 3 > c.sendLimit * 2) return;
+  if (c.notSentLimit !== NEVER && 2 * c.unsent >= c.notSentLimit) return;
+  c.wantsRoom = false;
+  endTime(c, BUFFER_LIMITED, now);
+  tcp.signal(c, WRITABLE);
 }
 
 /** Takes acknowledged records off the scoreboard, and times from those that were sent once. */

@@ -8,7 +8,7 @@ import { announcedMss, effectiveMss } from './options';
 import { discardText } from './reassembler';
 import { NODE_COST } from './receive-store';
 import { initialWindow, textTaken } from './receive-window';
-import { seqAdd } from './seq';
+import { seqAdd, seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
 /** Why an OPEN was refused, by Linux's and Node's names. */
@@ -219,6 +219,25 @@ export function consume(tcp: Tcp, c: Connection, count: number, now: Millis): vo
     store.release(node);
   }
   textTaken(tcp, c, count - left, now);
+}
+
+/**
+ * How much unread text stands before the urgent octet, the one before the peer's urgent pointer (RFC 6093 §3.1): 0 when it
+ * is the next, more than `c.readable` when it is still to come, -1 when nothing is urgent any more (MUST-33).
+ */
+export function urgentOffset(c: Connection): number {
+  return c.urgentIn ? Math.max(-1, seqDiff(c.rcvUp, c.copied) - 1) : -1;
+}
+
+/** The octet of unread text at `offset`, or -1 when it has not arrived in order yet. */
+export function octetAt(tcp: Tcp, c: Connection, offset: number): number {
+  const { store } = tcp;
+  for (let node = c.readHead; node !== NONE; node = store.next(node)) {
+    const bytes = store.bytes(node);
+    if (offset < bytes) return store.memory(node)[store.at(node) + offset]!;
+    offset -= bytes;
+  }
+  return -1;
 }
 
 // ── §3.10.4 CLOSE ──

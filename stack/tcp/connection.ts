@@ -121,6 +121,8 @@ export class Connection implements Timed {
   peerMss = 536;
   readonly sent = new SentList();
   sendLimit: number;
+  /** TCP_NOTSENT_LOWAT: no more than so many bytes may wait to be sent. */
+  notSentLimit: number;
   /** A write did not fit: tell WRITABLE when there is room. */
   wantsRoom = false;
   wantsAcknowledged = false;
@@ -397,6 +399,7 @@ export class Connection implements Timed {
     this.passive = listener !== null;
     this.sendBuffer = new SendBuffer(tcp.blocks, 0 as Seq);
     this.sendLimit = profile.sendBufferInitial;
+    this.notSentLimit = profile.notSentLimit;
     this.receiveLimit = profile.receiveBufferInitial;
     this.rto = profile.rtoInitialMs;
     this.cwnd = profile.initialWindow;
@@ -430,6 +433,13 @@ export class Connection implements Timed {
 
   /** Bytes that `send` would take now. */
   get sendSpace(): number {
-    return Math.max(0, this.sendLimit - this.sendBuffer.bytes);
+    const room = Math.max(0, this.sendLimit - this.sendBuffer.bytes);
+    if (this.notSentLimit === NEVER) return room;
+    return Math.min(room, Math.max(0, this.notSentLimit - this.unsent));
+  }
+
+  /** Bytes written and never sent. */
+  get unsent(): number {
+    return Math.max(0, (this.sendBuffer.end - this.sndNxt) | 0);
   }
 }

@@ -5,7 +5,6 @@ import type { Listener } from './listener';
 import { announcedMss } from './options';
 import { currentWindow } from './receive-window';
 import { RECOVERY_NUMBERS } from './recovery-state';
-import { seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
 /** Bits of `tcpi_options`. */
@@ -75,7 +74,7 @@ function scoreboardOf(c: Connection): TcpInfo {
     tcpi_rcv_wnd: currentWindow(c),
     tcpi_rcv_space: c.rcvSpace,
     tcpi_rcv_ssthresh: c.receiveLimit,
-    tcpi_notsent_bytes: Math.max(0, seqDiff(c.sendBuffer.end, c.sndNxt)),
+    tcpi_notsent_bytes: c.unsent,
   };
 }
 

@@ -48,7 +48,8 @@ export function applySynOptions(tcp: Tcp, c: Connection, seg: Segment, now: Mill
     c.sndScale = c.rcvScale = 0;
   }
   effectiveMss(c);
-  c.rcvMss = Math.min(c.mss, announcedMss(c));
+  // Until segments have shown what the peer sends: not more than everybody can.
+  c.rcvMss = Math.min(c.mss, announcedMss(c), DEFAULT_MSS_V4);
 }
 
 /** The millisecond clock that our timestamps show (RFC 7323 §5.4: 1 ms to 1 s a tick). */

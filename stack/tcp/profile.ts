@@ -1,4 +1,4 @@
-import type { Millis } from '../base/bytes';
+import { type Millis, NEVER } from '../base/bytes';
 
 /**
  * Every constant that TCP implementations differ in, as data. `linux` is the default, because its behaviour is what peers,
@@ -63,6 +63,8 @@ export interface TcpProfile {
   readonly receiveBufferMax: number;
   readonly sendBufferInitial: number;
   readonly sendBufferMax: number;
+  /** Linux's tcp_notsent_lowat, in bytes; Infinity: the buffer is the limit. */
+  readonly notSentLimit: number;
   /** Challenge ACKs a connection may send in a second (RFC 5961 §10 asks for a limit), and duplicates' minimal distance. */
   readonly challengeAcksPerSecond: number;
   readonly invalidAckIntervalMs: Millis;
@@ -122,6 +124,7 @@ export const LINUX: TcpProfile = {
   receiveBufferMax: 6 * 1024 * 1024,
   sendBufferInitial: 131_072,
   sendBufferMax: 4 * 1024 * 1024,
+  notSentLimit: NEVER,
   challengeAcksPerSecond: 10,
   invalidAckIntervalMs: 500,
   timeWaitReuse: true,

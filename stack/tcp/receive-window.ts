@@ -47,6 +47,7 @@ export function selectWindow(c: Connection): number {
 /** The application has taken `n` bytes: the buffer may grow, and the peer may have to be told of the new room. */
 export function textTaken(tcp: Tcp, c: Connection, n: number, now: Millis): void {
   c.copied = seqAdd(c.copied, n);
+  if (c.urgentIn && seqDiff(c.copied, c.rcvUp) >= 0) c.urgentIn = false;
   tuneBuffer(tcp, c, now);
   if (c.finReceived || !c.synchronized) return;
   const current = currentWindow(c);

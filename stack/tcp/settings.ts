@@ -15,6 +15,8 @@ export class Settings {
   /** SO_RCVBUF and SO_SNDBUF: bytes of text; set, they switch autotuning off. */
   receiveLimit = 0;
   sendLimit = 0;
+  /** TCP_NOTSENT_LOWAT: bytes that may wait to be sent. */
+  notSentLimit = 0;
   /** TCP_WINDOW_CLAMP: the largest window to offer, in bytes. */
   windowClamp = 0;
   noDelay = false;
@@ -48,6 +50,7 @@ export function applySettings(tcp: Tcp, c: Connection, s: Settings, now: Millis)
     c.sendLimit = s.sendLimit;
     c.sendLimitFixed = true;
   }
+  if (s.notSentLimit > 0) c.notSentLimit = s.notSentLimit;
   if (s.userMss !== c.userMss) {
     c.userMss = s.userMss;
     if (c.state !== 'CLOSED') effectiveMss(c);

@@ -13,7 +13,15 @@ import {
   waiting,
 } from './call-context';
 import { destinationOf } from './calls-connection';
-import { type Errno, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_PEEK, MSG_WAITALL, O_NONBLOCK } from './constants';
+import {
+  type Errno,
+  MSG_ERRQUEUE,
+  MSG_FASTOPEN,
+  MSG_PEEK,
+  MSG_SPLICE_PAGES,
+  MSG_WAITALL,
+  O_NONBLOCK,
+} from './constants';
 import { failed, type Outcome, succeeded } from './descriptors';
 import { Unsupported } from './source';
 import type { ControlData, ControlMessage, Received } from './target';
@@ -311,7 +319,7 @@ const splice: CallHandler = (args, x) => {
   const to = x.descriptors.get(liveFd(args[2]!, x));
   if (from === undefined || to === undefined) return waiting(() => failed('EBADF'));
   if (to.kind === 'pipe' && to.end === 'write') {
-    return startReceive({ fd: args[0]!, bytes, flags: 0 }, x, (received) => {
+    return startReceive({ fd: args[0]!, bytes, flags: MSG_SPLICE_PAGES }, x, (received) => {
       to.buffer.bytes += received.bytes;
     });
   }

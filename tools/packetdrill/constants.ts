@@ -164,6 +164,8 @@ export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_ZEROCOPY = 0x400_0000;
+/** How the calls that move data without copying it ask a socket. */
+export const MSG_SPLICE_PAGES = 0x800_0000;
 export const MSG_FASTOPEN = 0x2000_0000;
 
 export const POLLIN = 0x1;

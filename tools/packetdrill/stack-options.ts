@@ -169,6 +169,13 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
     },
     ({ settings }) => settings.userTimeout,
   ),
+  TCP_NOTSENT_LOWAT: setting(
+    ({ settings }, value) => {
+      settings.notSentLimit = value >>> 0;
+      return 0;
+    },
+    ({ settings }) => settings.notSentLimit,
+  ),
   TCP_WINDOW_CLAMP: setting(
     ({ settings }, value) => {
       settings.windowClamp = value;
@@ -276,6 +283,8 @@ const HANDLERS: Partial<Readonly<Record<SocketOptionName, Handler>>> = {
   IPV6_FREEBIND: remembered('FREEBIND'),
   IP_TRANSPARENT: remembered('FREEBIND'),
   IP_BIND_ADDRESS_NO_PORT: remembered('IP_BIND_ADDRESS_NO_PORT'),
+  IP_MTU_DISCOVER: remembered('MTU_DISCOVER', 1),
+  IPV6_MTU_DISCOVER: remembered('MTU_DISCOVER', 1),
   IPV6_AUTOFLOWLABEL: remembered('IPV6_AUTOFLOWLABEL'),
 };
 

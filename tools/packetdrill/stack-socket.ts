@@ -15,17 +15,18 @@ import {
   MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
+  MSG_SPLICE_PAGES,
   MSG_TRUNC,
   MSG_ZEROCOPY,
   POLLERR,
   POLLHUP,
   POLLIN,
   POLLOUT,
+  POLLPRI,
   POLLRDHUP,
   SOL_TCP,
   type SocketOptionName,
 } from './constants';
-import { Unsupported } from './source';
 import { toAddress, toSocketAddress } from './stack-address';
 import { ErrorQueue } from './stack-errqueue';
 import { getStackOption, setStackOption } from './stack-options';
@@ -64,6 +65,9 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   private shutRead = false;
   private shutWrite = false;
   private woken = 0;
+  /** The urgent pointer whose octet was kept apart, and whether that octet still waits for MSG_OOB. */
+  private urgentUp = Number.NaN;
+  private urgentUnread = false;
   /** Where the first write opens a connection to (TCP_FASTOPEN_CONNECT). */
   private deferred: SocketAddress | null = null;
 
@@ -256,8 +260,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   receive({ bytes, flags }: ReceiveRequest): Received | Errno {
     const c = this.connection;
     if ((flags & MSG_ERRQUEUE) !== 0) return this.errorQueue.take() ?? 'EAGAIN';
-    if ((flags & MSG_OOB) !== 0) throw new Unsupported('MSG_OOB');
     if (c === null) return this.deferred === null ? 'ENOTCONN' : 'EAGAIN';
+    if ((flags & MSG_OOB) !== 0) return this.receiveUrgent(c, bytes, flags);
     if (c.readable === 0) {
       if (c.finReceived) return this.received(0);
       const error = this.takeError();
@@ -265,9 +269,48 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
       if (this.shutRead || c.state === 'CLOSED') return this.received(0);
       return 'EAGAIN';
     }
-    const taken = Math.min(bytes, c.readable);
+    const readable = this.beforeUrgent(c, flags);
+    if (readable === 0) return (flags & MSG_SPLICE_PAGES) !== 0 ? this.received(0) : this.receive({ bytes, flags });
+    const taken = Math.min(bytes, readable);
     if ((flags & MSG_PEEK) === 0) calls.consume(this.tcp, c, taken, this.target.now);
-    return this.received((flags & MSG_TRUNC) !== 0 ? taken : taken);
+    return this.received(taken);
+  }
+
+  /**
+   * How much of the unread text one call may return: it never reaches across the urgent octet, which is no part of the
+   * stream unless SO_OOBINLINE is set. 0 when that octet was the next and has been passed over.
+   */
+  private beforeUrgent(c: Connection, flags: number): number {
+    this.keepUrgent(c);
+    const offset = calls.urgentOffset(c);
+    if (offset < 0 || offset >= c.readable) return c.readable;
+    if (offset > 0) return offset;
+    if (this.switches.get('SO_OOBINLINE') === 1) return c.readable;
+    if ((flags & MSG_SPLICE_PAGES) === 0) calls.consume(this.tcp, c, 1, this.target.now);
+    return 0;
+  }
+
+  /** The urgent octet is kept apart as soon as it is there. */
+  private keepUrgent(c: Connection): void {
+    const offset = calls.urgentOffset(c);
+    if (offset < 0 || this.urgentUp === c.rcvUp) return;
+    const octet = calls.octetAt(this.tcp, c, offset);
+    if (octet < 0) return;
+    this.urgentUp = c.rcvUp;
+    this.urgentUnread = true;
+  }
+
+  /** MSG_OOB: the one urgent octet, once. */
+  private receiveUrgent(c: Connection, bytes: number, flags: number): Received | Errno {
+    this.keepUrgent(c);
+    if (this.switches.get('SO_OOBINLINE') === 1) return 'EINVAL';
+    if (!this.urgentUnread) {
+      const toCome = c.urgentIn && this.urgentUp !== c.rcvUp;
+      if (!toCome) return 'EINVAL';
+      return c.state === 'CLOSED' || c.finReceived || this.shutRead ? { bytes: 0, flags: 0, control: [] } : 'EAGAIN';
+    }
+    if ((flags & MSG_PEEK) === 0) this.urgentUnread = false;
+    return { bytes: Math.min(bytes, 1), flags: MSG_OOB | (bytes === 0 ? MSG_TRUNC : 0), control: [] };
   }
 
   private received(bytes: number): Received {
@@ -284,12 +327,17 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
   queued(which: 'in' | 'out' | 'unsent'): number | Errno {
     const c = this.connection;
     if (c === null) return this.listener !== null ? 'EINVAL' : 0;
-    if (which === 'in') return c.readable;
-    const unsent = Math.max(0, (c.sendBuffer.end - c.sndNxt) | 0);
-    if (which === 'unsent') return unsent;
+    if (which === 'in') return this.inlineReadable(c);
+    if (which === 'unsent') return c.unsent;
     if (c.state === 'CLOSED') return 0;
     const fin = c.finQueued && c.sndUna !== c.sndNxt ? 1 : 0;
     return Math.max(c.sendBuffer.bytes, fin);
+  }
+
+  /** SIOCINQ counts to the urgent octet. */
+  private inlineReadable(c: Connection): number {
+    const offset = this.switches.get('SO_OOBINLINE') === 1 ? -1 : calls.urgentOffset(c);
+    return offset >= 0 && offset < c.readable ? offset : c.readable;
   }
 
   // ── closing ──
@@ -322,7 +370,8 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
 
   // ── what the stack tells ──
 
-  onSignals(): void {
+  onSignals(c: Connection): void {
+    this.keepUrgent(c);
     this.woken++;
   }
 
@@ -382,13 +431,14 @@ export class StackSocket implements TargetSocket, ConnectionOwner, ListenerOwner
       if (c !== null && c.readable >= Math.max(1, this.switches.get('SO_RCVLOWAT') ?? 1)) bits |= POLLIN | POLLRDNORM;
       if (noMoreWrites || c === null || this.isWritable(c)) bits |= POLLOUT | POLLWRNORM;
     }
+    if (this.urgentUnread) bits |= POLLPRI;
     if (this.pendingError !== null || !this.errorQueue.isEmpty) bits |= POLLERR;
     return bits;
   }
 
   /** A third of the buffer free is worth a wake-up. */
   private isWritable(c: Connection): boolean {
-    return 3 * c.sendBuffer.bytes <= 2 * c.sendLimit;
+    return 3 * c.sendBuffer.bytes <= 2 * c.sendLimit && 2 * c.unsent < c.notSentLimit;
   }
 
   tcpInfo(): Readonly<Record<string, number>> | null {

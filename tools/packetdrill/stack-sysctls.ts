@@ -61,6 +61,10 @@ const APPLIED: Readonly<Record<string, Apply>> = {
     p.sendBufferInitial = initial;
     p.sendBufferMax = max;
   },
+  'net.ipv4.tcp_notsent_lowat': (p, value) => {
+    const bytes = number(value) >>> 0;
+    p.notSentLimit = bytes === 0xffff_ffff || bytes === 0 ? Number.POSITIVE_INFINITY : bytes;
+  },
   'net.ipv4.ip_local_port_range': (p, value) => {
     const [low, high] = value.replace(/"/g, '').trim().split(/\s+/).map(number);
     p.ephemeralPorts = [low!, high!];

@@ -16,6 +16,8 @@ import type { Target, TargetConfig, TargetFactory, TargetSocket } from './target
 /** The stack's clock when the script's stands at 0: nothing in the core may lean on the number. */
 const EPOCH_MS = 1_000_000;
 
+/** More than IP and TCP headers with options ever take. */
+const HEADERS_MAX = 100;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
@@ -72,7 +74,10 @@ export class StackTarget implements Target {
     const at = (slab.fill + 3) & ~3;
     slab.bytes.set(frame, at);
     slab.fill = at + frame.length;
-    stack.receive(this.iface, slab, at, frame.length, false, 0, this.now);
+    // With an MSS given, what is longer came as several segments that the device joined.
+    const { mss, mtu } = this.config;
+    const segmentBytes = mss > 0 && frame.length > Math.min(mtu, mss + HEADERS_MAX) ? mss : 0;
+    stack.receive(this.iface, slab, at, frame.length, false, segmentBytes, this.now);
     this.tell();
     if (!stack.rotateSlab()) throw new Error('the stack has no memory left to receive into');
   }
