@@ -2,6 +2,7 @@ import { type Millis, NEVER } from '../base/bytes';
 import { TCP } from '../base/datagram';
 import { NONE } from '../base/memory';
 import { NO_ROOM } from '../base/transmit';
+import { offerRoom } from './acknowledgment';
 import { BUFFER_LIMITED, BUSY, beginTime, endTime, IDLE, WINDOW_LIMITED } from './busy-time';
 import type { Connection } from './connection';
 import { ackSent } from './delayed-ack';
@@ -274,6 +275,7 @@ function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolea
   const limited = c.inFlight >= c.cwnd;
   if (sent || limited) noteWindowUse(tcp, c, limited, now);
   if (sent) {
+    if (c.notSentLimit !== NEVER) offerRoom(tcp, c, now);
     if (c.timeKind === WINDOW_LIMITED) endTime(c, WINDOW_LIMITED, now);
     if (c.wantsRoom && !limited && c.sndNxt === c.sendBuffer.end) beginTime(c, BUFFER_LIMITED, now);
     if (isReducing(c)) c.prrOut += Math.max(0, c.packetsOut - packetsBefore);
