@@ -1,0 +1,98 @@
+import type { Bytes } from '../../../../stack/base/bytes';
+import { established, Harness, type HarnessOptions, type Opening } from './harness';
+
+/** Where a conversation takes place: the family, and where the sequence numbers of both streams begin. */
+export interface Place {
+  readonly title: string;
+  readonly family: 4 | 6;
+  readonly iss?: number;
+  readonly irs: number;
+}
+
+const BEFORE_WRAP = 0xffff_ffff - 4;
+const BEFORE_SIGN = 0x7fff_ffff - 4;
+
+/** Ordinary, where sequence numbers wrap around, where their sign turns as 32-bit integers, and over IPv6. */
+export const PLACES: readonly Place[] = [
+  { title: 'IPv4', family: 4, irs: 0 },
+  { title: 'IPv4, numbers from 2^32 - 5', family: 4, iss: BEFORE_WRAP, irs: BEFORE_WRAP },
+  { title: 'IPv4, numbers from 2^31 - 5', family: 4, iss: BEFORE_SIGN, irs: BEFORE_SIGN },
+  { title: 'IPv6', family: 6, irs: 0 },
+  { title: 'IPv6, numbers from 2^32 - 5', family: 6, iss: BEFORE_WRAP, irs: BEFORE_WRAP },
+];
+
+/** One place, with what tests need of it. A segment with SYN shows the wire's own numbers, every other one offsets. */
+export class Ground {
+  constructor(readonly place: Place) {}
+
+  /** IP and TCP headers without options. */
+  get headers(): number {
+    return this.place.family === 4 ? 40 : 60;
+  }
+
+  get irs(): number {
+    return this.place.irs;
+  }
+
+  /** "S 0:0(0)", wherever the peer's stream begins. */
+  get syn(): string {
+    return `${this.irs}:${this.irs}(0)`;
+  }
+
+  /** The acknowledgment of the peer's SYN, as a segment with SYN shows it. */
+  get synAck(): number {
+    return (this.irs + 1) >>> 0;
+  }
+
+  /** A number of the peer's stream as a segment with SYN shows it: `offset` 0 is its SYN's own. */
+  raw(offset: number): number {
+    return (this.irs + offset) >>> 0;
+  }
+
+  harness(options: HarnessOptions = {}): Harness {
+    return new Harness({ family: this.place.family, iss: this.place.iss, ...options });
+  }
+
+  listening(options: HarnessOptions = {}, backlog = 8): Harness {
+    return this.harness(options).listen(backlog);
+  }
+
+  /** The connection is ESTABLISHED, the clock at 100 ms; nothing is to be claimed. */
+  established(options: HarnessOptions = {}, opening: Opening = {}): Harness {
+    const at = { family: this.place.family, iss: this.place.iss };
+    return established({ ...at, ...options }, { irs: this.irs, ...opening });
+  }
+
+  /** The stack has sent a SYN, which is claimed. */
+  connecting(options: HarnessOptions = {}): Harness {
+    return this.harness(options).connect().tx('S 0:0(0) <...>');
+  }
+
+  /** The stack opened, the peer answered after 100 ms. */
+  opened(options: HarnessOptions = {}, answer = 'win 65535 <mss 1000,sackOK,nop,nop,nop,wscale 7>'): Harness {
+    const t = this.connecting(options).after(100);
+    return t.rx(`S. ${this.syn} ack 1 ${answer}`).tx('. 1:1(0) ack 1');
+  }
+}
+
+/** The same tests in every place. */
+export function everywhere(title: string, tests: (ground: Ground) => void): void {
+  describe(title, () => {
+    describe.each(PLACES)('$title', (place) => tests(new Ground(place)));
+  });
+}
+
+/** A frame arrives that the notation cannot say. */
+export function receive(t: Harness, frame: Bytes): Harness {
+  const slab = t.stack.slabs.current;
+  const at = (slab.fill + 3) & ~3;
+  slab.bytes.set(frame, at);
+  slab.fill = at + frame.length;
+  const EPOCH_MS = 1_000_000;
+  t.stack.receive(t.iface, slab, at, frame.length, false, 0, EPOCH_MS + t.nowMs);
+  return t.at(t.nowMs);
+}
+
+/** How often a reason was counted since the stack began. */
+export const drops = (t: Harness, reason: Parameters<Harness['stack']['drops']['count']>[0]): number =>
+  t.stack.drops.counts[reason];
