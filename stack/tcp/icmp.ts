@@ -81,16 +81,26 @@ function resendTooLarge(tcp: Tcp, c: Connection, now: Millis): void {
     c.synDue = c.state === 'SYN-SENT' && c.fast !== null && c.fast.text > 0;
     return tcp.wantsOutput(c);
   }
-  for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
-    const bytes = seqDiff(tcp.sent.end(record), tcp.sent.seq(record));
-    if (bytes > c.mss) {
-      recount(tcp, c, record);
-      markLost(tcp, c, record);
+  const { sent } = tcp;
+  let before = NONE;
+  for (let record = c.sent.head; record !== NONE; record = sent.next(record)) {
+    if (seqDiff(sent.end(record), sent.seq(record)) > c.mss) markLost(tcp, c, record);
+    if (!isWaiting(sent.flags(record))) {
+      before = NONE;
+      continue;
     }
+    // Neighbours become one: cut anew, not each for itself.
+    if (before === NONE) before = record;
+    else sent.absorbNext(c.sent, before);
+    recount(tcp, c, before);
+    record = before;
   }
   if (c.lostOut > c.retransOut) resendWithoutBlame(tcp, c, now);
   tcp.wantsOutput(c);
 }
+
+/** Lost, and not sent again yet. */
+const isWaiting = (flags: number): boolean => (flags & (LOST | RETRANSMITTED | SACKED)) === LOST;
 
 /** A record counts as many packets as it takes at the MSS of now. */
 function recount(tcp: Tcp, c: Connection, record: number): void {

@@ -174,6 +174,18 @@ export class SentTable {
     return rest;
   }
 
+  /** The record takes in the one behind it, text, FIN and all; whoever counts packets corrects them. */
+  absorbNext(list: SentList, record: number): void {
+    const f = this.fields;
+    const next = f[record * FIELDS + NEXT]!;
+    f[record * FIELDS + END] = f[next * FIELDS + END]!;
+    f[record * FIELDS + FLAGS] =
+      f[record * FIELDS + FLAGS]! | (f[next * FIELDS + FLAGS]! & (HAS_FIN | EVER_RETRANSMITTED));
+    f[record * FIELDS + PACKETS] = f[record * FIELDS + PACKETS]! + f[next * FIELDS + PACKETS]!;
+    if (list.lostHint === next) list.lostHint = record;
+    this.remove(list, next);
+  }
+
   remove(list: SentList, record: number): void {
     const f = this.fields;
     const i = record * FIELDS;
