@@ -459,6 +459,10 @@ export class Stack implements PathFinder {
     return this.paths.isLocal(address);
   }
 
+  isBroadcast(address: Address): boolean {
+    return this.paths.isBroadcast(address);
+  }
+
   doubt(path: IpPath): void {
     this.link.doubt(path);
   }

@@ -77,7 +77,7 @@ export function closeListener(tcp: Tcp, listener: Listener, now: Millis): void {
 
 /**
  * Active OPEN. `local` null and `localPort` 0 let the stack choose. Refused for group and unspecified addresses
- * (MUST-46): EINVAL; without a route: ENETUNREACH; without a free port: EADDRNOTAVAIL.
+ * (MUST-46): EINVAL; without a route, and to all hosts of a subnet: ENETUNREACH; without a free port: EADDRNOTAVAIL.
  */
 export function connect(
   tcp: Tcp,
@@ -89,6 +89,8 @@ export function connect(
   now: Millis,
 ): Connection | OpenError {
   if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified || remotePort === 0) return 'EINVAL';
+  // As Linux has it: there is no route for a connection to everybody.
+  if (tcp.paths.isBroadcast(remote)) return 'ENETUNREACH';
   if (local?.isUnspecified) local = null;
   if (local !== null && !tcp.paths.isLocal(local)) return 'EADDRNOTAVAIL';
   const path = tcp.paths.pathTo(remote, local);

@@ -34,6 +34,8 @@ export interface PathFinder {
   /** `local` null lets IP choose the source (MUST-44). Null: there is no route, or `local` is not ours. */
   pathTo(remote: Address, local: Address | null): Path | null;
   isLocal(address: Address): boolean;
+  /** All hosts of the network, or of one of our subnets. */
+  isBroadcast(address: Address): boolean;
   /** R1 was reached: this next hop may be dead (MUST-20). */
   doubt(path: Path): void;
   /** The peer made progress: the next hop works (RFC 4861 §7.3.1). */
