@@ -57,6 +57,11 @@ export class Ground {
     return this.harness(options).listen(backlog);
   }
 
+  /** A SYN has been answered, which is claimed; the connection is in SYN-RECEIVED. */
+  received(options: HarnessOptions = {}, syn = 'win 1000 <mss 1000,sackOK,nop,nop,nop,wscale 7>'): Harness {
+    return this.listening(options).rx(`S ${this.syn} ${syn}`).tx(`S. 0:0(0) ack ${this.synAck} <...>`);
+  }
+
   /** The connection is ESTABLISHED, the clock at 100 ms; nothing is to be claimed. */
   established(options: HarnessOptions = {}, opening: Opening = {}): Harness {
     const at = { family: this.place.family, iss: this.place.iss };
