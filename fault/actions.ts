@@ -1,0 +1,206 @@
+import type { Bytes, Millis } from '../stack/base/bytes';
+import type { Dir, EndName } from './match';
+import type { Segment } from './segment';
+
+/** A host by its role on the wire, or an end of the connection at hand. */
+export type HostName = 'client' | 'server' | EndName;
+
+/** A time, or one drawn from [min, max) for every segment. */
+export type Duration = Millis | { readonly min: Millis; readonly max: Millis };
+
+/** What happens. Made by the functions below; plain data, so that rules can be stored, sent and shrunk. */
+export type Action =
+  | { readonly do: 'drop' }
+  | { readonly do: 'delay'; readonly ms: Duration }
+  | { readonly do: 'duplicate'; readonly copies: number; readonly gapMs: Millis }
+  | { readonly do: 'reorder'; readonly after: number; readonly forMs: Millis }
+  | { readonly do: 'corrupt'; readonly bit?: number; readonly field?: CorruptField; readonly repair: boolean }
+  | { readonly do: 'truncate'; readonly bytes: number }
+  | { readonly do: 'modify'; readonly change: (segment: Segment) => Segment | null | undefined | void }
+  | { readonly do: 'slice'; readonly bytes: number; readonly gapMs: Millis }
+  | { readonly do: 'throttle'; readonly bps: number; readonly queueBytes: number; readonly key: object }
+  | { readonly do: 'rst'; readonly to: EndName | 'both'; readonly exact: boolean; readonly off: number }
+  | { readonly do: 'fin'; readonly to: EndName | 'both' }
+  | { readonly do: 'icmp'; readonly type: number; readonly code: number; readonly to: EndName; readonly mtu: number }
+  | { readonly do: 'inject'; readonly bytes: Bytes; readonly as: Dir }
+  | { readonly do: 'hold'; readonly gate: string; readonly dir?: Dir }
+  | { readonly do: 'release'; readonly gate: string }
+  | { readonly do: 'blackhole'; readonly dir?: Dir }
+  | { readonly do: 'window'; readonly host: HostName; readonly bytes: number | null }
+  | { readonly do: 'stall'; readonly host: HostName; readonly ms: Millis }
+  | { readonly do: 'freeze'; readonly host: HostName; readonly ms: Millis }
+  | { readonly do: 'jump'; readonly host: HostName; readonly ms: Millis }
+  | { readonly do: 'reboot'; readonly host: HostName }
+  | { readonly do: 'down'; readonly host: HostName; readonly how: 'rst' | 'silent' }
+  | { readonly do: 'up'; readonly host: HostName }
+  | { readonly do: 'partition'; readonly from: HostName; readonly to: HostName; readonly oneway: boolean }
+  | { readonly do: 'heal' }
+  | { readonly do: 'coalesce' }
+  | { readonly do: 'split'; readonly gapMs?: Millis }
+  | { readonly do: 'call'; readonly task: () => void };
+
+/** Header fields that `corrupt` knows. */
+export type CorruptField = 'seq' | 'ack' | 'window' | 'flags' | 'port' | 'checksum' | 'text';
+
+const positive = (what: string, n: number, low = 0): number => {
+  if (!(n >= low) || n === Number.POSITIVE_INFINITY) throw new RangeError(`${what} is ${n}; it is at least ${low}`);
+  return n;
+};
+
+/** The segment is lost. */
+export const drop = (): Action => ({ do: 'drop' });
+
+/** The segment comes later, and what follows it in its direction of the connection waits behind it. */
+export function delay(ms: Duration): Action {
+  if (typeof ms === 'number') positive('delay', ms);
+  else if (positive('delay min', ms.min) > positive('delay max', ms.max))
+    throw new RangeError('delay: min is above max');
+  return { do: 'delay', ms };
+}
+
+/** The segment comes `copies` more times, `gapMs` apart. */
+export const duplicate = (copies = 1, gapMs: Millis = 0): Action => ({
+  do: 'duplicate',
+  copies: positive('copies', copies, 1),
+  gapMs: positive('gap', gapMs),
+});
+
+/** The segment is overtaken by the next `after` segments of its direction; it comes after `forMs` at the latest. */
+export const reorder = ({ after = 1, forMs = 50 }: { after?: number; forMs?: Millis } = {}): Action => ({
+  do: 'reorder',
+  after: positive('after', after, 1),
+  forMs: positive('forMs', forMs),
+});
+
+/**
+ * One bit is turned: bit `bit` of the text, or one of a header field. With `repair` the checksum is made right again, so
+ * that the receiver takes it for good; without, its stack must notice.
+ */
+export const corrupt = (what: { bit?: number; field?: CorruptField; repair?: boolean } = {}): Action => ({
+  do: 'corrupt',
+  bit: what.bit,
+  field: what.field,
+  repair: what.repair ?? false,
+});
+
+/** The last `bytes` bytes of the segment's text are missing; TCP sends them again. */
+export const truncate = (bytes: number): Action => ({ do: 'truncate', bytes: positive('bytes', bytes, 1) });
+
+/** Whatever `change` does to the segment; null drops it. It gets a copy, whose checksums are made right afterwards. */
+export const modify = (change: (segment: Segment) => Segment | null | undefined | void): Action => ({
+  do: 'modify',
+  change,
+});
+
+/** The text comes in segments of `bytes` bytes, `gapMs` apart: slow loris, and every boundary a parser can meet. */
+export const slice = (bytes: number, gapMs: Millis = 0): Action => ({
+  do: 'slice',
+  bytes: positive('bytes', bytes, 1),
+  gapMs: positive('gap', gapMs),
+});
+
+/** A link of `bps` bits a second with a queue of `queueBytes` in front of it; what does not fit is lost. */
+export const throttle = (bps: number, queueBytes = 1 << 20): Action => ({
+  do: 'throttle',
+  bps: positive('bps', bps, 1),
+  queueBytes: positive('queue', queueBytes, 1),
+  key: {},
+});
+
+/**
+ * A reset comes to an end of the connection. `exact` (default): with the very sequence number that it expects, the only one
+ * that RFC 5961 lets through; otherwise a blind one, `off` bytes further inside the window, which earns a challenge ACK.
+ */
+export const rst = ({
+  to,
+  exact = true,
+  off = 100,
+}: {
+  to: EndName | 'both';
+  exact?: boolean;
+  off?: number;
+}): Action => ({
+  do: 'rst',
+  to,
+  exact,
+  off,
+});
+
+/**
+ * The end of the stream comes to an end of the connection, as if its peer had closed: what the end sends from then on is
+ * answered by a reset, as a closed socket answers.
+ */
+export const fin = ({ to }: { to: EndName | 'both' }): Action => ({ do: 'fin', to });
+
+/** An ICMP error about the last segment of an end comes to it. IPv4: 3/0 network, 3/1 host, 3/3 port unreachable, 3/4 too big. */
+export const icmp = (type: number, code: number, { to, mtu = 0 }: { to: EndName; mtu?: number }): Action => ({
+  do: 'icmp',
+  type,
+  code,
+  to,
+  mtu,
+});
+
+/** Bytes that nobody sent appear in a direction's stream; the numbers of what follows are shifted, so it goes on. */
+export const inject = (bytes: Bytes | string, { as }: { as: Dir }): Action => ({
+  do: 'inject',
+  bytes: typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes,
+  as,
+});
+
+/** From here on a direction of the connection waits (the one of the match when `dir` is absent) until `release(gate)`. */
+export const hold = (gate: string, { dir }: { dir?: Dir } = {}): Action => ({ do: 'hold', gate, dir });
+export const release = (gate: string): Action => ({ do: 'release', gate });
+
+/** From here on everything of the connection, or of one direction, is lost. */
+export const blackhole = (dir?: Dir): Action => ({ do: 'blackhole', dir });
+
+/** The receive window that a host announces is `bytes`, whatever it says; null: its own again. */
+export const window = (host: HostName, bytes: number | null): Action => ({ do: 'window', host, bytes });
+
+/** A host's program does nothing for `ms` (its event loop is blocked), while its TCP goes on. */
+export const stall = (host: HostName, ms: Millis): Action => ({ do: 'stall', host, ms: positive('stall', ms) });
+
+/** All of a host stands still for `ms`, its TCP too: a suspended machine or function. Time goes on around it. */
+export const freeze = (host: HostName, ms: Millis): Action => ({ do: 'freeze', host, ms: positive('freeze', ms) });
+
+/** A host's clock leaps ahead by `ms`. */
+export const jump = (host: HostName, ms: Millis): Action => ({ do: 'jump', host, ms: positive('jump', ms) });
+
+/** A host forgets every connection it has: what comes for them is answered by a reset. */
+export const reboot = (host: HostName): Action => ({ do: 'reboot', host });
+
+/** A host is gone: 'rst' answers everything with a reset (the machine runs, the program does not), 'silent' nothing. */
+export const down = (host: HostName, how: 'rst' | 'silent' = 'silent'): Action => ({ do: 'down', host, how });
+export const up = (host: HostName): Action => ({ do: 'up', host });
+
+/** Nothing passes between two hosts, or only from the second to the first; until `heal`. */
+export const partition = (from: HostName, to: HostName, { oneway = false }: { oneway?: boolean } = {}): Action => ({
+  do: 'partition',
+  from,
+  to,
+  oneway,
+});
+export const heal = (): Action => ({ do: 'heal' });
+
+/** What the rule sends comes in the same wake-up as the bytes before it: the receiver sees both at once. */
+export const coalesce = (): Action => ({ do: 'coalesce' });
+
+/** What follows comes in a wake-up of its own, `gapMs` later. */
+export const split = (gapMs?: Millis): Action => ({ do: 'split', gapMs });
+
+/** Runs a function of the test at this moment. */
+export const call = (task: () => void): Action => ({ do: 'call', task });
+
+/** An action in words, for logs and comments. */
+export function actionText(a: Action): string {
+  const words = Object.entries(a)
+    .filter(([key, value]) => key !== 'do' && key !== 'key' && value !== undefined && typeof value !== 'function')
+    .map(([key, value]) => (value instanceof Uint8Array ? `${value.length} bytes` : `${key} ${JSON.stringify(value)}`));
+  return words.length === 0 ? a.do : `${a.do} (${words.join(', ')})`;
+}
+
+const FUNCTIONS = new Set<Action['do']>(['modify', 'call']);
+
+/** Whether an action is plain data, so that it can be written into a token or sent to a proxy. */
+export const isData = (a: Action): boolean => !FUNCTIONS.has(a.do);

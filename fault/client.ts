@@ -1,0 +1,141 @@
+import http from 'node:http';
+
+/** What a request of the built-in client is told. */
+export interface RequestOptions {
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string | Uint8Array;
+  /** Default: the wire's shared one, which keeps connections. */
+  readonly agent?: http.Agent | false;
+  /** Silence after which the request is destroyed, in milliseconds of the wire's clock. */
+  readonly timeout?: number;
+  /** Destroyed when not connected by then. */
+  readonly connectTimeout?: number;
+  /** Called with the request before anything is written. */
+  readonly onRequest?: (request: http.ClientRequest) => void;
+}
+
+/** A response and how it came. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** As `message.complete`. */
+  readonly complete: boolean;
+  /** The path that was asked for. */
+  readonly path: string;
+  readonly reusedSocket: boolean;
+  /** What the request, its response and its socket told, in order. */
+  readonly events: string[];
+}
+
+/** What went wrong, and what had come by then. */
+export interface ReplyError extends NodeJS.ErrnoException {
+  reply?: Partial<Reply>;
+  reusedSocket?: boolean;
+  events?: string[];
+}
+
+type Emitter = { on(event: string, listener: (...args: unknown[]) => void): unknown };
+
+const describe = (value: unknown): string => {
+  if (value instanceof Error) {
+    const { code } = value as NodeJS.ErrnoException;
+    return code === undefined || value.message.includes(code) ? value.message : `${code}: ${value.message}`;
+  }
+  return value === undefined || typeof value === 'object' ? '' : String(value);
+};
+
+/** Writes down events of an emitter as "name.event(detail)". */
+export function watchEvents(
+  emitter: Emitter,
+  name: string,
+  events: readonly string[],
+  log: (text: string) => void,
+): void {
+  for (const event of events) {
+    emitter.on(event, (...args) => {
+      const detail = describe(args[0]);
+      log(`${name}.${event}${detail === '' ? '' : `(${detail})`}`);
+    });
+  }
+}
+
+/** One request with Node's own http over whatever the agent connects to. */
+export function requestWith(
+  base: { host: string; port: number; agent: http.Agent; http?: Pick<typeof http, 'request'> },
+  options: RequestOptions,
+  log: (text: string) => void,
+): Promise<Reply> {
+  const events: string[] = [];
+  const note = (text: string): void => {
+    events.push(text);
+    log(text);
+  };
+  return new Promise((resolve, reject) => {
+    const made = (base.http ?? http).request({
+      host: base.host,
+      port: base.port,
+      path: options.path ?? '/',
+      method: options.method ?? (options.body === undefined ? 'GET' : 'POST'),
+      headers: options.headers,
+      agent: options.agent ?? base.agent,
+      timeout: options.timeout,
+    });
+    let reply: Partial<Reply> | undefined;
+    const fail = (error: ReplyError): void => {
+      error.reply ??= reply;
+      error.reusedSocket = made.reusedSocket;
+      error.events = events;
+      reject(error);
+    };
+    watchEvents(made as unknown as Emitter, 'req', ['socket', 'finish', 'timeout', 'error', 'close'], note);
+    made.on('error', fail);
+    made.on('timeout', () => made.destroy());
+    made.on('socket', (socket) => {
+      watchEvents(socket as unknown as Emitter, 'sock', ['connect', 'end', 'error', 'close'], note);
+      if (options.connectTimeout !== undefined) limitConnect(made, socket, options.connectTimeout, base);
+    });
+    made.on('response', (response) => {
+      note(`req.response(${response.statusCode})`);
+      const chunks: Buffer[] = [];
+      const soFar = (): Reply => ({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        body: Buffer.concat(chunks),
+        complete: response.complete,
+        path: options.path ?? '/',
+        reusedSocket: made.reusedSocket,
+        events,
+      });
+      reply = soFar();
+      watchEvents(response as unknown as Emitter, 'res', ['aborted', 'end', 'error', 'close'], note);
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        reply = soFar();
+      });
+      response.on('error', fail);
+      response.on('end', () => resolve(soFar()));
+    });
+    options.onRequest?.(made);
+    made.end(options.body);
+  });
+}
+
+function limitConnect(
+  made: http.ClientRequest,
+  socket: import('node:net').Socket,
+  ms: number,
+  base: { host: string; port: number },
+): void {
+  if (!socket.connecting) return;
+  socket.setTimeout(ms, () => {
+    if (!socket.connecting) return;
+    const error: NodeJS.ErrnoException = new Error(`connect ETIMEDOUT ${base.host}:${base.port}`);
+    error.code = 'ETIMEDOUT';
+    error.syscall = 'connect';
+    made.destroy(error);
+  });
+  socket.once('connect', () => socket.setTimeout(0));
+}

@@ -1,0 +1,93 @@
+import { type Action, actionText } from './actions';
+import type { Conn } from './conn';
+import { checkMatch, isPoint, type Match, matchText } from './match';
+
+/** A match, what to do, and a name. Made by `on(match).do(…)`. */
+export class Rule {
+  /** How often it acted. */
+  hits = 0;
+  /** How many segments fitted everything but `nth`, `every` and `p`. */
+  fits = 0;
+  /** False: taken away. */
+  active = true;
+  /** Calls that its next firing waits for: a race decides when (race.ts). */
+  when: ((fire: () => void) => void) | null = null;
+  readonly isPoint: boolean;
+  private readonly done = new Set<string>();
+
+  constructor(
+    readonly match: Match,
+    readonly actions: readonly Action[],
+    readonly label: string,
+    /** It acts so often at most. */
+    readonly times: number,
+  ) {
+    checkMatch(match);
+    if (actions.length === 0) throw new RangeError('a rule needs an action');
+    if (!(times >= 1)) throw new RangeError(`times is ${times}; it is at least 1`);
+    this.isPoint = isPoint(match);
+  }
+
+  get spent(): boolean {
+    return !this.active || this.hits >= this.times;
+  }
+
+  /** True the first time for a key: a place in a stream is passed once, however often its bytes are sent. */
+  firstAt(key: string): boolean {
+    if (this.done.has(key)) return false;
+    this.done.add(key);
+    return true;
+  }
+
+  off(): void {
+    this.active = false;
+  }
+
+  toString(): string {
+    return this.label;
+  }
+}
+
+/** The name of a rule that was given none. */
+export const autoLabel = (match: Match, actions: readonly Action[]): string =>
+  `${matchText(match)}: ${actions.map(actionText).join(', ')}`;
+
+/** Says what to do, for a match. */
+export class RuleBuilder {
+  private count = Number.POSITIVE_INFINITY;
+  private name: string | null = null;
+
+  constructor(
+    private readonly match: Match,
+    private readonly add: (rule: Rule) => Rule,
+  ) {
+    checkMatch(match);
+  }
+
+  /** Acts `n` times at most. */
+  times(n: number): this {
+    this.count = n;
+    return this;
+  }
+
+  /** A name, for reports. */
+  label(name: string): this {
+    this.name = name;
+    return this;
+  }
+
+  /** From now on: when something fits, these actions, in this order. */
+  do(...actions: Action[]): Rule {
+    return this.add(new Rule(this.match, actions, this.name ?? autoLabel(this.match, actions), this.count));
+  }
+}
+
+/** Whether what does not depend on the segment fits a connection. */
+export function fitsConn(m: Match, conn: Conn, now: number): boolean {
+  if (typeof m.conn === 'number' && m.conn !== conn.id) return false;
+  if (typeof m.conn === 'function' && !m.conn(conn)) return false;
+  if (m.from !== undefined && now < m.from) return false;
+  if (m.until !== undefined && now >= m.until) return false;
+  if (m.state?.c !== undefined && conn.stateOf('c', now) !== m.state.c) return false;
+  return m.state?.s === undefined || conn.stateOf('s', now) === m.state.s;
+}

@@ -1,0 +1,374 @@
+import http from 'node:http';
+import { createHttp, type HttpModule, type NetModule } from '../http';
+import { createNet, type Net } from '../net';
+import type { Millis } from '../stack/base/bytes';
+import type { Action } from './actions';
+import { agentOver, connectOver, connectorOver, dispatcherFor, feedServer, type UndiciConnector } from './adapters';
+import { type Reply, type RequestOptions, requestWith } from './client';
+import type { Side } from './conn';
+import { Driver } from './driver';
+import { FaultEngine, type Tap } from './engine';
+import type { Match } from './match';
+import type { Box, BoxOptions } from './middlebox';
+import { Origin } from './origin';
+import { type PeerScript, servePeer } from './peer';
+import { type Report, reportOf } from './report';
+import type { Rule, RuleBuilder } from './rule';
+import type { Trace } from './trace';
+import { CLIENT_ADDRESS, SERVER_ADDRESS, VirtualMedium } from './virtual';
+
+/** What a wire may be told. Everything has a default. */
+export interface WireOptions {
+  /** Everything random comes from it. Default 1. */
+  readonly seed?: number;
+  /** TCP's constants: 'linux' (also under its full name 'linux-node20') or 'rfc'. Default 'linux'. */
+  readonly profile?: string;
+  /** Milliseconds of a round trip. Default 20. */
+  readonly rtt?: Millis;
+  /**
+   * 'memory': two hosts of ours in virtual time. The two other ways have entries of their own, because they need devices:
+   * `faultDevice` for TUN, `openProxy` for programs that know nothing of us.
+   */
+  readonly mode?: 'memory';
+  /** Default 1500. */
+  readonly mtu?: number;
+  /**
+   * 'wire': only what goes over the wire has virtual time (default). 'global': setTimeout, setInterval, Date and
+   * performance.now have it too, until `close`; the test runner's own timers, taken before, keep running.
+   */
+  readonly timers?: 'wire' | 'global';
+  /** How long a request that makes no progress may wait on the wire's clock before time stands still. Default 2 hours. */
+  readonly patience?: Millis;
+  /** Whose http serves and asks: Node's own, or ours. Default 'node'. */
+  readonly http?: 'node' | 'tapwire';
+}
+
+/** The clock of a wire. */
+export interface Clock {
+  /** Milliseconds since the wire was made. */
+  now(): Millis;
+  /** Time passes, with all that happens in it. */
+  advance(ms: Millis): Promise<void>;
+  /** Time passes until no frame is on its way and nothing is due at once. */
+  settle(): Promise<void>;
+  /** A host's clock leaps ahead. */
+  jump(host: 'client' | 'server', ms: Millis): void;
+  /** Has an action, or a function, done at a time of this clock. */
+  at(ms: Millis, what: Action | (() => void)): void;
+  /** Resolves when so much time has passed: for handlers that are slow. Does not make time pass by itself. */
+  sleep(ms: Millis): Promise<void>;
+}
+
+/** What `serve` may be told. */
+export interface ServeOptions extends http.ServerOptions {
+  /** Default 80. */
+  readonly port?: number;
+  readonly backlog?: number;
+  readonly keepAliveTimeout?: number;
+  readonly headersTimeout?: number;
+  readonly http?: 'node' | 'tapwire';
+}
+
+const wires = new Set<Wire>();
+
+/** Wires that are open, the latest last: what matchers look at. */
+export const openWires = (): Wire[] => [...wires];
+
+/** A client host and a server host with a wire between them on which faults happen. */
+export class Wire {
+  readonly engine: FaultEngine;
+  readonly clock: Clock;
+  readonly seed: number;
+  readonly clientNet: Net;
+  readonly serverNet: Net;
+  readonly origins: Origin[] = [];
+  readonly medium: VirtualMedium;
+  private readonly driver: Driver;
+  private readonly agents: http.Agent[] = [];
+  private readonly dispatchers: { destroy(): Promise<void> }[] = [];
+  private readonly listeners: { close(): unknown }[] = [];
+  private sharedAgent: http.Agent | null = null;
+  private closed = false;
+
+  constructor(readonly options: WireOptions = {}) {
+    if (options.mode !== undefined && options.mode !== 'memory')
+      throw new RangeError(`mode '${String(options.mode)}': createWire is in memory; see faultDevice and openProxy`);
+    this.seed = options.seed ?? 1;
+    const rtt = options.rtt ?? 20;
+    if (!(rtt >= 0 && rtt < 3_600_000)) throw new RangeError(`rtt is ${rtt} ms`);
+    const profile = options.profile ?? 'linux';
+    this.medium = new VirtualMedium({
+      seed: this.seed,
+      rtt,
+      linkType: 'ip',
+      profile: profile === 'linux-node20' ? 'linux' : profile,
+      mtu: options.mtu ?? 1500,
+      timers: options.timers === 'global',
+    });
+    const { medium } = this;
+    this.engine = new FaultEngine({ medium, hosts: medium, seed: this.seed });
+    medium.arrives = (from, frame) => this.engine.arrives(from, frame);
+    this.driver = new Driver(
+      medium.world,
+      () => medium.isStopped || this.engine.isBusy,
+      () => this.progressMark(),
+      options.patience ?? 7_200_000,
+    );
+    this.clientNet = createNet(medium.hosts.left.host);
+    this.serverNet = createNet(medium.hosts.right.host);
+    this.clock = this.makeClock();
+    wires.add(this);
+  }
+
+  private progressMark(): string {
+    const { conns, exchanges } = this.engine;
+    let sent = 0;
+    for (const { c, s, over } of conns) sent += c.got.next + s.got.next + (over ? 1 : 0);
+    return `${conns.length} ${exchanges.list.length} ${sent}`;
+  }
+
+  private makeClock(): Clock {
+    const { medium, driver } = this;
+    const now = (): Millis => medium.now();
+    return {
+      now,
+      advance: (ms) => driver.reach(now() + checkMs(ms)),
+      settle: () => driver.until(() => medium.world.isQuiet && !this.engine.isBusy),
+      jump: (host, ms) => medium.jump(sideOf(host), checkMs(ms)),
+      at: (ms, what) => medium.world.at(ms, typeof what === 'function' ? what : () => this.do(what)),
+      sleep: (ms) => new Promise((resolve) => medium.world.at(now() + checkMs(ms), resolve)),
+    };
+  }
+
+  // ── rules ──
+
+  /** `on(res(1).bodyByte(4096)).do(rst({ to: 'c' }))` */
+  on(match: Match): RuleBuilder {
+    return this.engine.on(match);
+  }
+  /** At once: `do(freeze('client', 3_600_000))`. */
+  do(...actions: Action[]): void {
+    this.engine.do(...actions);
+    this.driver.poke();
+  }
+  tap(tap: Tap): () => void {
+    return this.engine.tap(tap);
+  }
+  middlebox(options: BoxOptions): Box {
+    return this.engine.middlebox(options);
+  }
+  /** A NAT with so many ports; what does not get one is lost. */
+  nat(options: { ports: number; idle?: Millis; lingerMs?: Millis }): Box {
+    const { idle } = options;
+    return this.engine.middlebox({ label: 'nat', expired: idle === undefined ? undefined : 'blackhole', ...options });
+  }
+  /** Opens a gate that `hold` closed. */
+  release(gate: string): void {
+    this.engine.release(gate);
+    this.driver.poke();
+  }
+  get rules(): readonly Rule[] {
+    return this.engine.rules;
+  }
+
+  // ── the client's side ──
+
+  private readonly resolve = (host: string): string =>
+    /^[\d.]+$/.test(host) && host !== '127.0.0.1' ? host : SERVER_ADDRESS;
+
+  /** An http.Agent of Node's own whose connections go over the wire: for http.request, axios, got, any client that takes one. */
+  agent(options: http.AgentOptions = {}): http.Agent {
+    const agent = agentOver(this.clientNet, this.resolve, options);
+    this.agents.push(agent);
+    return agent;
+  }
+  /** A socket factory, as `createConnection`. */
+  get connect(): ReturnType<typeof connectOver> {
+    return connectOver(this.clientNet, this.resolve);
+  }
+  /** For undici: `new Agent({ connect: wire.connector() })`. */
+  connector(options: { timeout?: Millis } = {}): UndiciConnector {
+    return connectorOver(this.clientNet, this.resolve, options.timeout);
+  }
+  /** Our own http on the client's host. */
+  get http(): HttpModule {
+    return createHttp(this.clientNet as unknown as NetModule);
+  }
+  /** The built-in fetch over the wire. Relative URLs are of the first origin. */
+  async fetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
+    const target = new URL(url, this.origins[0]?.url ?? `http://${SERVER_ADDRESS}`);
+    return fetch(target, { ...init, dispatcher: await this.dispatcher() } as RequestInit);
+  }
+  /** A dispatcher for the built-in fetch; one for the whole wire. */
+  async dispatcher(): Promise<object> {
+    if (this.dispatchers.length === 0) this.dispatchers.push(await dispatcherFor(this.connector()));
+    return this.dispatchers[0]!;
+  }
+  /** One request with Node's http (or ours: option `http`) and an agent that keeps connections. */
+  request(options: RequestOptions & { port?: number } = {}): Promise<Reply> {
+    const base = {
+      host: SERVER_ADDRESS,
+      port: options.port ?? this.origins[0]?.port ?? 80,
+      agent: this.pool,
+      http: this.options.http === 'tapwire' ? (this.http as unknown as typeof http) : undefined,
+    };
+    return requestWith(base, options, (text) => this.note('left', text));
+  }
+  get(path = '/', options: RequestOptions = {}): Promise<Reply> {
+    return this.request({ ...options, path });
+  }
+  /** The agent that `request` and `get` share. */
+  get pool(): http.Agent {
+    this.sharedAgent ??= this.options.http === 'tapwire' ? this.ownAgent() : this.agent();
+    return this.sharedAgent;
+  }
+  private ownAgent(): http.Agent {
+    const agent = new this.http.Agent({ keepAlive: true }) as unknown as http.Agent;
+    this.agents.push(agent);
+    return agent;
+  }
+
+  // ── the server's side ──
+
+  /** A server on the server's host, with Node's http (or ours). */
+  async serve(handler: http.RequestListener, options: ServeOptions = {}): Promise<Origin> {
+    const { port = 80, backlog, keepAliveTimeout, headersTimeout, http: whose, ...rest } = options;
+    const own = (whose ?? this.options.http) === 'tapwire';
+    const module = own ? (createHttp(this.serverNet as unknown as NetModule) as unknown as typeof http) : http;
+    const server = module.createServer(rest);
+    if (keepAliveTimeout !== undefined) server.keepAliveTimeout = keepAliveTimeout;
+    if (headersTimeout !== undefined) server.headersTimeout = headersTimeout;
+    const listener = own ? server : feedServer(server, this.serverNet);
+    // The origin listens first, so that a request is noted before its handler runs.
+    const origin = new Origin(
+      server,
+      `http://${SERVER_ADDRESS}:${port}`,
+      SERVER_ADDRESS,
+      port,
+      () => void listener.close(),
+    );
+    server.on('request', handler);
+    server.on('request', (request: http.IncomingMessage) =>
+      this.note('right', `request ${request.method} ${request.url}`),
+    );
+    // Told without being a listener: one would take over what Node does by itself.
+    const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
+    server.emit = ((event: string, ...args: unknown[]) => {
+      if (event === 'clientError') {
+        origin.clientErrors.push(args[0] as Error);
+        this.note('right', `clientError ${(args[0] as Error).message}`);
+      }
+      return emit(event, ...args);
+    }) as typeof server.emit;
+    await new Promise<void>((resolve, reject) => {
+      (listener as http.Server).once('error', reject);
+      (listener as http.Server).listen({ port, host: SERVER_ADDRESS, backlog }, resolve);
+    });
+    if (!own) server.emit('listening');
+    this.listeners.push(listener as http.Server);
+    if (!own) this.listeners.push(server);
+    this.origins.push(origin);
+    return origin;
+  }
+
+  /** A scripted peer instead of a server: it reads and writes bytes as told. */
+  peer(script: PeerScript, options: { port?: number } = {}): Promise<{ close(): void }> {
+    return servePeer(this.serverNet, this.clock, script, options.port ?? 80).then((peer) => {
+      this.listeners.push(peer);
+      return peer;
+    });
+  }
+
+  // ── running ──
+
+  /** Time passes, over silences too, until the promise is settled; rejects when that takes longer, or can never be. */
+  async run<T>(promise: PromiseLike<T>, withinMs: Millis = 86_400_000): Promise<T> {
+    let settled = false;
+    const began = this.clock.now();
+    const done = (): void => {
+      settled = true;
+    };
+    promise.then(done, done);
+    await this.driver.until(() => settled || this.clock.now() - began >= withinMs);
+    if (!settled) {
+      const took = this.clock.now() - began;
+      const why = took >= withinMs ? `within ${withinMs} ms` : 'and nothing is left to happen';
+      throw new Error(`the promise is not settled ${why} (at ${this.clock.now().toFixed(1)} ms)`);
+    }
+    return promise;
+  }
+
+  /** Writes a line into the story: what a program was told, which step of a test begins. */
+  note(side: Side | null, text: string): void {
+    this.engine.trace.note(this.clock.now(), 'event', side, text);
+  }
+
+  get trace(): Trace {
+    return this.engine.trace;
+  }
+
+  /** Equal for runs that did the same. */
+  hash(): string {
+    return `${this.medium.world.hash()}-${this.engine.decisions.hash()}`;
+  }
+
+  /** pcapng with comments, a ladder, JSON. */
+  report(title = 'wire'): Report {
+    return reportOf(this.engine, title, this.seed);
+  }
+
+  /** Addresses, for clients that want one. */
+  get addresses(): { client: string; server: string } {
+    return { client: CLIENT_ADDRESS, server: SERVER_ADDRESS };
+  }
+
+  // ── the end ──
+
+  /** Lets go of what the test left by design: idle connections of agents and servers. */
+  async quiesce(forMs: Millis = 130_000): Promise<void> {
+    for (const agent of this.agents) agent.destroy();
+    await Promise.all(this.dispatchers.map((dispatcher) => dispatcher.destroy().catch(() => {})));
+    for (const origin of this.origins) {
+      origin.server.closeIdleConnections();
+      origin.close();
+    }
+    await this.clock.advance(forMs);
+  }
+
+  /** What is left on the hosts, in words; empty: nothing. */
+  leftovers(): string[] {
+    const words: string[] = [];
+    for (const { name, stack } of Object.values(this.medium.hosts)) {
+      for (const c of stack.tcp.connections) words.push(`${name}: port ${c.localPort} is ${c.state}`);
+    }
+    return words;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /** Ends the world. Sockets that are open are forgotten. Safe to call twice. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    wires.delete(this);
+    this.driver.stop();
+    for (const agent of this.agents) agent.destroy();
+    for (const dispatcher of this.dispatchers) void dispatcher.destroy().catch(() => {});
+    for (const listener of this.listeners) listener.close();
+    this.medium.world.close();
+  }
+}
+
+const sideOf = (host: 'client' | 'server'): Side => (host === 'client' ? 'left' : 'right');
+
+function checkMs(ms: Millis): Millis {
+  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(`${ms} is no time in milliseconds`);
+  return ms;
+}
+
+/** A wire in memory and virtual time: `const wire = createWire({ seed: 42 })`. */
+export function createWire(options: WireOptions = {}): Wire {
+  return new Wire(options);
+}
