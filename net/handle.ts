@@ -158,18 +158,18 @@ export class TcpHandle implements ConnectionOwner {
   onSignals(c: Connection, bits: number): void {
     if (c !== this.connection) return;
     this.textTold = false;
-    let done = false;
+    let left: number | undefined = bits;
     try {
-      let left = bits;
-      while (left !== 0 && !this.closed) {
-        left = this.resource.runInAsyncScope(this.react, this, c, left);
-        // Outside of the scope: a tick that throws would leave it open.
+      while (left !== undefined && left !== 0 && !this.closed) {
+        const now: number = left;
+        left = undefined;
+        left = this.host.callIn(this.resource, this.react, this, c, now);
+        // Outside of the context: a tick that throws would leave it open.
         if (left !== 0) this.host.loop.between();
       }
-      done = true;
     } finally {
-      // An application threw: what it did not hear of yet is told in a later turn.
-      if (!done && !this.closed) this.host.stack.tcp.signal(c, bits & ~CONNECTED);
+      // An application threw: what it did not hear of yet is told next.
+      if (left !== 0 && !this.closed) this.host.stack.tcp.signal(c, bits & ~CONNECTED);
     }
   }
 
@@ -411,7 +411,7 @@ export class TcpHandle implements ConnectionOwner {
     }
     this.shutdownDone = done;
     this.hold();
-    this.host.soon(() => this.resource.runInAsyncScope(this.finishShutdown, this));
+    this.host.soon(() => this.host.callIn(this.resource, this.finishShutdown, this));
   }
 
   private finishShutdown(): void {
@@ -517,7 +517,7 @@ export class TcpHandle implements ConnectionOwner {
       how(c);
       this.host.schedule();
     }
-    this.host.closing(() => this.resource.runInAsyncScope(this.closeDone, this, done));
+    this.host.closing(() => this.host.callIn(this.resource, this.closeDone, this, done));
     this.hold();
   }
 

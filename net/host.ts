@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks';
 import {
   type Device,
   type FrameBatch,
@@ -236,10 +237,41 @@ export class Host {
   }
 
   private runPending(): void {
-    for (let task = this.pending.shift(); task !== undefined; task = this.pending.shift()) {
+    for (let task = this.pending.shift(); task !== undefined; task = this.pending.shift()) this.call(task);
+  }
+
+  /** Calls an application, and what it leaves behind. */
+  private call(task: () => void): void {
+    try {
       task();
       this.loop.between();
+    } catch (error) {
+      this.failed(error);
     }
+  }
+
+  /** Calls `method` in an asynchronous context. Returns undefined when the application that it led to threw. */
+  callIn<A extends unknown[], R>(
+    context: AsyncResource,
+    method: (...args: A) => R,
+    self: object,
+    ...args: A
+  ): R | undefined {
+    return context.runInAsyncScope(this.guarded<A, R>, this, method, self, args);
+  }
+
+  private guarded<A extends unknown[], R>(method: (...args: A) => R, self: object, args: A): R | undefined {
+    try {
+      return Reflect.apply(method, self, args);
+    } catch (error) {
+      this.failed(error);
+      return undefined;
+    }
+  }
+
+  private failed(error: unknown): void {
+    if (this.loop.failed === undefined) throw error;
+    this.loop.failed(error);
   }
 
   private receive(port: Port, frames: number, now: Millis): void {
@@ -263,39 +295,30 @@ export class Host {
   }
 
   /**
-   * Tells owners and listeners what arrived. When an owner throws, the error goes its way and the rest are told in the
-   * next turn.
+   * Tells owners and listeners what arrived. When one throws, the error goes its way and the rest are told all the same,
+   * in the next turn if it has to leave by this one.
    */
   private dispatch(): void {
     const tcp = this.stack.tcp;
     for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
-      const ready = listener;
-      ready.signalled = false;
-      this.call(() => ready.owner?.onAcceptable(ready));
+      listener.signalled = false;
+      try {
+        listener.owner?.onAcceptable(listener);
+        this.loop.between();
+      } catch (error) {
+        this.failed(error);
+      }
     }
     for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
       const bits = c.signals;
       c.signals = 0;
       if (c.owner === null) continue;
-      let done = false;
       try {
         c.owner.onSignals(c, bits);
         this.loop.between();
-        done = true;
-      } finally {
-        if (!done) this.wakeLater();
+      } catch (error) {
+        this.failed(error);
       }
-    }
-  }
-
-  private call(task: () => void): void {
-    let done = false;
-    try {
-      task();
-      this.loop.between();
-      done = true;
-    } finally {
-      if (!done) this.wakeLater();
     }
   }
 
@@ -317,16 +340,17 @@ export class Host {
   private wakeLater(): void {
     if (this.wakeDue) return;
     this.wakeDue = true;
-    this.poll(() => {
+    const task = (): void => {
       this.wakeDue = false;
       this.wake();
-    });
+    };
+    this.poll(task, this.references > 0 || this.pending.length > 0);
   }
 
-  /** Calls `task` where the loop next tells of input and output. */
-  poll(task: () => void): void {
+  /** Calls `task` where the loop next tells of input and output; `hold`: the process waits for it. */
+  poll(task: () => void, hold: boolean): void {
     if (this.loop.poll === undefined) this.loop.later(task);
-    else this.loop.poll(task, this.references > 0 || this.pending.length > 0);
+    else this.loop.poll(task, hold);
   }
 
   private get hasNews(): boolean {
@@ -527,18 +551,7 @@ export class Host {
   private finishClosing(): void {
     const tasks = this.closings;
     this.closings = [];
-    try {
-      for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
-        task();
-        this.loop.between();
-      }
-    } finally {
-      // One threw: the others have their turn all the same.
-      if (tasks.length > 0) {
-        this.closings = [...tasks, ...this.closings];
-        this.closeLater();
-      }
-    }
+    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) this.call(task);
   }
 
   /** Ends everything: connections are forgotten without a word, devices closed. Safe to call twice. */

@@ -23,11 +23,54 @@ export interface Loop {
    * Node does between any two I/O callbacks.
    */
   between(): void;
+  /**
+   * An application's callback, or what it left behind, threw `error`: hands it to whoever handles such errors, so that the
+   * callbacks after it have their turn all the same. Default: it is thrown on.
+   */
+  failed?(error: unknown): void;
   /** Keeps the process alive until what it returns is given to `clear`. A virtual clock has no process to keep. */
   hold?(): unknown;
 }
 
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? ((): void => {});
+
+interface FatalProcess {
+  _fatalException?: (error: unknown) => boolean;
+}
+
+/**
+ * Does for a callback what Node does when one of its own throws: 'uncaughtException' and domains first. When nobody
+ * handles it the process ends, in a turn of its own.
+ *
+ * It cannot be left to the exception to find its way out: ticks that ran between two callbacks leave their asynchronous
+ * context open when they throw, and Node aborts when it meets that. Its own handler is what closes such contexts.
+ */
+function uncaught(error: unknown): void {
+  const fatal = (process as FatalProcess)._fatalException;
+  if (fatal === undefined) {
+    setImmediate(() => raise(error));
+    return;
+  }
+  if (process.hasUncaughtExceptionCaptureCallback() || process.listenerCount('uncaughtException') > 0) {
+    fatal(error);
+    return;
+  }
+  let nobody = false;
+  const listener = (): void => {
+    nobody = true;
+  };
+  process.on('uncaughtException', listener);
+  try {
+    fatal(error);
+  } finally {
+    process.off('uncaughtException', listener);
+  }
+  if (nobody) setImmediate(() => raise(error));
+}
+
+function raise(error: unknown): never {
+  throw error;
+}
 
 /**
  * Turns in the loop's poll phase, where libuv tells of sockets. JavaScript has one way to get there that needs no
@@ -73,17 +116,15 @@ class PollPhase {
     this.asked = false;
     this.receiver!.unref();
     this.inside = true;
-    let next = 0;
-    try {
-      while (next < tasks.length) {
-        tasks[next++]!();
+    for (const task of tasks) {
+      try {
+        task();
         runTicks();
+      } catch (error) {
+        uncaught(error);
       }
-    } finally {
-      this.inside = false;
-      // One threw: the others have their turn all the same.
-      for (const task of tasks.slice(next)) this.ask(task, true);
     }
+    this.inside = false;
   }
 }
 
@@ -98,6 +139,7 @@ export const nodeLoop: Loop = {
   later: (task) => setImmediate(task),
   poll: (task, hold) => pollPhase.ask(task, hold),
   between: () => runTicks(),
+  failed: uncaught,
   // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.
   hold: () => setInterval(() => {}, 0x7fffffff),
 };

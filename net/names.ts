@@ -47,7 +47,7 @@ export function lookup(host: Host, name: string, options: LookupOptions, done: O
     else if (options.all) (done as AllCallback)(null, found);
     else (done as OneCallback)(null, first.address, first.family);
   };
-  host.poll(AsyncResource.bind(answer));
+  host.poll(AsyncResource.bind(answer), true);
 }
 
 const HINTS = dns.ADDRCONFIG | dns.ALL | dns.V4MAPPED;

@@ -38,7 +38,7 @@ export class ServerHandle implements ListenerOwner {
     try {
       while (!this.closed && listener.accepted.length > 0) {
         const handle = rootContext.runInAsyncScope(this.newHandle, this);
-        this.resource.runInAsyncScope(this.acceptOne, this, listener, handle);
+        this.host.callIn(this.resource, this.acceptOne, this, listener, handle);
         if (listener.accepted.length > 0) this.host.loop.between();
       }
     } finally {
@@ -100,7 +100,7 @@ export class ServerHandle implements ListenerOwner {
     if (this.listener !== null) this.host.closeListener(this.listener);
     // Even without a callback: a loop that closes something turns once more.
     this.host.closing(() => {
-      if (done !== undefined) this.resource.runInAsyncScope(done);
+      if (done !== undefined) this.host.callIn(this.resource, done, this);
     });
     this.hold();
   }
