@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { ClientSocket } from './client-connection';
 import type { ClientRequest } from './client-request';
-import { type Constructor, inherit, methods } from './construct';
+import { Bare, type Constructor, inherit, methods } from './construct';
 import { validateNumber, validateOneOf, validateString } from './validators';
 
 /** What `new Agent` takes, beside options for the sockets it makes. Times in milliseconds. */
@@ -221,49 +221,79 @@ function keepAliveHint(socket: AgentSocket): number | undefined {
   return seconds === null ? undefined : Number(seconds[1]) * 1000;
 }
 
+/** Connections of the same name are interchangeable. */
+function getName(options: ConnectionOptions = {}): string {
+  const { host, port, localAddress, family, socketPath } = options;
+  return nameFrom(host, port, localAddress, family, socketPath);
+}
+
+function nameFrom(host: unknown, port: unknown, localAddress: unknown, family: unknown, socketPath: unknown): string {
+  let name = `${host || 'localhost'}:${port || ''}:${localAddress || ''}`;
+  if (family === 4 || family === 6) name += `:${family}`;
+  if (socketPath) name += `:${socketPath}`;
+  return name;
+}
+
+/** What an agent's own options do not say. */
+const under = (asked: ConnectionOptions, own: AgentOptions, key: string): unknown =>
+  Object.hasOwn(own, key) ? own[key] : asked[key];
+
+/** The name of `asked` under `own`, without putting the two together. */
+function nameUnder(asked: ConnectionOptions, own: AgentOptions): string {
+  return nameFrom(
+    under(asked, own, 'host'),
+    under(asked, own, 'port'),
+    under(asked, own, 'localAddress'),
+    under(asked, own, 'family'),
+    under(asked, own, 'socketPath'),
+  );
+}
+
+/** An idle connection of this name, the one that scheduling says. */
+function takeFree(agent: Agent, name: string): AgentSocket | undefined {
+  const free = agent.freeSockets[name];
+  if (free === undefined) return undefined;
+  while (free.length > 0 && free[0]!.destroyed) free.shift();
+  const socket = agent.scheduling === 'fifo' ? free.shift() : free.pop();
+  if (free.length === 0) delete agent.freeSockets[name];
+  return socket;
+}
+
 const agentMethods = (isIP: (text: string) => number): Partial<Agent> & ThisType<Agent> => {
   const complete = (options: ConnectionOptions, own: AgentOptions, request: ClientRequest): ConnectionOptions => {
-    const all = { __proto__: null, ...options, ...own } as ConnectionOptions;
+    const all = Object.assign(new Bare(), options, own) as ConnectionOptions;
     if (all.socketPath) all.path = all.socketPath;
     if (!all.servername && all.servername !== '') all.servername = serverNameFor(all, request, isIP);
     return all;
   };
 
   return {
-    /** Connections of the same name are interchangeable. */
-    getName(options: ConnectionOptions = {}) {
-      const { host, port, localAddress, family, socketPath } = options;
-      let name = `${host || 'localhost'}:${port || ''}:${localAddress || ''}`;
-      if (family === 4 || family === 6) name += `:${family}`;
-      if (socketPath) name += `:${socketPath}`;
-      return name;
-    },
+    getName,
 
     addRequest(request: QueuedRequest, given: ConnectionOptions | string, port?: number, localAddress?: string) {
       const asked = typeof given === 'string' ? { host: given, port, localAddress } : given;
-      const options = complete(asked, this.options, request);
-      const name = this.getName(options);
+      // An agent with names of its own may look at anything; else a pooled connection is found without all the rest.
+      const plain = this.getName === getName;
+      const options = plain ? null : complete(asked, this.options, request);
+      const name = plain ? nameUnder(asked, this.options) : this.getName(options!);
       this.sockets[name] ??= [];
-      const free = this.freeSockets[name];
-      let socket: AgentSocket | undefined;
-      if (free) {
-        while (free.length > 0 && free[0]!.destroyed) free.shift();
-        socket = this.scheduling === 'fifo' ? free.shift() : free.pop();
-        if (free.length === 0) delete this.freeSockets[name];
-      }
-      const count = (free ? free.length : 0) + this.sockets[name].length;
-      if (socket) {
+      const socket = takeFree(this, name);
+      if (socket !== undefined) {
         resetAsyncId(socket);
         this.reuseSocket(socket, request);
         setRequestSocket(this, request, socket);
         this.sockets[name].push(socket);
-      } else if (count < this.maxSockets && this.totalSocketCount < this.maxTotalSockets) {
-        this.createSocket(request, options, (error, created) => {
+        return;
+      }
+      const count = (this.freeSockets[name]?.length ?? 0) + this.sockets[name].length;
+      const all = options ?? complete(asked, this.options, request);
+      if (count < this.maxSockets && this.totalSocketCount < this.maxTotalSockets) {
+        this.createSocket(request, all, (error, created) => {
           if (error) request.onSocket(created, error);
           else setRequestSocket(this, request, created!);
         });
       } else {
-        request._queuedOptions = options;
+        request._queuedOptions = all;
         request._queuedScope = new AsyncResource('QueuedRequest');
         (this.requests[name] ??= []).push(request);
       }

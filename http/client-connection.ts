@@ -54,7 +54,8 @@ export class ClientConnection extends MessageConnection implements MessageWriter
     socket._httpMessage = request;
     request.parser = this;
     socket.on('error', onError);
-    this.attach(onData);
+    this.attach();
+    if (!this.direct) socket.on('data', onData);
     request._writer = this.direct ? this : null;
     socket.on('end', onEnd);
     socket.on('close', onClose);
@@ -79,8 +80,11 @@ export class ClientConnection extends MessageConnection implements MessageWriter
   }
 
   override onDetached(): void {
+    if (!this.direct) return;
     super.onDetached();
-    if (this.request !== null) this.request._writer = null;
+    if (this.request === null) return;
+    this.request._writer = null;
+    if (this.socket.parser === this) this.socket.on('data', onData);
   }
 
   /** The response is complete: what comes now is not for it. */

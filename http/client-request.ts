@@ -2,7 +2,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { addAbortSignal, finished } from 'node:stream';
 import type { Agent, ConnectionOptions } from './agent';
 import { type ClientConnection, type ClientSocket, connectionOf, emitError } from './client-connection';
-import { type Constructor, inherit, methods } from './construct';
+import { Bare, type Constructor, inherit, methods } from './construct';
 import {
   type CodedError,
   connectionReset,
@@ -163,7 +163,7 @@ function initialize(request: ClientRequest, options: RequestOptions, listener: u
   if (protocol !== expected) throw invalidProtocol(protocol, expected);
 
   const defaultPort = options.defaultPort || agent?.defaultPort;
-  const connectOptions: RequestOptions = { __proto__: null, ...options } as RequestOptions;
+  const connectOptions = Object.assign(new Bare(), options) as RequestOptions;
   connectOptions.port = options.port || defaultPort || 80;
   connectOptions.host = checkHost(options.hostname, 'hostname') || checkHost(options.host, 'host') || 'localhost';
   request.socketPath = options.socketPath;

@@ -84,6 +84,7 @@ export interface IncomingMessage extends Readable, FieldOffsets {
   _rawTrailers: string[] | null;
   /** True once the stream exists. */
   _opened: boolean;
+  _state: ReadableStateLike | null;
   _stage: number;
   /** The connection of ours that the message comes from; null when it comes from elsewhere. */
   _reader: MessageReader | null;
@@ -117,6 +118,7 @@ export const IncomingMessage = function (this: IncomingMessage, socket: MessageS
   this._headers = null;
   this._raw = null;
   this._opened = false;
+  this._state = null;
   this._stage = MORE_TO_COME;
   this._reader = null;
 } as unknown as Constructor<IncomingMessage, [socket: MessageSocket]>;
@@ -147,12 +149,7 @@ function openStream(message: IncomingMessage): ReadableStateLike {
 }
 
 function setState(message: IncomingMessage, state: ReadableStateLike): void {
-  Object.defineProperty(message, '_readableState', {
-    value: state,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
+  message._state = state;
   message._opened = true;
 }
 
@@ -177,6 +174,8 @@ export function dumpUnread(message: IncomingMessage): void {
 accessors(IncomingMessage.prototype, {
   _readableState: {
     get(this: IncomingMessage) {
+      if (this._opened) return this._state;
+      // express and others make prototypes of prototypes: those are no messages.
       return Object.hasOwn(this, '_opened') ? openStream(this) : undefined;
     },
     set(this: IncomingMessage, state: ReadableStateLike) {

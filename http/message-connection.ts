@@ -1,5 +1,4 @@
 import type { AsyncResource } from 'node:async_hooks';
-import { EventEmitter } from 'node:events';
 import type { HttpHandler, HttpReader } from './connection';
 import { type HttpParseError, parseFailure } from './errors';
 import type { Head } from './head';
@@ -194,14 +193,12 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     if (this.socket.parser === this && !this.full && !this.blocked) this.socket.resume();
   }
 
-  /** Begins to take what the socket receives. */
-  protected attach(onData: (chunk: Buffer) => void): void {
+  /** Begins to take what the socket receives, in place if it can. */
+  protected attach(): void {
     const { socket } = this;
-    if (!this.direct) this.direct = typeof socket.attachDirect === 'function' && socket.attachDirect(this);
-    this.loop = this.direct ? (socket._stackHost?.loop ?? null) : null;
-    // Node's connections always listen, and programs count; without a stream there is nothing to hear.
-    if (this.direct) EventEmitter.prototype.on.call(socket, 'data', onData);
-    else socket.on('data', onData);
+    if (this.direct) return;
+    this.direct = typeof socket.attachDirect === 'function' && socket.attachDirect(this);
+    if (this.direct) this.loop = socket._stackHost?.loop ?? null;
   }
 
   /** Text goes to the socket's stream from now on. */

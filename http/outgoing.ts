@@ -132,6 +132,7 @@ export interface OutgoingMessage extends Stream, Finishable {
   _finish(): void;
   _flush(): void;
   _flushOutput(socket: MessageSocket): boolean | undefined;
+  _outputSent(): void;
 }
 
 export function nothing(): void {}
@@ -321,6 +322,18 @@ function writeText(writer: MessageWriter, head: string, chunk: Chunk | null, tai
   return typeof chunk === 'string'
     ? writer.writeWhole(head + chunk + tail, null, '')
     : writer.writeWhole(head, chunk, tail);
+}
+
+/** What waited for the socket is one text, such as a whole request: it needs no stream either. */
+function flushWhole(message: OutgoingMessage, { data, encoding, callback }: QueuedData): boolean {
+  const writer = message._writer!;
+  if (typeof data !== 'string' || data.length > WHOLE_MAX || !message._headIsAscii || !writer.mayWrite(message)) {
+    return false;
+  }
+  if (!isPlain(encoding) && (encoding !== 'latin1' || Buffer.byteLength(data) !== data.length)) return false;
+  if (!writer.writeWhole(data, null, '')) return false;
+  if (callback) process.nextTick(callback);
+  return true;
 }
 
 function end(
@@ -619,16 +632,24 @@ methods(OutgoingMessage.prototype, {
     }
     const waiting = this.outputData;
     if (waiting.length === 0) return undefined;
-    let room = false;
+    let room = waiting.length === 1 && this._writer !== null && flushWhole(this, waiting[0]!);
+    if (room) {
+      this._outputSent();
+      return true;
+    }
     socket.cork();
     for (const { data, encoding, callback } of waiting) {
       room = socket.write(data, encoding as BufferEncoding, callback as WriteCallback);
     }
     socket.uncork();
+    this._outputSent();
+    return room;
+  },
+
+  _outputSent() {
     this.outputData = [];
     this._onPendingData(-this.outputSize);
     this.outputSize = 0;
-    return room;
   },
 
   /** A message is for writing only. */

@@ -56,14 +56,22 @@ export class ReaderPool {
 }
 
 const pools = new Map<string, ReaderPool>();
+/** The pool asked for last, one a role: nearly always the one asked for next. */
+let requests: ReaderPool | null = null;
+let responses: ReaderPool | null = null;
 
 /** @param maxHeaderSize bytes; 0 refuses every head */
 export function readerPool(role: Role, maxHeaderSize: number, insecure: boolean): ReaderPool {
+  const lenient = insecure ? LENIENT_ALL : 0;
+  const last = role === 'request' ? requests : responses;
+  if (last !== null && last.maxHeaderSize === maxHeaderSize && last.lenient === lenient) return last;
   const key = `${role} ${maxHeaderSize} ${insecure}`;
   let pool = pools.get(key);
   if (pool === undefined) {
-    pool = new ReaderPool(role, maxHeaderSize, insecure ? LENIENT_ALL : 0);
+    pool = new ReaderPool(role, maxHeaderSize, lenient);
     pools.set(key, pool);
   }
+  if (role === 'request') requests = pool;
+  else responses = pool;
   return pool;
 }

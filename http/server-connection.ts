@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
 import { connectionReset, parseFailure, requestTimeout, socketEncoding } from './errors';
 import { keepOffsets } from './field-offsets';
@@ -98,9 +99,13 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     return this.incoming!._scope;
   }
 
-  listen(listener: (chunk: Buffer) => void): void {
-    this.attach(listener);
-    this.ticks = this.direct && this.socket._stackHost !== undefined;
+  listen(): void {
+    const { socket } = this;
+    this.attach();
+    this.ticks = this.direct && socket._stackHost !== undefined;
+    // Node's connections always listen, and programs count; without a stream there is nothing to hear.
+    if (this.direct) EventEmitter.prototype.on.call(socket, 'data', onData);
+    else socket.on('data', onData);
   }
 
   /** The peer sends no more. */
@@ -513,7 +518,7 @@ export function serve(connection: ServerConnection): void {
   socket.parser = connection;
   socket._paused = false;
   socket.on('timeout', onTimeout);
-  connection.listen(onData);
+  connection.listen();
   socket.on('error', connectionFailed);
   socket.on('end', onEnd);
   socket.on('close', onClose);

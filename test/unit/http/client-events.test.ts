@@ -1,0 +1,236 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { type ExchangeScenario, expectNodesOrder } from './exchange';
+
+const reply =
+  (text: string, then?: 'end' | 'reset' | 'destroy'): ExchangeScenario['answer'] =>
+  (socket) => {
+    socket.write(text);
+    if (then === 'end') setTimeout(() => socket.end(), 5);
+    if (then === 'destroy') setTimeout(() => socket.destroy(), 5);
+    if (then === 'reset') setTimeout(() => socket.resetAndDestroy(), 5);
+  };
+const LONG = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabcd';
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n';
+const silent: ExchangeScenario['answer'] = () => {};
+
+/** Does something at a named moment. */
+const at =
+  (moment: string, what: (request: ClientRequest) => void): ExchangeScenario['act'] =>
+  (request, { log }) => {
+    const act = (): void => {
+      log('CALL');
+      what(request);
+    };
+    if (moment === 'now') act();
+    else if (moment === 'connect') request.on('socket', (socket) => socket.on('connect', () => setTimeout(act, 5)));
+    else if (moment === 'data') request.on('response', (res: IncomingMessage) => res.once('data', act));
+    else if (moment === 'end') request.on('response', (res: IncomingMessage) => res.on('end', () => setImmediate(act)));
+    else request.on(moment, act);
+  };
+
+const scenarios: [string, ExchangeScenario][] = [
+  ['a kept connection', {}],
+  ['agent: false', { options: { agent: false } }],
+  ['Connection: close', { options: { headers: { connection: 'close' } } }],
+  ['an answer without a body', { answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n') }],
+  ['POST', { options: { method: 'POST' }, act: (request) => void request.write('body') }],
+  [
+    'an answer that says goodbye',
+    { answer: reply('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx', 'end') },
+  ],
+  ['no response listener', { act: (request) => void request.removeAllListeners('response') }],
+  ['HEAD', { options: { method: 'HEAD' }, answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n') }],
+  ['304', { answer: reply('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n') }],
+  ['refused', { options: { port: 1 } }],
+  ['refused before end', { options: { port: 1 }, open: true }],
+  [
+    'a name that is none',
+    {
+      options: {
+        host: 'nowhere.invalid',
+        lookup: (name: string, _options: object, callback: (error: Error) => void) =>
+          process.nextTick(callback, Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' })),
+      } as never,
+    },
+  ],
+  ['closed before the response', { answer: (socket) => void socket.end() }],
+  ['reset before the response', { answer: (socket) => void socket.resetAndDestroy() }],
+  ['closed before the request', { accept: (socket) => void socket.end(), open: true }],
+  ['half a status line', { answer: (socket) => void socket.end('HTTP/1.1 2') }],
+  ['no HTTP at all', { answer: reply('garbage\r\n\r\n') }],
+  ['cut short, known length', { answer: reply(LONG, 'end') }],
+  ['cut short, chunked', { answer: reply(CHUNKED, 'end') }],
+  ['reset amid the response', { answer: reply(LONG, 'reset') }],
+  ['a body until the end', { answer: reply('HTTP/1.1 200 OK\r\n\r\nabc', 'end') }],
+  ['a broken chunk', { answer: reply(`${CHUNKED}zz\r\n`) }],
+  ['two responses', { answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n') }],
+  ['destroy at once', { act: at('now', (r) => r.destroy()) }],
+  ['destroy at once, after end', { act: at('now', (r) => r.end().destroy()) }],
+  ['destroy with the socket', { act: at('socket', (r) => r.destroy()) }],
+  ['destroy when connected', { answer: silent, act: at('connect', (r) => r.destroy()) }],
+  ['destroy in the response', { answer: reply(LONG), act: at('response', (r) => r.destroy()) }],
+  ['destroy amid the body', { answer: reply(LONG), act: at('data', (r) => r.destroy()) }],
+  ['destroy when all is over', { act: at('end', (r) => r.destroy()) }],
+  ['destroy twice', { answer: silent, act: at('connect', (r) => r.destroy().destroy()) }],
+  ['destroy with an error at once', { act: at('now', (r) => r.destroy(new Error('boom'))) }],
+  ['destroy with an error when connected', { answer: silent, act: at('connect', (r) => r.destroy(new Error('boom'))) }],
+  [
+    'destroy with an error amid the body',
+    { answer: reply(LONG), act: at('data', (r) => r.destroy(new Error('boom'))) },
+  ],
+  ['abort at once', { act: at('now', (r) => r.abort()) }],
+  ['abort with the socket', { act: at('socket', (r) => r.abort()) }],
+  ['abort when connected', { answer: silent, act: at('connect', (r) => r.abort()) }],
+  ['abort in the response', { answer: reply(LONG), act: at('response', (r) => r.abort()) }],
+  ['abort amid the body', { answer: reply(LONG), act: at('data', (r) => r.abort()) }],
+  ['abort when all is over', { act: at('end', (r) => r.abort()) }],
+  [
+    'the response destroyed',
+    {
+      answer: reply(LONG),
+      act: (request) => void request.on('response', (res) => res.once('data', () => res.destroy())),
+    },
+  ],
+  [
+    'the response destroyed with an error',
+    {
+      answer: reply(LONG),
+      act: (request) => void request.on('response', (res) => res.once('data', () => res.destroy(new Error('boom')))),
+    },
+  ],
+  ['a signal before', { options: () => ({ signal: AbortSignal.abort() }) }],
+  ['a signal at once', withSignal('now', silent)],
+  ['a signal when connected', withSignal('connect', silent)],
+  ['a signal amid the body', withSignal('data', reply(LONG))],
+  ['a timeout', { options: { timeout: 15 }, answer: silent }],
+  [
+    'a timeout that ends it',
+    { options: { timeout: 15 }, answer: silent, act: (request) => void request.on('timeout', () => request.destroy()) },
+  ],
+  [
+    'setTimeout with a callback',
+    { answer: silent, act: (request, { log }) => void request.setTimeout(15, () => log('callback')) },
+  ],
+  [
+    'informational responses',
+    {
+      answer: reply(
+        'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx',
+      ),
+    },
+  ],
+  [
+    'Expect: 100-continue',
+    {
+      options: { method: 'POST', headers: { expect: '100-continue', 'content-length': 3 } },
+      open: true,
+      act: (request) => void request.on('continue', () => request.end('abc')),
+      answer: (socket) => {
+        socket.removeAllListeners('data');
+        socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+        socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx'));
+      },
+    },
+  ],
+  ['101 that nobody awaits', { answer: reply('HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n') }],
+  [
+    'an upgrade',
+    {
+      options: { headers: { connection: 'upgrade', upgrade: 'x' } },
+      answer: reply('HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhd'),
+      act: (request, { log }) =>
+        void request.on('upgrade', (res, socket, head) => {
+          log(`upgrade ${res.statusCode} ${head} ${socket.listenerCount('data')} ${request.destroyed}`);
+          socket.end();
+        }),
+    },
+  ],
+  [
+    'CONNECT that nobody awaits',
+    { options: { method: 'CONNECT', path: 'a:1' }, answer: reply('HTTP/1.1 200 OK\r\n\r\n') },
+  ],
+  [
+    'CONNECT',
+    {
+      options: { method: 'CONNECT', path: 'a:1' },
+      answer: reply('HTTP/1.1 200 OK\r\n\r\nhd'),
+      act: (request, { log }) =>
+        void request.on('connect', (res, socket, head) => {
+          log(`connect ${res.statusCode} ${head} ${socket.listenerCount('data')} ${request.destroyed}`);
+          socket.end();
+        }),
+    },
+  ],
+  [
+    'requests that wait for one connection',
+    {
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 50 }) }),
+      act: (request, { http, port, log }) => {
+        for (const name of ['second', 'third']) {
+          const { agent } = request as unknown as { agent: never };
+          const other = http.get({ host: '127.0.0.1', port, agent }, (res) => {
+            res.resume().on('end', () => log(`${name}.end ${other.reusedSocket}`));
+          });
+          other.on('socket', () => log(`${name}.socket`));
+          other.on('close', () => log(`${name}.close`));
+        }
+      },
+    },
+  ],
+  [
+    'a waiting request that is destroyed',
+    {
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 50 }) }),
+      act: (request, { http, port, log }) => {
+        const { agent } = request as unknown as { agent: never };
+        const other = http.get({ host: '127.0.0.1', port, agent });
+        for (const event of ['socket', 'error', 'close', 'abort']) other.on(event, () => log(`other.${event}`));
+        setImmediate(() => other.destroy());
+      },
+    },
+  ],
+  [
+    'the head first, the body later',
+    {
+      options: { method: 'POST', headers: { 'content-length': 4 } },
+      open: true,
+      act: (request, { log }) => {
+        request.flushHeaders();
+        request.on('socket', (socket) =>
+          socket.on('connect', () => setTimeout(() => request.end('body', () => log('ended')), 5)),
+        );
+      },
+    },
+  ],
+  [
+    'written before it has a socket',
+    {
+      options: { method: 'POST' },
+      act: (request, { log }) => {
+        log(`write ${request.write('x'.repeat(20_000), () => log('written'))}`);
+        log(`write ${request.write('', () => log('empty'))}`);
+      },
+      answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+    },
+  ],
+];
+
+function withSignal(moment: string, answer: ExchangeScenario['answer']): ExchangeScenario {
+  const controllers = new Map<number, AbortController>();
+  return {
+    answer,
+    options: ({ port }) => {
+      const controller = new AbortController();
+      controllers.set(port, controller);
+      return { signal: controller.signal };
+    },
+    act: (request, exchange) => at(moment, () => controllers.get(exchange.port)!.abort())!(request, exchange),
+  };
+}
+
+describe('a request tells what Node tells, in its order', () => {
+  test.each(scenarios)('%s', async (_title, scenario) => {
+    const events = await expectNodesOrder(scenario);
+    expect(events.length).toBeGreaterThan(0);
+  });
+});

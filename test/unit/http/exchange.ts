@@ -1,0 +1,139 @@
+import nodeHttp from 'node:http';
+import nodeNet from 'node:net';
+import { createHttp } from '../../../http';
+import { createNet } from '../../../net';
+import { createHost } from '../../../net/host';
+
+/** A pair of modules to run a scenario on. */
+export interface Modules {
+  readonly http: typeof nodeHttp;
+  readonly net: typeof nodeNet;
+}
+
+const stackNet = createNet(createHost({ devices: [] })) as unknown as typeof nodeNet;
+
+/** Node's own; our HTTP over Node's sockets, where text comes as a stream; our HTTP over our sockets, in place. */
+export const MODULES = {
+  node: { http: nodeHttp, net: nodeNet },
+  'our http': { http: createHttp(nodeNet) as unknown as typeof nodeHttp, net: nodeNet },
+  'our http and net': { http: createHttp(stackNet) as unknown as typeof nodeHttp, net: stackNet },
+} satisfies Record<string, Modules>;
+
+export interface Exchange {
+  readonly http: typeof nodeHttp;
+  readonly port: number;
+  readonly log: (event: string) => void;
+}
+
+export interface ExchangeScenario {
+  /** What the server does with each connection, once a request's head has come. Default: a short answer. */
+  answer?(socket: nodeNet.Socket, request: string, log: (event: string) => void): void;
+  /** What the server does with a connection at once, instead. */
+  accept?(socket: nodeNet.Socket): void;
+  options?: nodeHttp.RequestOptions | ((exchange: Exchange) => nodeHttp.RequestOptions);
+  /** Makes the request; default: `http.request(options)`, watched and ended. */
+  act?(request: nodeHttp.ClientRequest, exchange: Exchange): void;
+  /** Do not call end(). */
+  open?: boolean;
+}
+
+const REQUEST_EVENTS = ['socket', 'finish', 'response', 'close', 'error', 'abort', 'timeout', 'continue', 'drain'];
+const QUIET_MS = 30;
+
+type Fault = Error & { code?: string };
+
+export const told = (error: Fault): string => `${error.name}:${error.code}:${error.message.replace(/:\d+$/, ':port')}`;
+
+/** Logs what a request, its socket and its response tell. */
+export function watch(request: nodeHttp.ClientRequest, log: (event: string) => void): void {
+  for (const event of REQUEST_EVENTS) {
+    request.on(event, (what) => log(event === 'error' ? `error(${told(what)})` : event));
+  }
+  request.on('information', (info) => log(`information(${JSON.stringify(info)})`));
+  request.on('socket', (socket) => {
+    socket.on('connect', () => log('sock.connect'));
+    socket.on('end', () => log('sock.end'));
+    socket.on('close', () => log('sock.close'));
+    socket.on('timeout', () => log('sock.timeout'));
+  });
+  request.on('response', (response) => {
+    response.on('data', (data: Buffer) => log(`res.data(${data.length})`));
+    response.on('end', () => log('res.end'));
+    response.on('aborted', () => log('res.aborted'));
+    response.on('error', (error: Fault) => log(`res.error(${error.code}:${error.message})`));
+    response.on('close', () => log('res.close'));
+  });
+}
+
+const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
+
+/** Runs a scenario and gives its events once nothing more happens. */
+export function play(modules: Modules, scenario: ExchangeScenario): Promise<string[]> {
+  const { http, net } = modules;
+  const events: string[] = [];
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const log = (event: string): void => {
+      events.push(event);
+      settleSoon();
+    };
+    const sockets = new Set<nodeNet.Socket>();
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      settleSoon();
+      serve(socket, scenario, log);
+    });
+    const done = (): void => {
+      // What tidying up makes them tell is no part of it.
+      const told = [...events];
+      for (const socket of sockets) socket.destroy();
+      http.globalAgent.destroy();
+      server.close(() => resolve(told));
+    };
+    const settleSoon = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(done, QUIET_MS);
+    };
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as nodeNet.AddressInfo;
+      const exchange: Exchange = { http, port, log };
+      const given = typeof scenario.options === 'function' ? scenario.options(exchange) : scenario.options;
+      const request = http.request({ host: '127.0.0.1', port, ...given });
+      settleSoon();
+      watch(request, log);
+      scenario.act?.(request, exchange);
+      if (!scenario.open) request.end();
+    });
+  });
+}
+
+function serve(socket: nodeNet.Socket, scenario: ExchangeScenario, log: (event: string) => void): void {
+  let text = '';
+  if (scenario.accept) {
+    scenario.accept(socket);
+    return;
+  }
+  socket.on('end', () => socket.end());
+  socket.on('data', (data) => {
+    text += data.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0) return;
+    const head = text.slice(0, end);
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    const bytes = /expect:/i.test(head) ? 0 : length;
+    if (text.length < end + 4 + bytes) return;
+    text = text.slice(end + 4 + bytes);
+    if (scenario.answer) scenario.answer(socket, head, log);
+    else socket.write(HELLO);
+  });
+}
+
+/** Plays a scenario on all modules and expects what Node did. */
+export async function expectNodesOrder(scenario: ExchangeScenario): Promise<string[]> {
+  const names = Object.keys(MODULES) as (keyof typeof MODULES)[];
+  const all: Record<string, string[]> = {};
+  for (const name of names) all[name] = await play(MODULES[name], scenario);
+  for (const name of names) expect({ [name]: all[name] }).toEqual({ [name]: all['node'] });
+  return all['node']!;
+}
