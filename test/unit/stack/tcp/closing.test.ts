@@ -10,10 +10,10 @@ const connections = (t: Harness): number => t.stack.tcp.connections.size;
 function timeWait(g: Ground, options: HarnessOptions = {}, syn?: string): Harness {
   const t = g.established(options, syn === undefined ? {} : { syn });
   const stamp = (val: number): string => (syn === undefined ? '' : ` <nop,nop,TS val ${val} ecr 1000>`);
-  t.shutdown().tx('F. 1:1(0) ack 1');
+  t.shutdown().tx('F. 1:1(0) ack 1 <...>');
   t.rx(`. 1:1(0) ack 2 win 257${stamp(300)}`).txNothing();
   t.rx(`F. 1:1(0) ack 2 win 257${stamp(301)}`)
-    .tx('. 2:2(0) ack 2')
+    .tx('. 2:2(0) ack 2 <...>')
     .txNothing();
   expect([t.c.state, waiting(t), connections(t)]).toEqual(['CLOSED', 1, 0]);
   return t;
