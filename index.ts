@@ -7,9 +7,9 @@
  * server.http.createServer((req, res) => res.end('hello')).listen(80);
  */
 
+import type * as NodeHttp from 'node:http';
+import type * as NodeNet from 'node:net';
 import type { Device } from './device/device';
-import type { HttpModule, NetModule } from './http';
-import type { Net } from './net';
 import { Host, type HostOptions as StackHostOptions } from './net/host';
 import type { Trace } from './stack/base/trace';
 import { type HostReport, hostReport } from './tools/report';
@@ -39,18 +39,20 @@ export interface HostOptions extends Omit<StackHostOptions, 'devices'> {
 
 /** A TCP/IP stack on its devices, with Node's modules on top. */
 export class TapwireHost extends Host {
-  private netModule: Net | null = null;
-  private httpModule: HttpModule | null = null;
+  private netModule: typeof NodeNet | null = null;
+  private httpModule: typeof NodeHttp | null = null;
 
-  /** Node's `net`: its sockets connect from this host, its servers listen on it. */
-  get net(): Net {
-    this.netModule ??= (require('./net') as typeof import('./net')).createNet(this);
+  /** Node's `net`, and typed like it: its sockets connect from this host, its servers listen on it. */
+  get net(): typeof NodeNet {
+    const { createNet } = require('./net') as typeof import('./net');
+    this.netModule ??= createNet(this) as unknown as typeof NodeNet;
     return this.netModule;
   }
 
   /** Node's `http`, likewise. */
-  get http(): HttpModule {
-    this.httpModule ??= (require('./http') as typeof import('./http')).createHttp(this.net as unknown as NetModule);
+  get http(): typeof NodeHttp {
+    const { createHttp } = require('./http') as typeof import('./http');
+    this.httpModule ??= createHttp(this.net) as unknown as typeof NodeHttp;
     return this.httpModule;
   }
 

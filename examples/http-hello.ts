@@ -1,6 +1,6 @@
 import { createHost, memoryPair } from 'tapwire';
 
-// Node's http server, on a stack of its own. The client here speaks HTTP by hand, so that the bytes can be seen.
+// Node's http, server and client, each on a stack of its own.
 // npm run example http-hello
 
 const [a, b] = memoryPair();
@@ -13,12 +13,13 @@ const server = there.http.createServer((req, res) => {
 });
 
 server.listen(80, () => {
-  const socket = here.net.connect(80, '10.0.0.2');
-  socket.write('GET /greeting HTTP/1.1\r\nHost: there\r\nConnection: close\r\n\r\n');
-  socket.on('data', (data) => process.stdout.write(String(data)));
-  socket.on('close', () => {
-    server.close();
-    here.close();
-    there.close();
+  here.http.get('http://10.0.0.2/greeting', (res) => {
+    console.log(`${res.statusCode} ${res.statusMessage}, ${res.headers['content-type']}`);
+    res.on('data', (data) => process.stdout.write(String(data)));
+    res.on('close', () => {
+      server.close();
+      here.close();
+      there.close();
+    });
   });
 });

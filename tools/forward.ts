@@ -74,9 +74,14 @@ function carry(near: net.Socket, far: net.Socket): void {
   }
 }
 
-/** The peer learns by a reset that the connection was not ended but lost. */
+/**
+ * The peer learns by a reset that the connection was not ended but lost. Not while our own end is on its way: Node 20 then
+ * loses track of the handle, and the process cannot exit.
+ */
 function abandon(socket: net.Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
+  if (socket.destroyed) return;
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function explain(error: NodeJS.ErrnoException, at: HostPort): Error {

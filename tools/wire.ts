@@ -74,22 +74,22 @@ function tunnelWire(options: WireOptions, capture: CaptureFile | null, why: stri
   const name = options.tun ?? options.tap;
   const mine = options.address ?? [DEFAULT_ADDRESS];
   // A descriptor comes with an interface that its opener set up; only an explicit wish changes it.
-  const theirs =
-    options.tunFd !== undefined && options.hostAddress === undefined ? [] : hostAddresses(mine, options.hostAddress);
-  checkFree(mine, theirs, name);
-  const opened = (options.tap === undefined ? openTun : openTap)({
+  const setUp = options.tunFd === undefined || options.hostAddress !== undefined;
+  const theirs = setUp ? hostAddresses(mine, options.hostAddress) : [];
+  if (options.tunFd === undefined) checkFree(mine, theirs, name);
+  const device = (options.tap === undefined ? openTun : openTap)({
     name,
     fd: options.tunFd,
-    address: mine.map(String),
+    address: setUp ? mine.map(String) : [],
     hostAddress: theirs.map(String),
     mtu: options.mtu,
     offload: options.offload,
   });
   const kind = options.tap === undefined ? 'tun' : 'tap';
   const kernel = theirs.length === 0 ? '' : `, the kernel's ${theirs.join(', ')}`;
-  const text = `${kind.toUpperCase()} device ${opened.name}: the stack's address is ${mine.join(', ')}${kernel}`;
+  const text = `${kind.toUpperCase()} device ${device.name}: the stack's address is ${mine.join(', ')}${kernel}`;
   const gateways = options.gateway === undefined ? theirs.map((cidr) => cidr.address) : [options.gateway];
-  return wireOn(kind, opened, mine, gateways, options, capture, text, why);
+  return wireOn({ kind, device, addresses: mine, gateways, text, why }, options, capture);
 }
 
 /** The kernel would answer for an address that is its own, and route a subnet that it knows elsewhere. */
@@ -146,19 +146,22 @@ function packetWire(options: WireOptions, capture: CaptureFile | null, why: stri
   }
   const device = openPacket({ interface: packet!, offload: options.offload });
   const text = `interface ${packet}, beside the kernel: the stack's address is ${address.join(', ')}`;
-  return wireOn('packet', device, address, gateway === undefined ? [] : [gateway], options, capture, text, why);
+  const gateways = gateway === undefined ? [] : [gateway];
+  return wireOn({ kind: 'packet', device, addresses: address, gateways, text, why }, options, capture);
 }
 
-function wireOn(
-  kind: Wire['kind'],
-  device: Device,
-  addresses: readonly Cidr[],
-  gateways: readonly Address[],
-  options: WireOptions,
-  capture: CaptureFile | null,
-  text: string,
-  why: string,
-): Wire {
+/** A device that is open, and what is said of it. */
+interface Opened {
+  kind: Wire['kind'];
+  device: Device;
+  addresses: readonly Cidr[];
+  gateways: readonly Address[];
+  text: string;
+  why: string;
+}
+
+function wireOn(opened: Opened, options: WireOptions, capture: CaptureFile | null): Wire {
+  const { kind, device, addresses, gateways, text, why } = opened;
   try {
     const recorded = capture === null ? device : capture.record(device);
     const host = createHost({

@@ -78,7 +78,9 @@ export class Serve {
   readonly events: Event[] = [];
   stderr = '';
   private readonly waiting: (() => void)[] = [];
-  private ended: number | null | undefined;
+  /** Resolves with the exit code; null after a signal. */
+  readonly ended: Promise<number | null>;
+  private exit: number | null | undefined;
   private text = '';
 
   private constructor(readonly child: ChildProcess) {
@@ -86,9 +88,12 @@ export class Serve {
     child.stderr!.on('data', (chunk: Buffer) => {
       this.stderr += chunk.toString();
     });
-    child.on('close', (code) => {
-      this.ended = code;
-      this.wake();
+    this.ended = new Promise((resolve) => {
+      child.on('close', (code) => {
+        this.exit = code;
+        this.wake();
+        resolve(code);
+      });
     });
   }
 
@@ -115,8 +120,8 @@ export class Serve {
     const deadline = Date.now() + seconds * 1000;
     while (!done()) {
       const left = deadline - Date.now();
-      if (left <= 0 || (this.ended !== undefined && what !== 'it ends')) {
-        throw new Error(`waiting until ${what}: ${left <= 0 ? 'too long' : `exit ${this.ended}`}\n${this.stderr}`);
+      if (left <= 0 || (this.exit !== undefined && what !== 'it ends')) {
+        throw new Error(`waiting until ${what}: ${left <= 0 ? 'too long' : `exit ${this.exit}`}\n${this.stderr}`);
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
@@ -141,13 +146,13 @@ export class Serve {
 
   /** Ctrl-C. Returns the exit code. */
   async stop(): Promise<number | null> {
-    if (this.ended === undefined) process.kill(this.pid, 'SIGINT');
-    await this.until(() => this.ended !== undefined, 'it ends');
-    return this.ended!;
+    if (this.exit === undefined) process.kill(this.pid, 'SIGINT');
+    await this.until(() => this.exit !== undefined, 'it ends');
+    return this.exit!;
   }
 
   kill(): void {
-    if (this.ended === undefined) this.child.kill('SIGKILL');
+    if (this.exit === undefined) this.child.kill('SIGKILL');
   }
 }
 
