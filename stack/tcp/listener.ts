@@ -17,6 +17,8 @@ export class Listener {
   readonly accepted: Connection[] = [];
   /** In SYN-RECEIVED. */
   halfOpen = 0;
+  /** SYN cookies that were given out may come back until then. */
+  cookiesUntil: Millis = -1;
   signalled = false;
   closed = false;
   /** What its connections begin with; null: the profile's values. */

@@ -1,4 +1,4 @@
-import { type Millis, NEVER } from '../base/bytes';
+import { type Bytes, type Millis, NEVER } from '../base/bytes';
 import { TCP } from '../base/datagram';
 import { NONE } from '../base/memory';
 import { NO_ROOM } from '../base/transmit';
@@ -27,7 +27,7 @@ import {
 import { announcedMss, timestampNow } from './options';
 import { isReducing } from './prr';
 import { initialWindow, selectWindow, windowTold } from './receive-window';
-import type { Reply } from './reply';
+import type { Reply, SynReply } from './reply';
 import { beforeUserTimeout, persistDelay, restartRto, scheduleProbe, setRetransmitTimer } from './retransmit-timer';
 import { nextLost, splitRecord } from './scoreboard';
 import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, RETRANSMITTED, SACKED } from './sent-table';
@@ -564,6 +564,10 @@ function writeSackOption(c: Connection, header: Uint8Array, at: number, bytes: n
 
 // ── without a connection ──
 
+function writeSynReply(b: Bytes, at: number, s: SynReply): number {
+  return writeSynOptions(b, at, s.mss, s.windowScale, s.sackPermitted, s.timestamps, s.tsVal, s.tsEcr);
+}
+
 /** Sends what nobody's connection sends. Returns false when the link's queue is full. */
 export function sendReply(tcp: Tcp, reply: Reply, now: Millis): boolean {
   const out = tcp.out;
@@ -571,6 +575,7 @@ export function sendReply(tcp: Tcp, reply: Reply, now: Millis): boolean {
   if (at === NO_ROOM) return false;
   let optionsEnd = at + TCP_HEADER_BYTES;
   if (reply.timestamps) optionsEnd = writeTimestamps(out.header, optionsEnd, reply.tsVal, reply.tsEcr);
+  if (reply.syn !== undefined) optionsEnd = writeSynReply(out.header, optionsEnd, reply.syn);
   const headerBytes = optionsEnd - at;
   writeHeader(
     out.header,

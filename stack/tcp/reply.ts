@@ -13,6 +13,20 @@ export interface Reply {
   readonly timestamps: boolean;
   readonly tsVal: number;
   readonly tsEcr: number;
+  /** The options of a SYN-ACK that no connection sends. */
+  readonly syn?: SynReply;
+}
+
+/** What a SYN-ACK says without a connection (SYN cookies). */
+export interface SynReply {
+  readonly mss: number;
+  /** -1: none. */
+  readonly windowScale: number;
+  readonly sackPermitted: boolean;
+  readonly timestamps: boolean;
+  readonly tsVal: number;
+  readonly tsEcr: number;
+  readonly ecn: boolean;
 }
 
 /** More replies than this wait at no time; a flood loses the rest. */

@@ -58,6 +58,10 @@ export interface TcpCounters {
   resetsSent: number;
   timeWaitsEvicted: number;
   repliesLost: number;
+  /** SYN cookies: given out, come back, and ACKs that had none while some were expected. */
+  cookiesSent: number;
+  cookiesReceived: number;
+  cookiesFailed: number;
 }
 
 /**
@@ -97,6 +101,9 @@ export class Tcp {
     resetsSent: 0,
     timeWaitsEvicted: 0,
     repliesLost: 0,
+    cookiesSent: 0,
+    cookiesReceived: 0,
+    cookiesFailed: 0,
   };
 
   constructor(
@@ -240,14 +247,7 @@ export class Tcp {
     c.iss = this.initialSequence(c, now);
     c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.cwndUsageEnd = c.iss;
     c.ecnOk = listener === null && this.profile.ecn === 'request';
-    c.tsOffset = this.secret.hash(
-      local.w3,
-      remote.w3,
-      local.w0 ^ local.w1 ^ local.w2,
-      remote.w0 ^ remote.w1 ^ remote.w2,
-      0,
-      0x7473,
-    );
+    c.tsOffset = this.timestampOffset(local, remote);
     c.rcvRttAt = c.rcvSpaceAt = now;
     c.sendBuffer.restart(seqAdd(c.iss, 1));
     this.connections.insert(c);
@@ -257,16 +257,24 @@ export class Tcp {
   /** RFC 6528 §3: a 4-microsecond clock plus a keyed hash of the four-tuple (MUST-8, MUST-9). */
   private initialSequence(c: Connection, now: Millis): Seq {
     if (this.initialSequenceFixed !== null) return this.initialSequenceFixed;
-    const { local, remote } = c;
-    const hash = this.secret.hash(
-      local.w3 ^ local.w0,
-      remote.w3 ^ remote.w0,
-      (c.localPort << 16) | c.remotePort,
-      local.w1 ^ local.w2,
-      remote.w1 ^ remote.w2,
-      0x69736e,
-    );
+    const hash = this.hashTuple(c.local, c.remote, (c.localPort << 16) | c.remotePort, 0x69736e);
     return ((Math.floor(now * 250) + hash) | 0) as Seq;
+  }
+
+  /**
+   * A keyed hash of both addresses, `ports` and what it is for. Every bit of the addresses counts: folded, an IPv6 peer could
+   * choose an address of its own with the hash of another's.
+   */
+  hashTuple(local: Address, remote: Address, ports: number, use: number): number {
+    const { secret } = this;
+    if (local.family === 4) return secret.hash(local.w3, remote.w3, ports, 4, 0, use);
+    const first = secret.hash(local.w0, local.w1, local.w2, local.w3, remote.w0, remote.w1);
+    return secret.hash(first, remote.w2, remote.w3, ports, 6, use);
+  }
+
+  /** What is added to the clock of timestamps between two hosts (RFC 7323 §5.4). */
+  timestampOffset(local: Address, remote: Address): number {
+    return this.hashTuple(local, remote, 0, 0x7473);
   }
 
   /** Every change of state goes through here. */

@@ -11,6 +11,7 @@ import { applySynOptions } from './options';
 import { initialWindow } from './receive-window';
 import { type Seq, seqAdd, seqAfter, seqDiff, seqInWindow } from './seq';
 import { applySettings } from './settings';
+import { answerWithCookie, cookieArrives } from './syn-cookies';
 import type { Tcp } from './tcp';
 import type { TimeWait } from './time-wait';
 
@@ -54,6 +55,7 @@ export function listenArrives(
 ): void {
   if ((seg.flags & RST) !== 0) return tcp.drop('tcp-listen-no-syn', now);
   if ((seg.flags & ACK) !== 0) {
+    if (listener.cookiesUntil >= now && cookieArrives(tcp, listener, seg, d, slab, now)) return;
     tcp.drop('tcp-listen-no-syn', now);
     return resetStray(tcp, seg, d);
   }
@@ -61,7 +63,10 @@ export function listenArrives(
   if ((seg.flags & SYN) === 0 || (seg.flags & FIN) !== 0) return tcp.drop('tcp-listen-no-syn', now);
   if (seg.sourcePort === 0) return tcp.drop('tcp-bad-port', now);
   if (listener.accepted.length > listener.backlog) return tcp.drop('tcp-accept-queue-full', now);
-  if (listener.halfOpen > listener.backlog) return tcp.drop('tcp-syn-backlog-full', now);
+  if (listener.halfOpen > listener.backlog && waiting === null) {
+    if (tcp.profile.synCookies) return answerWithCookie(tcp, listener, seg, d, now);
+    return tcp.drop('tcp-syn-backlog-full', now);
+  }
   if (tcp.connections.size >= tcp.limits.connectionsMax) return tcp.drop('memory-pressure', now);
   const local = destinationOf(d);
   const remote = sourceOf(d);

@@ -55,7 +55,7 @@ class Cache {
   }
 
   /** An advertisement: "S" solicited, "O" override, "-" without a link address. */
-  advertised(flags: string, mac = MAC): void {
+  advertised(flags: string, mac: Uint8Array = MAC): void {
     const at = flags.includes('-') ? -1 : 0;
     this.neighbors.advertised(ADDRESS, mac, at, flags.includes('S'), flags.includes('O'), this.now);
   }

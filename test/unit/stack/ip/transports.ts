@@ -133,7 +133,7 @@ export function udpSend(
   socket: UdpSocket,
   remote: string,
   port = 7,
-  bytes = new Uint8Array(1),
+  bytes: Uint8Array = new Uint8Array(1),
 ): string | null {
   const refused = lab.stack.udp.send(socket, bytes, parseAddress(remote)!, port);
   lab.poll();
