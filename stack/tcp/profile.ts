@@ -41,6 +41,8 @@ export interface TcpProfile {
   readonly timestampsRequired: boolean;
   readonly sack: boolean;
   readonly dsack: boolean;
+  /** RFC 2018 §8: at a timeout forget all that was SACKed. False: only when the peer is seen to have forgotten it. */
+  readonly forgetSackAtTimeout: boolean;
   /** RFC 3168: never; when the peer's SYN asks for it; on our own SYNs as well. */
   readonly ecn: 'off' | 'accept' | 'request';
   /** RFC 8985; without it losses are found by counting SACKed packets (RFC 6675). */
@@ -111,6 +113,7 @@ export const LINUX: TcpProfile = {
   timestampsRequired: false,
   sack: true,
   dsack: true,
+  forgetSackAtTimeout: false,
   ecn: 'accept',
   rack: true,
   tailLossProbe: true,
@@ -142,6 +145,7 @@ export const LINUX: TcpProfile = {
 export const RFC: TcpProfile = {
   ...LINUX,
   name: 'rfc',
+  forgetSackAtTimeout: true,
   rtoMinMs: 1000,
   rtoMaxMs: 60_000,
   rtoFloorsVariance: false,

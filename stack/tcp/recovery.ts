@@ -234,21 +234,18 @@ function markAllLost(tcp: Tcp, c: Connection, now: Millis): void {
   const sent = tcp.sent;
   const { head } = c.sent;
   const reneged = head !== NONE && (sent.flags(head) & SACKED) !== 0;
-  if (reneged) {
-    c.sackedOut = 0;
-    c.sackReneged = true;
-  } else if (!c.sackOk) {
-    c.sackedOut = 0;
-  }
+  const forget = reneged || tcp.profile.forgetSackAtTimeout;
+  if (reneged) c.sackReneged = true;
+  if (forget || !c.sackOk) c.sackedOut = 0;
   const youngest = now - c.rackRtt;
-  const rack = tcp.profile.rack && c.sackOk && c.rackSentAt >= 0;
+  const rack = !forget && tcp.profile.rack && c.sackOk && c.rackSentAt >= 0;
   for (let record = head; record !== NONE; record = sent.next(record)) {
-    if (reneged) sent.setFlags(record, sent.flags(record) & ~SACKED);
+    if (forget) sent.setFlags(record, sent.flags(record) & ~SACKED);
     else if (rack && record !== head && sent.sentAt(record) > youngest) continue;
     markLost(tcp, c, record);
   }
   c.sent.lostHint = NONE;
-  if (reneged) {
+  if (forget) {
     c.sent.highestSacked = NONE;
     c.sackSeenBlocks = 0;
   }

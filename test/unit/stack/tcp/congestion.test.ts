@@ -31,7 +31,7 @@ test('controllers by Linux’s names, one object a connection', () => {
   expect(newController(RFC.congestion, RFC)!.name).toBe('reno');
 });
 
-describe('RFC 5681: Reno', () => {
+describe('RFC 5681: Reno (MUST-19)', () => {
   test('slow start doubles each round trip, whatever the ACKs cover, up to ssthresh', () => {
     for (const step of [1, 2, 5]) {
       const t = bulk({ congestion: 'reno' });

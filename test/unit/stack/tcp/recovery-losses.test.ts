@@ -127,6 +127,19 @@ describe('RFC 2018, RFC 6675: the scoreboard', () => {
     expect(t.c).toMatchObject({ sackedOut: 0, packetsOut: 2, lostOut: 0 });
   });
 
+  test('... and a packet of it that was SACKed in part is not', () => {
+    const t = flight(10, { tso: true });
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 2501:4001,nop,nop>');
+    expect(t.c).toMatchObject({ sackedOut: 1, packetsOut: 10, highestSack: (t.c.iss + 4001) | 0 });
+  });
+
+  test('a lie about what was not sent yet does not hide the truth about it later', () => {
+    const t = flight(4);
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 4001:6001,nop,nop>').write(2000).drain();
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 4001:6001,nop,nop>');
+    expect(t.c.sackedOut).toBe(2);
+  });
+
   test('blocks on an ACK below SND.UNA count as well', () => {
     const t = flight(10);
     t.rx('. 1:1(0) ack 4001 win 1000');
@@ -161,6 +174,10 @@ describe('RFC 2018, RFC 6675: the scoreboard', () => {
     expect(t.c).toMatchObject({ lostOut: 1, sackedOut: 3 });
     t.rx('. 1:1(0) ack 1 win 1000 <sack 5001:7001 3001:4001 1001:2001,nop,nop>');
     expect(t.c.lostOut).toBe(2);
+    t.drain();
+    // What is sent again is on its way, whatever else arrives above it.
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 5001:10001 3001:4001 1001:2001,nop,nop>');
+    expect(t.c).toMatchObject({ lostOut: 3, retransOut: 3, lost: 3 });
   });
 });
 
@@ -200,6 +217,13 @@ describe('RFC 6582: NewReno, without SACK', () => {
     const t = open(10).rx(duplicate).rx(duplicate);
     t.rx(line).drain();
     expect(t.c).toMatchObject({ sackedOut: 2, lostOut: 0 });
+  });
+
+  test('nothing in flight: no duplicate either', () => {
+    const t = established({}, { syn: 'mss 1000,nop,wscale 7', window: 1000 });
+    t.rx(duplicate, duplicate, duplicate, duplicate).txNothing();
+    t.write(1000).tx('P. 1:1001(1000) ack 1').after(100).txNothing();
+    expect(t.c).toMatchObject({ sackedOut: 0, recovery: 'Open' });
   });
 
   test('a partial ACK sends the next hole again at once', () => {

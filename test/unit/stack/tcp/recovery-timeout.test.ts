@@ -1,3 +1,5 @@
+import { setKeepAlive } from '../../../../stack/tcp/calls';
+import { LINUX, RFC, type TcpProfile } from '../../../../stack/tcp/profile';
 import { established, Harness } from './harness';
 
 const TS = { syn: 'mss 1000,sackOK,TS val 200 ecr 0,nop,wscale 7', window: 1000 };
@@ -66,7 +68,7 @@ describe('RFC 8985 §7: tail loss probe', () => {
   });
 });
 
-describe('RFC 6298: the retransmission timer', () => {
+describe('RFC 6298: the retransmission timer (MUST-18)', () => {
   test('RTO is the smoothed round trip plus at least 200 ms', () => {
     const t = established({}, PLAIN);
     expect(t.c).toMatchObject({ srtt: 100, rto: 300, rttvar: 200 });
@@ -97,6 +99,13 @@ describe('RFC 6298: the retransmission timer', () => {
     t.after(300).tx('P. 1:11(10) ack 1 <nop,nop,TS val 1400 ecr 300>');
     t.after(100).rx('. 1:1(0) ack 11 win 1000 <nop,nop,TS val 700 ecr 1400>');
     expect(t.c).toMatchObject({ srtt: 100, rto: 300 });
+  });
+
+  test('RFC 7323 §4.1: a timestamp counts only on an ACK that advances SND.UNA', () => {
+    const t = established({}, TS);
+    t.write(1976).drain();
+    t.after(500).rx('. 1:1(0) ack 1 win 1000 <nop,nop,TS val 800 ecr 1100>').drain();
+    expect(t.c.srtt).toBe(100);
   });
 
   test('each new acknowledgment restarts it', () => {
@@ -137,7 +146,54 @@ describe('RFC 6298: the retransmission timer', () => {
   });
 });
 
-describe('RFC 9293 §3.8.3: R1 and R2, as times', () => {
+describe('RFC 2018 §8: a timeout, and what was SACKed', () => {
+  const timedOut = (base: TcpProfile): Harness => {
+    const t = established({ base, profile: { tailLossProbe: false } }, { window: 1000 });
+    t.write(4000).drain();
+    t.after(10).rx('. 1:1(0) ack 1 win 1000 <sack 1001:2001,nop,nop>');
+    t.after(t.c.rto + 50).drain();
+    expect(t.c.recovery).toBe('Loss');
+    return t;
+  };
+
+  test('the RFC: forgotten, and sent again', () => {
+    const t = timedOut({ ...RFC, rack: false });
+    expect(t.c).toMatchObject({ sackedOut: 0, lostOut: 4 });
+    t.rx('. 1:1(0) ack 1001 win 1000').tx('. 1001:3001(2000) ack 1');
+  });
+
+  test('Linux: kept, as long as the peer keeps it', () => {
+    const t = timedOut({ ...LINUX, rack: false });
+    expect(t.c).toMatchObject({ sackedOut: 1, lostOut: 3 });
+    t.rx('. 1:1(0) ack 2001 win 1000').tx('. 2001:4001(2000) ack 1');
+  });
+});
+
+describe('RFC 9293 §3.8.3: R1 and R2, as times (MUST-20 to MUST-23)', () => {
+  test('R1: the next hop is doubted after three doublings, and at the second SYN', () => {
+    const t = established({}, PLAIN);
+    const doubted = jest.spyOn(t.stack, 'doubt');
+    t.write(10).drain();
+    t.after(300 + 3000 - 1).drain();
+    expect(doubted).not.toHaveBeenCalled();
+    t.after(3000).drain();
+    expect(doubted).toHaveBeenCalled();
+    const opening = new Harness().connect();
+    const again = jest.spyOn(opening.stack, 'doubt');
+    opening.after(999);
+    expect(again).not.toHaveBeenCalled();
+    opening.after(1);
+    expect(again).toHaveBeenCalledTimes(1);
+  });
+
+  test('a SYN is tried for three minutes at least, by the RFC', () => {
+    const t = new Harness({ base: RFC }).connect();
+    t.after(179_000).drain();
+    expect(t.errors).toEqual([]);
+    t.after(100_000);
+    expect(t.errors).toEqual(['ETIMEDOUT']);
+  });
+
   test('data: what fifteen doublings of 200 ms take, counted from the first retransmission', () => {
     const t = established({}, PLAIN);
     t.write(10).drain();
@@ -200,7 +256,7 @@ describe('RFC 9293 §3.8.3: R1 and R2, as times', () => {
   });
 });
 
-describe('RFC 9293 §3.8.6.1: a closed window', () => {
+describe('RFC 9293 §3.8.6.1: a closed window (MUST-34 to MUST-37)', () => {
   const closed = (): Harness => {
     const t = established({}, PLAIN);
     t.write(1000).drain();
@@ -281,17 +337,33 @@ describe('RFC 9293 §3.8.6.1: a closed window', () => {
   });
 });
 
-describe('RFC 9293 §3.8.4: keep-alive', () => {
-  const idle = (): Harness => {
+const idle = (): Harness => {
+  const t = established({}, PLAIN);
+  setKeepAlive(t.stack.tcp, t.c, true, 10_000, 1000, 3, 1_000_000 + t.nowMs);
+  return t;
+};
+
+describe('RFC 9293 §3.8.4: keep-alive (MUST-24 to MUST-29)', () => {
+  test('off by default: a day of silence without a segment', () => {
     const t = established({}, PLAIN);
-    t.c.keepAlive = true;
-    t.c.keepAliveIdle = 10_000;
-    t.c.keepAliveInterval = 1000;
-    t.c.keepAliveProbes = 3;
-    t.c.keepAliveAt = 1_000_000 + t.nowMs + 10_000;
-    t.stack.tcp.deadlines.update(t.c, t.c.nextDeadline());
-    return t;
-  };
+    t.after(86_400_000).txNothing();
+    expect(t.c.state).toBe('ESTABLISHED');
+  });
+
+  test('on: the first probe after two hours', () => {
+    const t = established({}, PLAIN);
+    setKeepAlive(t.stack.tcp, t.c, true, 0, 0, 0, 1_000_000 + t.nowMs);
+    t.after(7_199_900).txNothing().after(200).drain();
+    expect(t.c.probesSent).toBe(1);
+  });
+
+  test('not while text is unacknowledged', () => {
+    const t = idle();
+    t.after(9000).write(10).drain();
+    t.after(1500);
+    for (const line of t.drain()) expect(line).toContain('1:11(10)');
+    expect(t.c.probesSent).toBe(0);
+  });
 
   test('a probe when idle, answered: the next one as much later (MUST-26, MUST-29)', () => {
     const t = idle();
