@@ -45,7 +45,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   private thrown: Thrown | null = null;
   /** The loop of a socket of ours. */
   private loop: Loop | null = null;
-  /** Ticks and promises run between any two events, also of bytes that came together. */
+  /** Ticks and promises run behind each piece of a body, though the end of the message came with it. */
   protected ticks = false;
 
   constructor(readonly socket: MessageSocket) {}
@@ -133,12 +133,10 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   /** Calls the application in the message's context; what it throws stops the reader. */
   protected call(task: Task, self: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown): unknown {
-    const result = this.scope.runInAsyncScope(this.guard, this, task, self, a, b, c, d);
-    if (this.ticks && this.reading) this.runTicks();
-    return result;
+    return this.scope.runInAsyncScope(this.guard, this, task, self, a, b, c, d);
   }
 
-  /** Where Node reads in place, too, ticks and promises run between any two events. */
+  /** Where Node reads in place, too, ticks and promises run behind each piece of a body. */
   private runTicks(): void {
     try {
       this.loop!.between();
@@ -223,11 +221,13 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   onBody(bytes: Uint8Array, at: number, end: number): void {
     const message = this.incoming;
-    if (message === null || message._dumped) return;
-    // What a stream gave us is ours to keep; what lies in a packet is not.
-    const piece = bytes.subarray(at, end);
-    const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
-    if (this.call(message.push, message, chunk) === false) this.holdOff();
+    if (message !== null && !message._dumped) {
+      // What a stream gave us is ours to keep; what lies in a packet is not.
+      const piece = bytes.subarray(at, end);
+      const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
+      if (this.call(message.push, message, chunk) === false) this.holdOff();
+    }
+    if (this.ticks) this.runTicks();
   }
 
   onTrailers(head: Head): void {

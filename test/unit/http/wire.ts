@@ -1,10 +1,6 @@
-import nodeHttp from 'node:http';
-import net from 'node:net';
-import { createHttp } from '../../../http';
-
-/** Node's own module, and ours over Node's sockets: the same scenario runs on both. */
-export const ours = createHttp(net) as unknown as typeof nodeHttp;
-export const implementations = { node: nodeHttp, ours };
+import type nodeHttp from 'node:http';
+import type nodeNet from 'node:net';
+import { MODULES, type Modules } from './exchange';
 
 /** What one side of a scenario saw. */
 export interface Recording {
@@ -29,15 +25,15 @@ const SILENCE_MS = 25;
 /** It has not answered yet. */
 const ANSWER_MS = 120;
 
-/** Runs a scenario against a server of `http`, with a plain socket as its client. */
-export function record(http: typeof nodeHttp, scenario: WireScenario): Promise<Recording> {
+/** Runs a scenario against an HTTP server, with a plain socket as its client. */
+export function record({ http, net }: Modules, scenario: WireScenario): Promise<Recording> {
   const { promise, resolve } = deferred<Recording>();
   const events: string[] = [];
   const log = (event: string): void => void events.push(event);
   const server = http.createServer(scenario.options ?? {}, (req, res) => scenario.handler?.(req, res, log));
   scenario.setUp?.(server, log, http);
   server.listen(0, '127.0.0.1', () => {
-    const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+    const client = net.connect((server.address() as nodeNet.AddressInfo).port, '127.0.0.1');
     let wire = '';
     let closed = false;
     let step = 0;
@@ -81,9 +77,10 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   return { promise, resolve };
 }
 
-/** Runs a scenario on both and expects the same of them. */
+/** Runs a scenario on all modules and expects what Node does. */
 export async function expectSame(scenario: WireScenario): Promise<Recording> {
-  const [node, own] = await Promise.all([record(nodeHttp, scenario), record(ours, scenario)]);
-  expect(own).toEqual(node);
-  return own;
+  const names = Object.keys(MODULES) as (keyof typeof MODULES)[];
+  const all = await Promise.all(names.map((name) => record(MODULES[name], scenario)));
+  for (const [i, name] of names.entries()) expect({ [name]: all[i] }).toEqual({ [name]: all[0] });
+  return all[0]!;
 }
