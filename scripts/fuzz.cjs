@@ -1,4 +1,5 @@
-// Fuzzes for longer than `npm test` does: `npm run fuzz frames -- --seconds 600`; without a name every fuzzer in turn.
+// Fuzzes for longer than `npm test` does: `npm run fuzz frames -- --frames 1000000`, `npm run fuzz http-parser -- --seconds 600`.
+// Options are the fuzzer's own; without a name every one of them runs, for as long as it does by itself.
 'use strict';
 
 const { spawnSync } = require('node:child_process');
