@@ -1,4 +1,6 @@
 import type { Bytes } from '../../../../stack/base/bytes';
+import { TX_BYTES } from '../../../../stack/base/tx-queue';
+import * as f from '../ip/frames';
 import { established, Harness, type HarnessOptions, type Opening } from './harness';
 
 /** Where a conversation takes place: the family, and where the sequence numbers of both streams begin. */
@@ -49,6 +51,16 @@ export class Ground {
     return (this.irs + offset) >>> 0;
   }
 
+  /** A segment of the peer as bytes; its numbers are offsets, of the stack's stream only once it has one. */
+  frame(fields: f.TcpFields & { readonly iss?: number; readonly ip?: f.Ip4Fields }): Uint8Array {
+    const four = this.place.family === 4;
+    const ends = four ? { from: '192.0.2.1', to: '192.168.0.1' } : { from: '2001:db8:2::1', to: '2001:db8:1::1' };
+    const seq = (this.irs + (fields.seq ?? 0)) >>> 0;
+    const ack = ((fields.iss ?? 0) + (fields.ack ?? 0)) >>> 0;
+    const body = f.tcp({ sport: 40_000, dport: 8080, ...fields, ...ends, seq, ack });
+    return four ? f.ip4(f.TCP, body, { ...ends, ...fields.ip }) : f.ip6(f.TCP, body, ends);
+  }
+
   harness(options: HarnessOptions = {}): Harness {
     return new Harness({ family: this.place.family, iss: this.place.iss, ...options });
   }
@@ -78,6 +90,22 @@ export class Ground {
     const t = this.connecting(options).after(100);
     return t.rx(`S. ${this.syn} ack 1 ${answer}`).tx('. 1:1(0) ack 1');
   }
+}
+
+/** Every frame that the stack sends from here on, as its bytes. */
+export function tapFrames(t: Harness): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  const queue = t.iface.tx;
+  const clear = queue.clear.bind(queue);
+  queue.clear = () => {
+    for (let i = 0, record = 0; i < queue.frames; i++, record = queue.next(record)) {
+      const frame = new Uint8Array(queue.records[record + TX_BYTES]!);
+      queue.copyFrame(record, frame, 0);
+      frames.push(frame);
+    }
+    clear();
+  };
+  return frames;
 }
 
 /** The same tests in every place. */
