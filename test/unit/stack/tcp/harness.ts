@@ -273,7 +273,12 @@ export class Harness implements ConnectionOwner, ListenerOwner {
 
   /** Takes everything that was received; returns how many bytes. */
   read(): number {
-    const bytes = this.c.readable;
+    return this.readSome(this.c.readable);
+  }
+
+  /** Takes at most so many bytes of what was received; returns how many. */
+  readSome(most: number): number {
+    const bytes = Math.min(most, this.c.readable);
     if (bytes > 0) calls.consume(this.stack.tcp, this.c, bytes, this.now);
     this.poll();
     return bytes;
