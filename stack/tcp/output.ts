@@ -333,7 +333,7 @@ function isPaced(c: Connection, now: Millis): boolean {
 function howMuch(c: Connection, available: number, window: number, quota: number, pushing: boolean): number {
   if (window <= 0) return 0;
   const mss = boundToHalfWindow(c);
-  let bytes = Math.min(available, window, segmentMax(c, quota));
+  let bytes = Math.min(available, window, mss < c.mss ? mss : segmentMax(c, quota));
   if (bytes >= mss) {
     // Whole segments, unless this is all there is and nothing forbids the small rest.
     if (bytes === available && (pushing || !heldByNagle(c, bytes % mss))) return bytes;
@@ -368,7 +368,7 @@ function sendSegment(tcp: Tcp, c: Connection, bytes: number, last: boolean, fin:
   const packets = Math.max(1, Math.ceil(taken / c.mss));
   append(tcp, c, seq, end, packets, fin ? HAS_FIN : 0, now);
   c.bytesSent += taken;
-  if (taken % c.mss !== 0) c.sndSmall = end;
+  if (taken % boundToHalfWindow(c) !== 0) c.sndSmall = end;
   c.lastTextSentAt = now;
   // Data soon after the peer's: request and response alternate, so ACKs may wait for the response.
   if (now - c.lastTextAt < c.ato && c.pingPong < 3) c.pingPong++;
