@@ -9,7 +9,7 @@ import { noteFastOpenReset, synAckAnswers } from './fast-open';
 import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
 import { timestampNow } from './options';
-import { appendText, drainContiguous, queueBeyondHole } from './reassembler';
+import { appendText, discardBeyondHole, drainContiguous, queueBeyondHole } from './reassembler';
 import { NODE_COST } from './receive-store';
 import { acceptedWindow, measureReceiverRtt } from './receive-window';
 import { type Seq, seqAdd, seqAfter, seqBefore, seqDiff, seqInWindow } from './seq';
@@ -383,9 +383,13 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
     seg.flags &= ~FIN;
     if (bytes <= 0) return tcp.drop('tcp-out-of-window', now);
   }
-  if (c.charged + bytes + NODE_COST > c.receiveLimit + (c.receiveLimit >> 1) + 65_536) {
-    c.ackNow = true;
-    return tcp.drop('tcp-receive-buffer-full', now);
+  if (isFull(c, bytes)) {
+    // What fills the hole is worth more than all beyond it, which then has to come again (RFC 2018 §8).
+    if (seq === c.rcvNxt) discardBeyondHole(c, tcp.store);
+    if (isFull(c, bytes)) {
+      c.ackNow = true;
+      return tcp.drop('tcp-receive-buffer-full', now);
+    }
   }
   c.dataSegmentsIn++;
   if (seq === c.rcvNxt) {
@@ -408,6 +412,10 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
     enterQuickAcks(tcp, c, tcp.profile.quickAcks);
   }
 }
+
+/** More memory than the buffer stands for, what the queue itself costs included. */
+const isFull = (c: Connection, bytes: number): boolean =>
+  c.charged + bytes + NODE_COST > c.receiveLimit + (c.receiveLimit >> 1) + 65_536;
 
 // ── eighth: FIN ──
 
