@@ -34,6 +34,8 @@ export interface Loop {
 
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? ((): void => {});
 
+const domains = process as unknown as { domain?: object | null };
+
 interface FatalProcess {
   _fatalException?: (error: unknown) => boolean;
 }
@@ -136,7 +138,8 @@ export const nodeLoop: Loop = {
   timer: (at, task) => setTimeout(task, Math.max(0, at - performance.now())).unref(),
   clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
   soon: (task) => process.nextTick(task),
-  later: (task) => setImmediate(task),
+  // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
+  later: (task) => (domains.domain ? setTimeout(task, 0) : setImmediate(task)),
   poll: (task, hold) => pollPhase.ask(task, hold),
   between: () => runTicks(),
   failed: uncaught,
