@@ -115,6 +115,12 @@ function readArguments(net: NetModule, args: unknown[]): [ConnectOptions, unknow
   return [Object.assign(options, further), callback];
 }
 
+/** A secured socket that was never to live, by a signal that came before it, leaves nothing behind. */
+function closeTogether(secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void {
+  if (secured.destroyed) socket.destroy();
+  else secured.once('close', () => socket.destroy());
+}
+
 function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
   const [options, callback] = readArguments(net, args);
   let { socket } = options;
@@ -127,6 +133,7 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
   const secured = secure(socket, () => nodeConnect(socket ? { ...options, socket } : options));
   if (typeof callback === 'function') secured.once('secureConnect', callback as () => void);
   if (own) {
+    closeTogether(secured, socket as NodeNet.Socket);
     if (options.timeout) secured.setTimeout(options.timeout);
     (socket as NodeNet.Socket).on('lookup', (...found) => secured.emit('lookup', ...found));
   }
