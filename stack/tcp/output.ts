@@ -351,11 +351,15 @@ function boundToHalfWindow(c: Connection): number {
   return half > 0 && half < c.mss ? Math.max(half, 8) : c.mss;
 }
 
-/** Minshall's form: a small segment waits while another small one is unacknowledged; corked, it waits anyway. */
+/**
+ * Nagle's algorithm (RFC 9293 §3.7.4): a small segment waits while anything is unacknowledged, or in Minshall's form
+ * while another small one is. Corked, it waits anyway.
+ */
 function heldByNagle(c: Connection, rest: number): boolean {
   if (rest === 0 || c.finQueued || c.urgentOut || c.pushing) return false;
   if (c.corked || c.more) return true;
   if (c.noDelay || c.packetsOut === 0) return false;
+  if (c.tcp.profile.nagle === 'rfc') return true;
   return seqAfter(c.sndSmall, c.sndUna) && !seqAfter(c.sndSmall, c.sndNxt);
 }
 
