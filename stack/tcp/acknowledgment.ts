@@ -134,6 +134,7 @@ function updateWindow(c: Connection, seg: Segment): boolean {
 function advanceUna(c: Connection, seg: Segment, s: AckSample, bytes: number): void {
   s.flags |= UNA_ADVANCED;
   c.retransmits = 0;
+  c.stalledAt = -1;
   c.sndUna = seg.ack;
   c.bytesAcked += bytes;
   if (c.urgentOut && seqDiff(c.sndUna, c.sndUp) >= 0) c.urgentOut = false;

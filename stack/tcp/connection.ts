@@ -218,7 +218,9 @@ export class Connection implements Timed {
   retransmitAt: Millis = NEVER;
   /** Timeouts since the last progress. */
   retransmits = 0;
-  /** When the first retransmission since then went out, or -1: for R1, R2, the user timeout, and for telling it from the original. */
+  /** When the first of them was, or -1: R1, R2 and the user timeout count from here. */
+  stalledAt: Millis = -1;
+  /** When the first retransmission of this recovery went out, or -1: what is echoed from before it is the original's. */
   retransmittedAt: Millis = -1;
   /** Unanswered probes of a closed window, and when the first one was due, or -1. */
   windowProbes = 0;

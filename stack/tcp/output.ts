@@ -137,7 +137,7 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     if (c.retransmittedAt < 0) c.retransmittedAt = now;
   }
   const wait = Math.min(c.rto * 2 ** c.backoff, tcp.profile.rtoMaxMs);
-  setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, wait, c.retransmittedAt, now));
+  setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, wait, c.stalledAt, now));
   return true;
 }
 
@@ -193,8 +193,7 @@ function retransmit(tcp: Tcp, c: Connection, now: Millis): boolean {
       if (record === head && c.retransmitTimer !== 'reorder') restart = true;
     }
   }
-  if (restart)
-    setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, c.rto, c.userTimeout > 0 ? c.retransmittedAt : -1, now));
+  if (restart) setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, c.rto, c.stalledAt, now));
   return done;
 }
 

@@ -6,7 +6,6 @@ import { fastOpenTimedOut } from './fast-open';
 import { abortWithReset } from './lifecycle';
 import { enterLoss, reorderingTimedOut } from './recovery';
 import { beforeUserTimeout, setRetransmitTimer } from './retransmit-timer';
-import { anyRetransmitted } from './scoreboard';
 import { seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
@@ -59,13 +58,14 @@ export const TIMER_NUMBERS = { none: 0, rto: 1, probe: 2, reorder: 3, persist: 4
 function handshakeTimer(tcp: Tcp, c: Connection, now: Millis): void {
   const child = c.fast?.child === true;
   const most = c.passive ? tcp.profile.synAckRetries : c.synRetries >= 0 ? c.synRetries : tcp.profile.synRetries;
-  const expired = c.retransmits >= most + (child ? 1 : 0) || userTimedOut(c, c.retransmittedAt, now);
+  const expired = c.retransmits >= most + (child ? 1 : 0) || userTimedOut(c, c.stalledAt, now);
   fastOpenTimedOut(tcp, c, c.retransmits + 1, expired, now);
   if (expired) {
     if (c.passive && c.owner === null && !child) return tcp.remove(c, now);
     return tcp.fail(c, c.softError ?? 'ETIMEDOUT', now);
   }
   c.retransmits++;
+  if (c.stalledAt < 0) c.stalledAt = now;
   c.backoff++;
   // MUST-20 for SYN: whoever does not answer may be behind a dead gateway.
   tcp.paths.doubt(c.path);
@@ -76,17 +76,13 @@ function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.packetsOut === 0) return;
   if (c.sndWnd === 0 && !c.orphaned) return closedWindowTimer(tcp, c, now);
   const { profile } = tcp;
-  // A recovery that was held at its end (undo.ts) may have left the time of its own retransmissions.
-  if (c.retransmits === 0 && !anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
   if (isStalled(tcp, c, profile.retries1, now)) tcp.paths.doubt(c.path);
   if (c.fast !== null) fastOpenTimedOut(tcp, c, c.retransmits + 1, false, now);
-  const expired =
-    c.userTimeout > 0
-      ? c.retransmits > 0 && userTimedOut(c, c.retransmittedAt, now)
-      : isStalled(tcp, c, retriesMost(tcp, c), now);
+  const expired = c.userTimeout > 0 ? userTimedOut(c, c.stalledAt, now) : isStalled(tcp, c, retriesMost(tcp, c), now);
   if (expired || outOfRetries(tcp, c, now)) return tcp.fail(c, c.softError ?? 'ETIMEDOUT', now);
   enterLoss(tcp, c, now);
   c.retransmits++;
+  if (c.stalledAt < 0) c.stalledAt = now;
   backOff(tcp, c, now);
 }
 
@@ -94,7 +90,7 @@ function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {
 function backOff(tcp: Tcp, c: Connection, now: Millis): void {
   c.backoff++;
   c.rto = Math.min(c.rto * 2, tcp.profile.rtoMaxMs);
-  setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, c.rto, c.retransmittedAt, now));
+  setRetransmitTimer(c, 'rto', now + beforeUserTimeout(c, c.rto, c.stalledAt, now));
 }
 
 /**
@@ -102,8 +98,7 @@ function backOff(tcp: Tcp, c: Connection, now: Millis): void {
  * first retransmission, so that a long round trip does not multiply them.
  */
 function isStalled(tcp: Tcp, c: Connection, retries: number, now: Millis): boolean {
-  if (c.retransmits === 0 || c.retransmittedAt < 0) return false;
-  return now - c.retransmittedAt >= doublingTime(tcp, retries);
+  return c.stalledAt >= 0 && now - c.stalledAt >= doublingTime(tcp, retries);
 }
 
 /** The sum of 1 + `retries` timeouts that begin with the minimal RTO and double up to the maximal one. */
@@ -132,12 +127,13 @@ const outOfRetries = (tcp: Tcp, c: Connection, now: Millis): boolean =>
 /** The peer has shrunk its window to nothing over what is in flight: retransmissions are probes, and need not succeed soon. */
 function closedWindowTimer(tcp: Tcp, c: Connection, now: Millis): void {
   const head = c.sent.head;
-  const since = c.retransmittedAt >= 0 ? c.retransmittedAt : head === NONE ? now : tcp.sent.sentAt(head);
+  const since = c.stalledAt >= 0 ? c.stalledAt : head === NONE ? now : tcp.sent.sentAt(head);
   const most = 2 * tcp.profile.rtoMaxMs;
   const patience = c.userTimeout > 0 ? Math.min(most, c.userTimeout) : most;
   const silent = now - c.lastReceivedAt > patience && now - since > patience;
   if (silent || (c.userTimeout > 0 && now - since > c.userTimeout)) return tcp.fail(c, c.softError ?? 'ETIMEDOUT', now);
   enterLoss(tcp, c, now);
+  if (c.stalledAt < 0) c.stalledAt = now;
   backOff(tcp, c, now);
 }
 

@@ -208,6 +208,21 @@ describe('RFC 9293 §3.8.3: R1 and R2, as times (MUST-20 to MUST-23)', () => {
     expect(t.nowMs - first).toBeGreaterThan(924_600);
   });
 
+  test('a recovery that goes on for longer, but makes progress, is not given up', () => {
+    const t = established({ profile: { tailLossProbe: false } }, { window: 1000 });
+    t.write(10_000).drain();
+    t.after(100).rx('. 1:1(0) ack 1 win 1000 <sack 1001:9001,nop,nop>').drain();
+    // The retransmission is lost once and again, other parts arrive: for longer than R2 in all.
+    for (let i = 0; i < 9; i++) {
+      t.after(200_000).drain();
+      t.rx(`. 1:1(0) ack ${i + 1}001 win 1000`)
+        .write(1000)
+        .drain();
+    }
+    expect(t.nowMs).toBeGreaterThan(1_700_000);
+    expect(t.errors).toEqual([]);
+  });
+
   test('an orphan goes earlier: eight doublings', () => {
     const t = established({}, PLAIN);
     t.write(10).close().drain();

@@ -55,6 +55,14 @@ describe('RFC 3708: undo by D-SACK', () => {
     expect(t.c).toMatchObject({ cwnd: 10, ssthresh: 0x7fffffff });
   });
 
+  test('before anything was sent again there is nothing to prove', () => {
+    const t = established({}, { window: 1000 });
+    t.write(10_000).drain();
+    t.after(100);
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 1001:4001,nop,nop>', '. 1:1(0) ack 1 win 1000 <sack 1001:5001,nop,nop>');
+    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, undoable: true });
+  });
+
   test('more duplicates than retransmissions are no proof: the network copies', () => {
     const t = recovering();
     t.rx('. 1:1(0) ack 10001 win 1000');

@@ -62,10 +62,10 @@ describe('RFC 6937: proportional rate reduction', () => {
   });
 
   test('the first retransmission goes out whatever the window', () => {
-    const t = flight(2);
-    t.c.cwnd = 2;
-    t.rx(sack(1, '1001:2001')).after(27).tx('. 1:1001(1000) ack 1');
-    expect(t.c).toMatchObject({ recovery: 'Recovery', prrOut: 1, ssthresh: 2 });
+    const t = flight(10);
+    // Seven in flight, and seven is the threshold: no room.
+    t.rx(sack(1, '1001:3001')).after(27).tx('. 1:1001(1000) ack 1').txNothing();
+    expect(t.c).toMatchObject({ recovery: 'Recovery', prrOut: 1, ssthresh: 7, cwnd: 8 });
   });
 });
 
