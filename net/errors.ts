@@ -102,7 +102,22 @@ export function aggregateError(errors: readonly Error[]): AggregateError & NodeE
   return error;
 }
 
+/** ERR_SOCKET_BUFFER_SIZE: what libuv answered to a question for a buffer's size. */
+export function bufferSizeError(code: string, syscall: string): SystemError {
+  const errno = errnoOf(code);
+  const message = getSystemErrorMap().get(errno)?.[1] ?? 'unknown error';
+  const info = { errno, code, message, syscall };
+  const text = `Could not get or set buffer size: ${syscall} returned ${code} (${message})`;
+  const error = nodeError(Error, 'ERR_SOCKET_BUFFER_SIZE', text) as Error as SystemError;
+  error.name = 'SystemError';
+  return Object.assign(error, { info, errno, syscall });
+}
+
 // ── errors of arguments ──
+
+/** ERR_MISSING_ARGS for one argument. */
+export const missingArgs = (name: string): TypeError & NodeError =>
+  nodeError(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`);
 
 const KINDS = new Set(['string', 'function', 'number', 'object', 'boolean', 'bigint', 'symbol']);
 

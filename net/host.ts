@@ -320,6 +320,21 @@ export class Host {
         this.failed(error);
       }
     }
+    this.dispatchUdp();
+  }
+
+  private dispatchUdp(): void {
+    const { signalled } = this.stack.udp;
+    // Those that are not done are told again in a turn of their own.
+    for (const socket of signalled.splice(0)) {
+      socket.signalled = false;
+      try {
+        socket.owner?.onUdp(socket);
+        this.loop.between();
+      } catch (error) {
+        this.failed(error);
+      }
+    }
   }
 
   /** Something changed outside a turn (an application's call): tells and sends soon, once. */
@@ -354,7 +369,8 @@ export class Host {
   }
 
   private get hasNews(): boolean {
-    return this.stack.tcp.signalled.size > 0 || this.stack.tcp.acceptable.size > 0 || this.pending.length > 0;
+    const { tcp, udp } = this.stack;
+    return tcp.signalled.size > 0 || tcp.acceptable.size > 0 || udp.signalled.length > 0 || this.pending.length > 0;
   }
 
   /** Signals raised by calls, by timers or over loopback are told in a turn of their own. */
@@ -431,10 +447,11 @@ export class Host {
   private retry(): void {
     if (this.retryDue) return;
     this.retryDue = true;
-    this.loop.later(() => {
+    const task = (): void => {
       this.retryDue = false;
       this.flush();
-    });
+    };
+    this.poll(task, this.references > 0);
   }
 
   private arm(): void {
@@ -542,10 +559,12 @@ export class Host {
   private closeLater(): void {
     if (this.closeDue) return;
     this.closeDue = true;
-    this.loop.later(() => {
+    const task = (): void => {
       this.closeDue = false;
       this.finishClosing();
-    });
+    };
+    if (this.loop.close === undefined) this.loop.later(task);
+    else this.loop.close(task);
   }
 
   private finishClosing(): void {

@@ -18,6 +18,8 @@ export interface Loop {
    * timers, a turn later when called from such a place. `hold`: the process waits for it. Default: `later`.
    */
   poll?(task: () => void, hold: boolean): void;
+  /** Calls `task` after what `poll` and `setImmediate` bring next, where libuv closes handles. Default: `later`. */
+  close?(task: () => void): void;
   /**
    * Runs what one callback left behind (process.nextTick, promise jobs) before the next callback of the same turn, as
    * Node does between any two I/O callbacks.
@@ -74,63 +76,99 @@ function raise(error: unknown): never {
   throw error;
 }
 
+/** A message to oneself: the one way into the poll phase of Node's loop that needs no descriptor. */
+class Doorbell {
+  private readonly sender: MessagePort;
+  private readonly receiver: MessagePort;
+  private rung = false;
+
+  constructor(answer: () => void) {
+    const { port1, port2 } = rootContext.runInAsyncScope(() => new MessageChannel());
+    this.sender = port1;
+    this.receiver = port2;
+    port2.on('message', () => {
+      this.rung = false;
+      answer();
+    });
+    port1.unref();
+    port2.unref();
+  }
+
+  ring(): void {
+    if (this.rung) return;
+    this.rung = true;
+    this.sender.postMessage(null);
+  }
+
+  /** Whether the process waits for the message. */
+  hold(on: boolean): void {
+    if (on) this.receiver.ref();
+    else this.receiver.unref();
+  }
+}
+
 /**
- * Turns in the loop's poll phase, where libuv tells of sockets. JavaScript has one way to get there that needs no
- * descriptor: a message to oneself.
+ * Turns in the phases of the loop in which libuv tells of sockets and closes handles, so that a program sees its own
+ * timers and immediates where it would with sockets of a kernel. (`setImmediate` is one phase too late, and not ours to
+ * use while a program is in a domain: Node warns of it.)
  */
-class PollPhase {
-  private sender: MessagePort | null = null;
-  private receiver: MessagePort | null = null;
+class Phases {
+  /** Made first: libuv looks at it first, and so at what rings it during a turn only in its next round. */
+  private readonly nextRound = new Doorbell(() => this.round());
+  private readonly turn = new Doorbell(() => this.run());
   private tasks: (() => void)[] = [];
+  private closings: (() => void)[] = [];
   private inside = false;
-  private asked = false;
+  private holding = false;
 
-  ask(task: () => void, hold: boolean): void {
+  poll(task: () => void, hold: boolean): void {
     this.tasks.push(task);
-    if (hold) this.open().ref();
-    if (this.asked) return;
-    this.asked = true;
-    // A message sent from inside would arrive in the same phase still.
-    if (this.inside && hold) setImmediate(() => this.send());
-    else this.send();
+    if (hold) this.hold(true);
+    if (!this.inside) this.turn.ring();
   }
 
-  private open(): MessagePort {
-    if (this.receiver === null) {
-      const { port1, port2 } = rootContext.runInAsyncScope(() => new MessageChannel());
-      this.sender = port1;
-      this.receiver = port2;
-      port2.on('message', () => this.run());
-      port1.unref();
-      port2.unref();
-    }
-    return this.receiver!;
-  }
-
-  private send(): void {
-    this.open();
-    this.sender!.postMessage(null);
+  close(task: () => void): void {
+    this.closings.push(task);
+    this.hold(true);
+    if (!this.inside) this.turn.ring();
   }
 
   private run(): void {
     const { tasks } = this;
     this.tasks = [];
-    this.asked = false;
-    this.receiver!.unref();
     this.inside = true;
-    for (const task of tasks) {
-      try {
-        task();
-        runTicks();
-      } catch (error) {
-        uncaught(error);
-      }
-    }
+    for (const task of tasks) this.call(task);
     this.inside = false;
+    if (this.closings.length > 0 || this.tasks.length > 0) this.nextRound.ring();
+    else this.hold(false);
+  }
+
+  private round(): void {
+    const { closings } = this;
+    this.closings = [];
+    for (const task of closings) this.call(task);
+    if (this.closings.length > 0 || this.tasks.length > 0) this.turn.ring();
+    else this.hold(false);
+  }
+
+  private call(task: () => void): void {
+    try {
+      task();
+      runTicks();
+    } catch (error) {
+      uncaught(error);
+    }
+  }
+
+  private hold(on: boolean): void {
+    if (on === this.holding) return;
+    this.holding = on;
+    this.turn.hold(on);
+    this.nextRound.hold(on);
   }
 }
 
-const pollPhase = new PollPhase();
+const phases = new Phases();
 
 /** Node's event loop. Its timers never keep the process alive: devices and sockets decide that. */
 export const nodeLoop: Loop = {
@@ -140,7 +178,8 @@ export const nodeLoop: Loop = {
   soon: (task) => process.nextTick(task),
   // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
   later: (task) => (domains.domain ? setTimeout(task, 0) : setImmediate(task)),
-  poll: (task, hold) => pollPhase.ask(task, hold),
+  poll: (task, hold) => phases.poll(task, hold),
+  close: (task) => phases.close(task),
   between: () => runTicks(),
   failed: uncaught,
   // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.

@@ -29,6 +29,10 @@ export function validateInt32(
   if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value);
 }
 
+export function validateUint32(value: unknown, name: string): asserts value is number {
+  validateInt32(value, name, 0, 2 ** 32 - 1);
+}
+
 export function validateAbortSignal(value: unknown, name: string): asserts value is AbortSignal {
   if (value === undefined) return;
   if (value === null || typeof value !== 'object' || !('aborted' in value))

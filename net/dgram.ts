@@ -1,0 +1,584 @@
+import diagnostics from 'node:diagnostics_channel';
+import type { LookupAddress } from 'node:dns';
+import { EventEmitter } from 'node:events';
+import { type Callable, callable, derive } from './callable';
+import { defaultHost } from './default-host';
+import {
+  addressException,
+  bufferSizeError,
+  errnoException,
+  invalidArgType,
+  missingArgs,
+  nodeError,
+  type SystemError,
+} from './errors';
+import type { SocketName } from './handle';
+import type { Host } from './host';
+import { lookup as lookupName } from './names';
+import { UdpHandle } from './udp-handle';
+import {
+  validateAbortSignal,
+  validateFunction,
+  validateNumber,
+  validatePort,
+  validateString,
+  validateUint32,
+} from './validate';
+
+export type SocketType = 'udp4' | 'udp6';
+
+type LookupDone = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
+
+/** Finds a name's address, as `dns.lookup(name, family, done)` does. */
+export type DgramLookup = (name: string, family: number, done: LookupDone) => void;
+
+/** What `createSocket` may be told. */
+export interface DgramOptions {
+  type: SocketType;
+  reuseAddr?: boolean;
+  ipv6Only?: boolean;
+  /** Bytes; the kernel's rule applies: twice that much is given. */
+  recvBufferSize?: number;
+  sendBufferSize?: number;
+  lookup?: DgramLookup;
+  signal?: AbortSignal;
+}
+
+/** What `bind` may be told. */
+export interface BindOptions {
+  port?: number;
+  address?: string;
+  exclusive?: boolean;
+  fd?: number;
+}
+
+/** Who sent a datagram, and its size in bytes. */
+export interface RemoteInfo extends SocketName {
+  size: number;
+}
+
+type Callback = (...args: never[]) => void;
+type Sent = (error: Error | null, bytes?: number) => void;
+type Piece = string | NodeJS.ArrayBufferView;
+
+const created = diagnostics.channel('udp.socket');
+
+/** Where a socket is on its way from unbound to bound, and from there to connected. */
+type BindState = 'unbound' | 'binding' | 'bound';
+type ConnectState = 'disconnected' | 'connecting' | 'connected';
+
+const notRunning = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
+const isConnected = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected');
+const notConnected = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected');
+
+const TEXT_TYPES = ['Buffer', 'TypedArray', 'DataView', 'string'] as const;
+
+/** A UDP socket: Node's `dgram.Socket` over a stack of ours. */
+class SocketMethods extends EventEmitter {
+  declare type: SocketType;
+  declare _handle: UdpHandle | null;
+  declare _stackHost: Host;
+  declare _bindState: BindState;
+  declare _connectState: ConnectState;
+  /** Calls that wait for the socket to be bound. */
+  declare _queue: (() => void)[] | undefined;
+  declare _options: Partial<DgramOptions>;
+
+  // ── opening ──
+
+  /** Listens: (port, address, callback), each of which may be missing, or (options, callback). 'listening' follows. */
+  bind(...args: unknown[]): this {
+    running(this);
+    if (this._bindState !== 'unbound') {
+      throw nodeError(Error, 'ERR_SOCKET_ALREADY_BOUND', 'Socket is already bound');
+    }
+    this._bindState = 'binding';
+    const callback = args[args.length - 1];
+    if (typeof callback === 'function') onceBound(this, callback as Callback);
+    const [first, second] = args;
+    let port = first;
+    let address = typeof second === 'function' ? '' : second;
+    if (typeof first === 'object' && first !== null) {
+      const options = first as BindOptions;
+      if (typeof options.fd === 'number' && options.fd > 0) {
+        throw nodeError(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', "Descriptors are not the stack's: bind({ fd })");
+      }
+      port = options.port;
+      address = options.address || '';
+    }
+    const name = address || (this.type === 'udp4' ? '0.0.0.0' : '::');
+    resolve(this, name as string, (error, ip) => {
+      if (this._handle === null) return;
+      if (error) bindFailed(this, error);
+      else bindNow(this, ip, typeof port === 'function' ? 0 : Number(port) || 0);
+    });
+    return this;
+  }
+
+  /** Talks to one peer only from now on. 'connect' follows, or the callback gets the error. */
+  connect(port: number, address?: string | Callback, callback?: Callback): void {
+    const checked = portOf(port);
+    if (typeof address === 'function') {
+      callback = address;
+      address = '';
+    } else if (address === undefined) {
+      address = '';
+    }
+    validateString(address, 'address');
+    if (this._connectState !== 'disconnected') throw isConnected();
+    this._connectState = 'connecting';
+    const name = address;
+    afterBinding(this, () => connectNow(this, checked, name, callback));
+  }
+
+  /** The opposite of `connect`. */
+  disconnect(): void {
+    if (this._connectState !== 'connected') throw notConnected();
+    const refused = running(this).disconnect();
+    if (refused !== null) throw errnoException(refused, 'connect');
+    this._connectState = 'disconnected';
+  }
+
+  // ── sending ──
+
+  /**
+   * Sends a datagram: (text, port, address, callback) or (text, offset, length, port, address, callback); connected, without
+   * port and address. `text` may be a list of pieces. Without a callback errors of sending are not told, as in Node.
+   */
+  send(...args: unknown[]): void {
+    const { pieces, port, address, callback } = readSend(this, args);
+    running(this);
+    afterBinding(this, () => {
+      if (port === null) return sendNow(this, pieces, null, null, 0, callback);
+      resolve(this, (address as string | undefined) || loopbackOf(this), (error, ip) => {
+        if (error) failed(this, error, callback);
+        else sendNow(this, pieces, ip, address as string | undefined, port, callback);
+      });
+    });
+  }
+
+  /** Node's older form, with every argument given. */
+  sendto(buffer: Piece, offset: number, length: number, port: number, address: string, callback?: Sent): void {
+    validateNumber(offset, 'offset');
+    validateNumber(length, 'length');
+    validateNumber(port, 'port');
+    validateString(address, 'address');
+    this.send(buffer, offset, length, port, address, callback);
+  }
+
+  // ── closing ──
+
+  close(callback?: Callback): this {
+    if (typeof callback === 'function') this.on('close', callback as () => void);
+    if (this._queue !== undefined) {
+      this._queue.push(() => this.close());
+      return this;
+    }
+    running(this).close();
+    this._handle = null;
+    process.nextTick(() => this.emit('close'));
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this._handle === null) return;
+    await new Promise<void>((done) => this.close(done as Callback));
+  }
+
+  // ── what it is ──
+
+  address(): SocketName {
+    const name = running(this).getsockname();
+    if (typeof name === 'string') throw errnoException(name, 'getsockname');
+    return shape(name);
+  }
+
+  remoteAddress(): SocketName {
+    const handle = running(this);
+    if (this._connectState !== 'connected') throw notConnected();
+    const name = handle.getpeername();
+    if (typeof name === 'string') throw errnoException(name, 'getpeername');
+    return shape(name);
+  }
+
+  ref(): this {
+    this._handle?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this._handle?.unref();
+    return this;
+  }
+
+  // ── options ──
+
+  setBroadcast(flag: boolean): void {
+    check(running(this).setBroadcast(Boolean(flag)), 'setBroadcast');
+  }
+
+  setTTL(ttl: number): number {
+    validateNumber(ttl, 'ttl');
+    check(running(this).setTTL(ttl), 'setTTL');
+    return ttl;
+  }
+
+  setMulticastTTL(ttl: number): number {
+    validateNumber(ttl, 'ttl');
+    check(running(this).setMulticastTTL(ttl), 'setMulticastTTL');
+    return ttl;
+  }
+
+  setMulticastLoopback(flag: boolean): boolean {
+    check(running(this).setMulticastLoopback(Boolean(flag)), 'setMulticastLoopback');
+    return flag;
+  }
+
+  setMulticastInterface(address: string): void {
+    const handle = running(this);
+    validateString(address, 'interfaceAddress');
+    check(handle.setMulticastInterface(address), 'setMulticastInterface');
+  }
+
+  /** Takes what is sent to the group from now on. Neither IGMP nor MLD tells the network of it. */
+  addMembership(group: string, interfaceAddress?: string): void {
+    const handle = running(this);
+    if (!group) throw missingArgs('multicastAddress');
+    check(handle.setMembership(group, interfaceAddress, true), 'addMembership');
+  }
+
+  dropMembership(group: string, interfaceAddress?: string): void {
+    const handle = running(this);
+    if (!group) throw missingArgs('multicastAddress');
+    check(handle.setMembership(group, interfaceAddress, false), 'dropMembership');
+  }
+
+  addSourceSpecificMembership(): void {
+    throw errnoException('ENOSYS', 'addSourceSpecificMembership');
+  }
+
+  dropSourceSpecificMembership(): void {
+    throw errnoException('ENOSYS', 'dropSourceSpecificMembership');
+  }
+
+  setRecvBufferSize(size: number): void {
+    bufferSize(this, size, true);
+  }
+
+  setSendBufferSize(size: number): void {
+    bufferSize(this, size, false);
+  }
+
+  getRecvBufferSize(): number {
+    return bufferSize(this, 0, true);
+  }
+
+  getSendBufferSize(): number {
+    return bufferSize(this, 0, false);
+  }
+
+  /** Bytes, and datagrams, that the stack had no room for yet. */
+  getSendQueueSize(): number {
+    return running(this).queued.bytes;
+  }
+
+  getSendQueueCount(): number {
+    return running(this).queued.count;
+  }
+
+  // ── what the handle tells ──
+
+  handleMessage(bytes: Buffer, from: SocketName): void {
+    const { address, family, port } = from;
+    this.emit('message', bytes, { address, family, port, size: bytes.length } satisfies RemoteInfo);
+  }
+
+  handleError(code: string): void {
+    this.emit('error', errnoException(code, 'recvmsg'));
+  }
+}
+
+/** The handle of a socket that is not closed. */
+function running(socket: SocketMethods): UdpHandle {
+  if (socket._handle === null) throw notRunning();
+  return socket._handle;
+}
+
+function check(refused: string | null, syscall: string): void {
+  if (refused !== null) throw errnoException(refused, syscall);
+}
+
+/** Node lists the address first. */
+const shape = ({ address, family, port }: SocketName): SocketName => ({ address, family, port });
+
+const portOf = (port: unknown): number => {
+  const checked = validatePort(port, 'Port');
+  if (checked > 0) return checked;
+  throw nodeError(
+    RangeError,
+    'ERR_SOCKET_BAD_PORT',
+    `Port should be > 0 and < 65536. Received ${typeof port === 'string' ? `type string ('${port}')` : `type number (${port})`}.`,
+  );
+};
+
+const loopbackOf = (socket: SocketMethods): string => (socket.type === 'udp4' ? '127.0.0.1' : '::1');
+
+/** Finds an address of the socket's family for a name, by the caller's function or the host's table and dns. */
+function resolve(socket: SocketMethods, name: string, done: (error: Error | null, ip: string) => void): void {
+  const family = socket.type === 'udp4' ? 4 : 6;
+  const { lookup } = socket._options;
+  if (lookup !== undefined) return lookup(name || loopbackOf(socket), family, done);
+  const answer = (error: Error | null, found?: string | LookupAddress[]): void => done(error, found as string);
+  lookupName(socket._stackHost, name || loopbackOf(socket), { family }, answer);
+}
+
+// ── binding ──
+
+/** The callback of `bind` is called when the socket listens, and forgotten when it cannot. */
+function onceBound(socket: SocketMethods, callback: Callback): void {
+  const forget = (): void => {
+    socket.removeListener('error', forget);
+    socket.removeListener('listening', listening);
+  };
+  const listening = (): void => {
+    forget();
+    callback.call(socket);
+  };
+  socket.on('error', forget);
+  socket.on('listening', listening);
+}
+
+function bindFailed(socket: SocketMethods, error: Error): void {
+  socket._bindState = 'unbound';
+  socket.emit('error', error);
+}
+
+function bindNow(socket: SocketMethods, ip: string, port: number): void {
+  const { reuseAddr, ipv6Only, recvBufferSize, sendBufferSize } = socket._options;
+  const handle = socket._handle!;
+  const refused = handle.bind(ip, port & 0xffff, reuseAddr === true, ipv6Only === true);
+  if (refused !== null) return bindFailed(socket, addressException(refused, 'bind', ip, port));
+  handle.owner = socket;
+  handle.recvStart();
+  socket._bindState = 'bound';
+  if (recvBufferSize) bufferSize(socket, recvBufferSize, true);
+  if (sendBufferSize) bufferSize(socket, sendBufferSize, false);
+  socket.emit('listening');
+}
+
+/** Runs `task` now if the socket is bound, else after binding it, in the order of the calls. */
+function afterBinding(socket: SocketMethods, task: () => void): void {
+  if (socket._bindState === 'unbound') socket.bind({ port: 0, exclusive: true }, null);
+  if (socket._bindState === 'bound') return task();
+  if (socket._queue !== undefined) {
+    socket._queue.push(task);
+    return;
+  }
+  socket._queue = [task];
+  const giveUp = (): void => {
+    socket.removeListener('listening', goOn);
+    socket._queue = undefined;
+  };
+  const goOn = (): void => {
+    socket.removeListener(EventEmitter.errorMonitor, giveUp);
+    const queue = socket._queue ?? [];
+    socket._queue = undefined;
+    for (const next of queue) next();
+  };
+  socket.once(EventEmitter.errorMonitor, giveUp);
+  socket.once('listening', goOn);
+}
+
+// ── connecting ──
+
+function connectNow(socket: SocketMethods, port: number, name: string, callback: Callback | undefined): void {
+  if (callback !== undefined) socket.once('connect', callback as () => void);
+  resolve(socket, name, (error, ip) => {
+    if (socket._handle === null) return;
+    let failure: Error | null = error;
+    if (failure === null) {
+      const refused = socket._handle.connect(ip, port);
+      if (refused !== null) failure = addressException(refused, 'connect', name, port);
+    }
+    if (failure === null) {
+      socket._connectState = 'connected';
+      process.nextTick(() => socket.emit('connect'));
+      return;
+    }
+    socket._connectState = 'disconnected';
+    process.nextTick(() => {
+      if (callback === undefined) return socket.emit('error', failure);
+      socket.removeListener('connect', callback as () => void);
+      return (callback as (error: Error) => void)(failure as Error);
+    });
+  });
+}
+
+// ── sending ──
+
+interface SendArguments {
+  readonly pieces: Uint8Array[];
+  /** Null: to whom the socket is connected. */
+  readonly port: number | null;
+  readonly address: unknown;
+  readonly callback: Sent | undefined;
+}
+
+/** The two forms of `send`, told apart as Node does. */
+function readSend(socket: SocketMethods, args: unknown[]): SendArguments {
+  let [text, offset, length, port, address, callback] = args;
+  const connected = socket._connectState === 'connected';
+  if (connected) {
+    if (typeof length === 'number') {
+      text = slice(text, offset, length);
+      if (typeof port === 'function') {
+        callback = port;
+        port = null;
+      }
+    } else {
+      callback = offset;
+    }
+    if (port || address) throw isConnected();
+  } else if (address || (port && typeof port !== 'function')) {
+    text = slice(text, offset, length);
+  } else {
+    callback = port;
+    port = offset;
+    address = length;
+  }
+  const pieces = piecesOf(text);
+  const checked = connected ? null : portOf(port);
+  if (typeof callback !== 'function') callback = undefined;
+  if (typeof address === 'function') {
+    callback = address;
+    address = undefined;
+  } else if (address != null && !connected) {
+    validateString(address, 'address');
+  }
+  return { pieces, port: checked, address, callback: callback as Sent | undefined };
+}
+
+function slice(text: unknown, offset: unknown, length: unknown): Uint8Array {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  if (!ArrayBuffer.isView(bytes)) throw invalidArgType('buffer', TEXT_TYPES, text);
+  const from = (offset as number) >>> 0;
+  const count = (length as number) >>> 0;
+  const outside = (name: string): Error =>
+    nodeError(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', `"${name}" is outside of buffer bounds`);
+  if (from > bytes.byteLength) throw outside('offset');
+  if (from + count > bytes.byteLength) throw outside('length');
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, count);
+}
+
+const viewOf = (view: NodeJS.ArrayBufferView): Uint8Array =>
+  new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
+
+function piecesOf(text: unknown): Uint8Array[] {
+  if (typeof text === 'string') return [Buffer.from(text)];
+  if (ArrayBuffer.isView(text)) return [viewOf(text)];
+  if (!Array.isArray(text)) throw invalidArgType('buffer', TEXT_TYPES, text);
+  return text.map((piece: unknown) => {
+    if (typeof piece === 'string') return Buffer.from(piece);
+    if (ArrayBuffer.isView(piece)) return viewOf(piece);
+    throw invalidArgType('buffer list arguments', TEXT_TYPES, text);
+  });
+}
+
+function failed(socket: SocketMethods, error: Error, callback: Sent | undefined): void {
+  if (callback !== undefined) process.nextTick(callback, error);
+  else process.nextTick(() => socket.emit('error', error));
+}
+
+function sendNow(
+  socket: SocketMethods,
+  pieces: readonly Uint8Array[],
+  ip: string | null,
+  address: string | null | undefined,
+  port: number,
+  callback: Sent | undefined,
+): void {
+  const handle = socket._handle;
+  if (handle === null) return;
+  const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  handle.send(bytes, ip, port, (code) => {
+    if (callback === undefined) return;
+    if (code === null) process.nextTick(callback, null, bytes.length);
+    else process.nextTick(callback, addressException(code, 'send', address as string, port));
+  });
+}
+
+// ── buffers ──
+
+function bufferSize(socket: SocketMethods, size: number, isReceive: boolean): number {
+  if (size >>> 0 !== size) {
+    throw nodeError(TypeError, 'ERR_SOCKET_BAD_BUFFER_SIZE', 'Buffer size must be a positive integer');
+  }
+  const result = running(socket).bufferSize(size, isReceive);
+  if (typeof result === 'string') {
+    throw bufferSizeError(result, isReceive ? 'uv_recv_buffer_size' : 'uv_send_buffer_size');
+  }
+  return result;
+}
+
+// ── construction ──
+
+function initialize(socket: SocketMethods, type: SocketType | DgramOptions, listener?: Callback): void {
+  EventEmitter.call(socket as never);
+  const options: Partial<DgramOptions> = typeof type === 'object' && type !== null ? type : {};
+  const kind = typeof type === 'object' && type !== null ? type.type : type;
+  if (options.recvBufferSize) validateUint32(options.recvBufferSize, 'options.recvBufferSize');
+  if (options.sendBufferSize) validateUint32(options.sendBufferSize, 'options.sendBufferSize');
+  if (options.lookup !== undefined) validateFunction(options.lookup, 'lookup');
+  if (kind !== 'udp4' && kind !== 'udp6') {
+    throw nodeError(TypeError, 'ERR_SOCKET_BAD_TYPE', 'Bad socket type specified. Valid types are: udp4, udp6');
+  }
+  if (socket._stackHost === undefined) socket._stackHost = defaultHost();
+  socket.type = kind;
+  socket._options = options;
+  socket._bindState = 'unbound';
+  socket._connectState = 'disconnected';
+  socket._queue = undefined;
+  socket._handle = new UdpHandle(socket._stackHost, kind === 'udp6');
+  if (typeof listener === 'function') socket.on('message', listener as never);
+  if (options.signal !== undefined) closeOnAbort(socket, options.signal);
+  if (created.hasSubscribers) created.publish({ socket });
+}
+
+function closeOnAbort(socket: SocketMethods, signal: AbortSignal): void {
+  validateAbortSignal(signal, 'options.signal');
+  const abort = (): void => {
+    if (socket._handle !== null) socket.close();
+  };
+  if (signal.aborted) return abort();
+  signal.addEventListener('abort', abort, { once: true });
+  socket.once('close', () => signal.removeEventListener('abort', abort));
+}
+
+/** Node's `dgram.Socket`, callable without `new` as well. */
+export const Socket: Callable<SocketMethods, [type: SocketType | DgramOptions, listener?: Callback]> = callable(
+  'Socket',
+  SocketMethods,
+  EventEmitter,
+  initialize,
+);
+export type Socket = SocketMethods;
+
+/** What `require('dgram')` gives, over one host. */
+export interface Dgram {
+  Socket: typeof Socket;
+  createSocket(type: SocketType | DgramOptions, listener?: (message: Buffer, from: RemoteInfo) => void): Socket;
+}
+
+/** Node's `dgram` over `host`; null means the default host. */
+export function createDgram(host: Host | null): Dgram {
+  const SocketClass = host === null ? Socket : derive(Socket, { _stackHost: host });
+  return {
+    Socket: SocketClass,
+    createSocket: (type, listener) => new SocketClass(type, listener as Callback | undefined),
+  };
+}
+
+/** `dgram` on the default host. */
+export const dgram: Dgram = createDgram(null);
+
+export type { SystemError };
