@@ -417,6 +417,3 @@ export function agentClass(net: AgentEnvironment): AgentConstructor {
   methods(Agent.prototype, agentMethods(net.isIP));
   return Agent;
 }
-
-/** Node 20's shared agent: connections are kept for up to five seconds. */
-export const GLOBAL_AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: 5000 };

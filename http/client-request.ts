@@ -13,6 +13,7 @@ import {
 } from './errors';
 import type { IncomingMessage } from './incoming';
 import { OutgoingMessage } from './outgoing';
+import type { HttpProfile } from './profiles';
 import { checkHost, checkPath, hostField, type RequestOptions, readArguments } from './request-options';
 import { uniqueHeadersOf } from './server';
 import type { MessageSocket } from './transport';
@@ -45,6 +46,9 @@ export interface ClientRequest extends OutgoingMessage {
   /** The response has ended. */
   _ended: boolean;
   _destroyedWith: Error | undefined;
+  /** The profile wants 'abort' before the 'close' of a request that has no socket yet. */
+  _abortsFirst: boolean;
+  _abortTold: boolean;
 
   abort(): void;
   onSocket(socket: ClientSocket | undefined, error?: Error | null): void;
@@ -61,6 +65,7 @@ export interface ClientRequest extends OutgoingMessage {
 export interface ClientEnvironment {
   readonly createConnection: (options: object) => unknown;
   readonly globalAgent: Agent;
+  readonly profile: HttpProfile;
 }
 
 export type ClientRequestConstructor = Constructor<
@@ -200,6 +205,7 @@ function onSocketTick(request: ClientRequest, socket: ClientSocket | undefined, 
     return;
   }
   request.destroyed = true;
+  if (request._abortsFirst && request.aborted) emitAbort(request);
   if (!socket) {
     endUnsent(request, error || request._destroyedWith);
   } else if (!error && request.agent && !socket.destroyed) {
@@ -291,6 +297,8 @@ function freeSocket(request: ClientRequest): void {
 }
 
 function emitAbort(request: ClientRequest): void {
+  if (request._abortTold) return;
+  request._abortTold = true;
   request.emit('abort');
 }
 
@@ -391,5 +399,8 @@ export function clientRequestClass(environment: ClientEnvironment): ClientReques
   } as unknown as ClientRequestConstructor;
   inherit(ClientRequest, OutgoingMessage);
   methods(ClientRequest.prototype, requestMethods);
+  const { abortBeforeClose, emptyWrites } = environment.profile;
+  const defaults = { _abortsFirst: abortBeforeClose, _abortTold: false, _skipsEmptyWrites: !emptyWrites };
+  Object.assign(ClientRequest.prototype, defaults);
   return ClientRequest;
 }

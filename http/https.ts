@@ -1,17 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
-import {
-  type Agent,
-  type AgentConstructor,
-  type AgentOptions,
-  type ConnectionOptions,
-  GLOBAL_AGENT_OPTIONS,
-} from './agent';
+import type { Agent, AgentConstructor, AgentOptions, ConnectionOptions } from './agent';
 import type { ClientRequest } from './client-request';
 import { type Constructor, inherit, methods } from './construct';
-import { createHttp, type NetModule, type Request } from './module';
-import { isUrl } from './request-options';
+import { createHttp, type HttpOptions, type NetModule, type Request } from './module';
+import { checkProfile, defaultProfile, type HttpProfile, type HttpProfileName, PROFILES } from './profiles';
+import { asGet, isUrl } from './request-options';
 import {
   answerRejection,
   beforeClose,
@@ -142,7 +137,7 @@ function agentClass(Base: AgentConstructor, tls: TlsModule): Constructor<HttpsAg
 
 type ServerConstructor = Constructor<Server, [options?: unknown, listener?: unknown]>;
 
-function serverClass(tls: TlsModule): ServerConstructor {
+function serverClass(tls: TlsModule, profile: HttpProfile): ServerConstructor {
   const base = tls.Server as unknown as {
     call(self: object, options: object, listener: unknown): void;
     prototype: Record<string | symbol, (...args: unknown[]) => unknown>;
@@ -161,7 +156,7 @@ function serverClass(tls: TlsModule): ServerConstructor {
     storeOptions(this, given);
     const ALPNProtocols = given.ALPNProtocols || given.ALPNCallback ? undefined : ['http/1.1'];
     base.call(this, { noDelay: true, ALPNProtocols, ...given }, connectionListener);
-    initializeServing(this, given, listener);
+    initializeServing(this, given, listener, profile);
     this.on('tlsClientError', ((error: Error, socket: { destroy(error: Error): void }) => {
       if (!this.emit('clientError', error, socket)) socket.destroy(error);
     }) as never);
@@ -188,12 +183,13 @@ function serverClass(tls: TlsModule): ServerConstructor {
   return Server;
 }
 
-function makeHttps(net: NetModule) {
-  const http = createHttp(net);
+function makeHttps(net: NetModule, name: HttpProfileName) {
+  const profile = PROFILES[name];
+  const http = createHttp(net, { profile: name });
   const tls = createTls(net);
   const AgentClass = agentClass(http.Agent, tls);
-  const ServerClass = serverClass(tls);
-  let globalAgent: HttpsAgent = new AgentClass(GLOBAL_AGENT_OPTIONS);
+  const ServerClass = serverClass(tls, profile);
+  let globalAgent: HttpsAgent = new AgentClass(profile.globalAgent);
 
   /** Sends a request over TLS. @throws TypeError, RangeError for what cannot be sent */
   function request(...args: unknown[]): ClientRequest {
@@ -206,7 +202,7 @@ function makeHttps(net: NetModule) {
   }
   /** Sends a request without a body over TLS. */
   function get(...args: unknown[]): ClientRequest {
-    const made = request(...args);
+    const made = profile.getHonoursMethod ? request(...args) : request(...asGet(args[0], args[1], args[2]));
     made.end();
     return made;
   }
@@ -232,19 +228,28 @@ function makeHttps(net: NetModule) {
 /** What `require('https')` gives, over another stack. */
 export type HttpsModule = ReturnType<typeof makeHttps>['https'];
 
-const modules = new WeakMap<object, ReturnType<typeof makeHttps>>();
+const modules = new WeakMap<object, Map<string, ReturnType<typeof makeHttps>>>();
 
-function modulesFor(net: NetModule): ReturnType<typeof makeHttps> {
-  let made = modules.get(net);
+function modulesFor(net: NetModule, options: HttpOptions): ReturnType<typeof makeHttps> {
+  const profile = options.profile === undefined ? defaultProfile() : checkProfile(options.profile);
+  let byProfile = modules.get(net);
+  if (byProfile === undefined) {
+    byProfile = new Map();
+    modules.set(net, byProfile);
+  }
+  let made = byProfile.get(profile);
   if (made === undefined) {
-    made = makeHttps(net);
-    modules.set(net, made);
+    made = makeHttps(net, profile);
+    byProfile.set(profile, made);
   }
   return made;
 }
 
-/** The module `https` on a net module, always the same for the same one. */
-export const createHttps = (net: NetModule): HttpsModule => modulesFor(net).https;
+/**
+ * The module `https` on a net module, always the same for the same one.
+ * @throws RangeError for a profile that does not exist
+ */
+export const createHttps = (net: NetModule, options: HttpOptions = {}): HttpsModule => modulesFor(net, options).https;
 
 /** What of the module `tls` differs on a net module; the rest is Node's. */
-export const tlsOf = (net: NetModule): TlsModule => modulesFor(net).tls;
+export const tlsOf = (net: NetModule): TlsModule => modulesFor(net, {}).tls;

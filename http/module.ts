@@ -1,12 +1,13 @@
 import type * as NodeNet from 'node:net';
-import { type Agent, agentClass, GLOBAL_AGENT_OPTIONS } from './agent';
+import { type Agent, agentClass } from './agent';
 import { type ClientRequest, clientRequestClass } from './client-request';
 import { METHODS as ALL_METHODS, METHOD_PROTOCOLS, PROTOCOL_HTTP } from './grammar';
 import { IncomingMessage } from './incoming';
 import { maxHeaderSize } from './options';
 import { OutgoingMessage } from './outgoing';
+import { checkProfile, defaultProfile, type HttpProfile, type HttpProfileName, PROFILES } from './profiles';
 import { setIdleReadersMax } from './reader-pool';
-import type { RequestOptions, ResponseListener } from './request-options';
+import { asGet, type RequestOptions, type ResponseListener } from './request-options';
 import { connectionListener, type RequestListener, type Server, type ServerOptions, serverClass } from './server';
 import { ServerResponse } from './server-response';
 import { STATUS_CODES } from './status-codes';
@@ -25,13 +26,14 @@ function setMaxIdleHTTPParsers(max: number): void {
   setIdleReadersMax(max);
 }
 
-function makeHttp(net: NetModule) {
+function makeHttp(net: NetModule, profile: HttpProfile) {
   const AgentClass = agentClass(net);
   const environment = {
     createConnection: net.createConnection as (options: object) => unknown,
-    globalAgent: new AgentClass(GLOBAL_AGENT_OPTIONS),
+    globalAgent: new AgentClass(profile.globalAgent),
+    profile,
   };
-  const ServerClass = serverClass(net.Server);
+  const ServerClass = serverClass(net.Server, profile);
   const ClientRequestClass = clientRequestClass(environment);
 
   /** Sends a request; the response comes as an event. @throws TypeError, RangeError for what cannot be sent */
@@ -40,7 +42,7 @@ function makeHttp(net: NetModule) {
   }
   /** Sends a request without a body. */
   function get(url: unknown, options?: unknown, listener?: unknown): ClientRequest {
-    const made = request(url, options, listener);
+    const made = profile.getHonoursMethod ? request(url, options, listener) : request(...asGet(url, options, listener));
     made.end();
     return made;
   }
@@ -87,14 +89,28 @@ export interface Request {
 /** What `require('http')` gives, over another stack. */
 export type HttpModule = ReturnType<typeof makeHttp>;
 
-const modules = new WeakMap<object, HttpModule>();
+export interface HttpOptions {
+  /** Where Node's versions differ: PROFILES. Default: TAPWIRE_HTTP of the environment, else 'node20'. */
+  profile?: HttpProfileName;
+}
 
-/** The module `http` on a net module, always the same for the same one. */
-export function createHttp(net: NetModule): HttpModule {
-  let http = modules.get(net);
+const modules = new WeakMap<object, Map<string, HttpModule>>();
+
+/**
+ * The module `http` on a net module, always the same for the same one.
+ * @throws RangeError for a profile that does not exist
+ */
+export function createHttp(net: NetModule, options: HttpOptions = {}): HttpModule {
+  const profile = options.profile === undefined ? defaultProfile() : checkProfile(options.profile);
+  let made = modules.get(net);
+  if (made === undefined) {
+    made = new Map();
+    modules.set(net, made);
+  }
+  let http = made.get(profile);
   if (http === undefined) {
-    http = makeHttp(net);
-    modules.set(net, http);
+    http = makeHttp(net, PROFILES[profile]);
+    made.set(profile, http);
   }
   return http;
 }

@@ -97,6 +97,8 @@ export interface OutgoingMessage extends Stream, Finishable {
   _errored: Error | null | undefined;
   _highWaterMark: number;
   _rejectsBodies: boolean;
+  /** To write nothing does nothing, as Node 14's documentation says. */
+  _skipsEmptyWrites: boolean;
   /** All of it went out at once, without a stream between. */
   _wroteWhole: boolean;
   /** Our connection, when bytes may go to it without a stream between. */
@@ -190,6 +192,7 @@ const defaults: Partial<OutgoingMessage> = {
   _onPendingData: nothing,
   _errored: null,
   _rejectsBodies: false,
+  _skipsEmptyWrites: false,
   _uniqueHeaders: null,
 };
 Object.assign(OutgoingMessage.prototype, defaults);
@@ -261,6 +264,7 @@ function writeBody(
     else refuseWrite(message, error, callback);
     return false;
   }
+  if (message._skipsEmptyWrites && !last && chunk.length === 0) return true;
   if (!beginBody(message, chunk, encoding, last)) {
     process.nextTick(callback);
     return true;

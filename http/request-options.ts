@@ -55,6 +55,12 @@ export function readArguments(input: unknown, options: unknown, listener: unknow
   return [Object.assign(base ?? {}, options), listener];
 }
 
+/** The same arguments for a GET, whatever method they name. */
+export function asGet(input: unknown, options: unknown, listener: unknown): [RequestOptions, unknown] {
+  const [given, onResponse] = readArguments(input, options, listener);
+  return [{ ...given, method: 'GET' }, onResponse];
+}
+
 /** @throws TypeError ERR_INVALID_ARG_TYPE */
 export function checkHost(host: unknown, name: string): string | null | undefined {
   if (host === null || host === undefined || typeof host === 'string') return host;

@@ -208,6 +208,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     response._keepAliveTimeout = server.keepAliveTimeout;
     if (server.maxRequestsPerSocket) response._maxRequestsPerSocket = server.maxRequestsPerSocket;
     response.shouldKeepAlive = keepAlive;
+    if (!server._profile.emptyWrites) response._skipsEmptyWrites = true;
     if (server._uniqueHeaders !== null) response._uniqueHeaders = server._uniqueHeaders;
     response._owner = this;
     response._writer = this.direct ? this : null;

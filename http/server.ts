@@ -6,6 +6,7 @@ import { outOfRange } from './errors';
 import { IdleList } from './idle-list';
 import { IncomingMessage } from './incoming';
 import { isInsecure, maxHeaderSize } from './options';
+import type { HttpProfile } from './profiles';
 import { readerPool } from './reader-pool';
 import { requestTimedOut, ServerConnection, serve } from './server-connection';
 import { ServerResponse } from './server-response';
@@ -55,10 +56,11 @@ export interface HttpServing {
   _uniqueHeaders: Set<string> | null;
   _firstConnection: ServerConnection | null;
   _idleLists: IdleList[];
+  _profile: HttpProfile;
 
   closeAllConnections(): void;
   closeIdleConnections(): void;
-  setTimeout(msecs: number, callback?: (socket: MessageSocket) => void): this;
+  setTimeout(msecs?: number, callback?: (socket: MessageSocket) => void): this;
   /** The list of connections that wait this long for their next request. */
   _waiting(duration: number): IdleList;
   _connectionGone(connection: ServerConnection): void;
@@ -122,13 +124,19 @@ export const uniqueHeadersOf = (list: Array<string | string[]> | undefined): Set
   Array.isArray(list) ? new Set(list.map((name) => String(name).toLowerCase())) : null;
 
 /** What a server becomes beside a server of sockets; for constructors. */
-export function initializeServing(server: HttpServing, options: ServerOptions, listener: unknown): void {
+export function initializeServing(
+  server: HttpServing,
+  options: ServerOptions,
+  listener: unknown,
+  profile: HttpProfile,
+): void {
   const events = server as unknown as EventEmitter;
   if (listener) events.on('request', listener as (...args: unknown[]) => void);
   server.httpAllowHalfOpen = false;
   server._firstConnection = null;
   server._idleLists = [];
-  server.timeout = 0;
+  server.timeout = profile.serverTimeout;
+  server._profile = profile;
   server.maxHeadersCount = null;
   server.maxRequestsPerSocket = 0;
   server._uniqueHeaders = uniqueHeadersOf(options.uniqueHeaders);
@@ -154,6 +162,7 @@ function check(server: HttpServing): void {
     if (!connection.expired(now, server.headersTimeout, server.requestTimeout)) continue;
     // Told once.
     connection.messageStart = 0;
+    if (server._profile.headersTimeoutEvent) (server as unknown as EventEmitter).emit('timeout', connection.socket);
     requestTimedOut(connection.socket);
   }
 }
@@ -192,8 +201,8 @@ export const servingMethods: Partial<HttpServing> & ThisType<HttpServing & Event
     }
   },
 
-  setTimeout(msecs: number, callback?: (socket: MessageSocket) => void) {
-    this.timeout = msecs;
+  setTimeout(msecs?: number, callback?: (socket: MessageSocket) => void) {
+    this.timeout = msecs === undefined && this._profile.serverTimeout > 0 ? this._profile.serverTimeout : msecs!;
     if (callback) this.on('timeout', callback);
     return this;
   },
@@ -240,7 +249,7 @@ export function answerRejection(
 export type ServerConstructor = Constructor<Server, [options?: unknown, listener?: unknown]>;
 
 /** The class `http.Server` over a net module's `Server`. */
-export function serverClass(Base: typeof NetServer): ServerConstructor {
+export function serverClass(Base: typeof NetServer, profile: HttpProfile): ServerConstructor {
   const base = Base as unknown as { call(self: object, options: object): void; prototype: NetServer };
   const Server = function (this: Server, options?: unknown, listener?: unknown): unknown {
     if (!(this instanceof Server)) return new Server(options, listener);
@@ -257,7 +266,7 @@ export function serverClass(Base: typeof NetServer): ServerConstructor {
     const { keepAlive, keepAliveInitialDelay, highWaterMark } = given;
     const noDelay = given.noDelay ?? true;
     base.call(this, { allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark });
-    initializeServing(this, given, listener);
+    initializeServing(this, given, listener, profile);
     this.on('connection', connectionListener as (...args: never[]) => void);
     this.on('listening', beginChecking as (...args: never[]) => void);
     return undefined;

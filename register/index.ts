@@ -9,11 +9,16 @@ import { http } from '../http';
 import { createHttps, tlsOf } from '../http/https';
 import { tlsLooks } from '../http/tls';
 import { net } from '../net';
+import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
 import { patch } from './patch';
+import { hostOfEnvironment } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 const stack = net as unknown as NetModule;
+
+const host = hostOfEnvironment();
+if (host !== null) setDefaultHost(host);
 
 // Node's TLS asks this class for its instances: those of ours are to it what any Duplex is.
 // To the program, secured sockets are sockets.

@@ -1,0 +1,45 @@
+/**
+ * `node --require tapwire/register-net app.js`: only what is below Node's own `http` and `https` changes. Their parser,
+ * agents and messages stay Node's; their connections, and the program's own of `net` and `tls`, run on a stack of ours.
+ * For programs that need Node's very classes, and to tell a fault of HTTP from one of the transport.
+ */
+import nodeHttp from 'node:http';
+import nodeHttps from 'node:https';
+import { syncBuiltinESMExports } from 'node:module';
+import nodeTls from 'node:tls';
+// Loaded before its exports change: terminals are the kernel's, and their classes derive from Node's own socket.
+import 'node:tty';
+import type { NetModule } from '../http/module';
+import { createTls, tlsLooks } from '../http/tls';
+import { net } from '../net';
+import { patch } from './patch';
+
+const builtin = (name: string): object => require(name) as object;
+
+/** A class of Node's that inherits from one that was replaced inherits from its replacement. */
+function inheritFrom(derived: unknown, base: unknown): void {
+  Object.setPrototypeOf(derived as object, base as object);
+  Object.setPrototypeOf((derived as { prototype: object }).prototype, (base as { prototype: object }).prototype);
+}
+
+/** Node's TLS looks for a kernel's handle in every `net.Socket`: to it, those of ours are what any Duplex is. */
+function hideFromTls(): void {
+  const ordinary = Function.prototype[Symbol.hasInstance];
+  const { TLSSocket } = nodeTls;
+  Object.defineProperty(net.Socket, Symbol.hasInstance, {
+    value(this: unknown, object: unknown): boolean {
+      if (tlsLooks.now) return false;
+      return ordinary.call(this, object) || (this === net.Socket && object instanceof TLSSocket);
+    },
+  });
+}
+
+hideFromTls();
+const tls = createTls(net as unknown as NetModule);
+patch(builtin('net'), net);
+patch(builtin('tls'), tls);
+inheritFrom(nodeHttp.Server, net.Server);
+inheritFrom(nodeHttps.Server, tls.Server);
+// The agent took its function from `net` when it was loaded.
+Object.assign(nodeHttp.Agent.prototype, { createConnection: net.createConnection });
+syncBuiltinESMExports();

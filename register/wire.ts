@@ -1,0 +1,25 @@
+import type { Host } from '../net/host';
+
+/**
+ * The host that the environment asks for: TAPWIRE holds what `tapwire serve` takes on its command line to choose a wire,
+ * such as `--tun tapwire0 --address 10.77.0.2/24`. Null when it is not set: then everything stays in memory.
+ * @throws Error that names the cure, when the wire cannot be opened
+ */
+export function hostOfEnvironment(): Host | null {
+  const asked = process.env['TAPWIRE']?.trim();
+  if (!asked) return null;
+  // Loaded only where it is needed: most programs stay in memory.
+  const { Command } = require('commander') as typeof import('commander');
+  const { addWireOptions } = require('../tools/wire-options') as typeof import('../tools/wire-options');
+  const { openWire } = require('../tools/wire') as typeof import('../tools/wire');
+  const command = addWireOptions(new Command('TAPWIRE')).exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(asked.split(/\s+/), { from: 'user' });
+  } catch (error) {
+    throw new Error(`TAPWIRE=${asked}: ${(error as Error).message}`);
+  }
+  const wire = openWire(command.opts(), null);
+  process.once('exit', () => wire.close());
+  return wire.host;
+}
