@@ -330,6 +330,8 @@ export class Connection implements Timed {
   /** When the next segment may go, and the deadline for it while output waits. */
   pacingNext: Millis = 0;
   pacingAt: Millis = NEVER;
+  /** It was pacing that stopped output last, not a window or the end of the text. */
+  pacingHeld = false;
   /** RFC 3168: CE arrived and is echoed until CWR comes; our next text carries CWR. */
   ecnEcho = false;
   ecnReducedDue = false;

@@ -64,7 +64,9 @@ export function output(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (done && c.mayTransfer) {
     // SACK blocks take room that full segments do not have: they go ahead on a segment of their own.
     if (c.ackNow && (c.sackRecentCount > 0 || c.hasDsack)) done = sendAck(tcp, c, now);
+    c.pacingAt = NEVER;
     done = done && sendTailProbe(tcp, c, now) && sendText(tcp, c, now);
+    c.pacingHeld = c.pacingAt < NEVER;
     done = done && sendProbe(tcp, c, now) && sendAck(tcp, c, now);
   } else if (done && c.ackNow && c.state === 'SYN-RECEIVED') {
     done = sendAck(tcp, c, now);
@@ -521,13 +523,14 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   return taken;
 }
 
-/** The next segment's time. What a timer was late by is made up for, a pause that the application made is not. */
+/** The next segment's time. What a timer was late by is made up for, a pause that the application or cwnd made is not. */
 function pace(c: Connection, bytes: number, now: Millis): void {
-  c.pacingNext = Math.max(c.pacingNext, now - PACING_LATE_MAX) + bytes / c.pacingRate;
+  const since = c.pacingHeld ? now - PACING_LATE_MAX : now;
+  c.pacingNext = Math.max(c.pacingNext, since) + bytes / c.pacingRate;
 }
 
-/** Event loops' timers are a millisecond late, or two: at most so much goes out in one burst. */
-const PACING_LATE_MAX: Millis = 2;
+/** How late the timer of a busy event loop may be without costing throughput: so much goes out in one burst. */
+const PACING_LATE_MAX: Millis = 20;
 
 function sentSegment(
   tcp: Tcp,

@@ -222,6 +222,19 @@ describe('BBR', () => {
     expect(t.c.pacingRate).toBeCloseTo(2.885 * 0.99 * 100, -1);
   });
 
+  test('what a late timer held up goes out in one burst; what nobody had written does not', () => {
+    const t = established({ profile: { congestion: 'bbr', sendBufferInitial: 1_000_000 } }, { window: 60_000 });
+    t.c.cwnd = 100;
+    t.write(50_000).drain();
+    const gap = 1000 / t.c.pacingRate;
+    t.late(4 * gap - 0.01);
+    expect(t.drain()).toHaveLength(4);
+    t.after(60 * gap).drain();
+    expect(t.c.sendBuffer.end).toBe(t.c.sndNxt);
+    t.after(50).write(10_000);
+    expect(t.drain()).toHaveLength(1);
+  });
+
   test('the maximum filter keeps the best of the window, and has a successor when it is over', () => {
     const filter = new WindowedMax(10);
     const seen: [number, number][] = [];

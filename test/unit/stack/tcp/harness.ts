@@ -155,6 +155,13 @@ export class Harness implements ConnectionOwner, ListenerOwner {
     return this.at(this.clockMs + ms);
   }
 
+  /** Moves the clock by `ms` as a busy event loop does: what was due on the way happens at the end. */
+  late(ms: Millis): this {
+    this.clockMs += ms;
+    this.poll();
+    return this;
+  }
+
   // ── the peer ──
 
   /** The peer's segments arrive, in one batch. */

@@ -343,6 +343,14 @@ describe('RFC 9293 §3.8.6.1: a closed window (MUST-34 to MUST-37)', () => {
     t.rx('. 1:1(0) ack 2001 win 1000').tx('P. 2001:3001(1000) ack 1');
   });
 
+  test('... and only the first, however much is known to be lost', () => {
+    const t = established({}, { window: 1000 });
+    t.write(10_000).drain();
+    t.after(100).rx('. 1:1(0) ack 1 win 0 <sack 4001:10001,nop,nop>').tx('. 1:1001(1000) ack 1').txNothing();
+    expect(t.c).toMatchObject({ recovery: 'Recovery', lostOut: 4, retransOut: 1 });
+    t.after(10).rx('. 1:1(0) ack 1001 win 1000 <sack 4001:10001,nop,nop>').tx('. 1001:4001(3000) ack 1');
+  });
+
   test('a window that was shrunk over what is lost: nothing is sent beyond it', () => {
     const t = established({}, { window: 1000 });
     t.write(10_000).drain();
