@@ -72,7 +72,6 @@ export const DROPS = [
   'tcp-syn-backlog-full',
   'tcp-accept-queue-full',
   'tcp-bad-cookie',
-  'tcp-urgent-invalid',
   'tcp-receive-buffer-full',
   'tcp-text-after-close',
   'tcp-time-wait',
