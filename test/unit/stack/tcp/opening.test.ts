@@ -1,6 +1,7 @@
 import { parseAddress, parseCidr } from '../../../../stack/base/address';
 import * as calls from '../../../../stack/tcp/calls';
-import { drops, everywhere } from './grounds';
+import * as f from '../ip/frames';
+import { drops, everywhere, receive } from './grounds';
 import { Harness } from './harness';
 
 const OPTIONS = '<mss 1000,sackOK,nop,nop,nop,wscale 7>';
@@ -195,6 +196,37 @@ everywhere('MUST-41, MUST-42: a passive open beside others on its port', (g) => 
     t.rx(`S ${g.syn} win 1000 ${OPTIONS}`).tx(`S. 0:0(0) ack ${g.synAck} <...>`);
     t.rx(`. ${g.raw(1)}:${g.raw(1)}(0) ack 1 win 1000`);
     expect(t.c.state).toBe('ESTABLISHED');
+  });
+});
+
+describe('a SYN that nobody should have sent', () => {
+  const TO_V4 = ['192.168.255.255', '255.255.255.255', '224.0.0.1'];
+  const FROM_V4 = ['0.0.0.0', '127.0.0.1', '224.0.0.5', '255.255.255.255', '192.168.255.255', '240.0.0.1'];
+  const syn = (from: string, to: string): Uint8Array => {
+    const body = f.tcp({ from, to, flags: 2, sport: 40_000, dport: 8080 });
+    return from.includes(':') ? f.ip6(f.TCP, body, { from, to }) : f.ip4(f.TCP, body, { from, to });
+  };
+  const silent = (t: Harness, frame: Uint8Array): void => {
+    receive(t, frame).txNothing().after(10_000).txNothing();
+    expect(t.stack.tcp.connections.size).toBe(0);
+    expect(t.stack.drops.total()).toBe(1);
+  };
+
+  test.each(TO_V4)('MUST-57: to %s: no answer, not even a RST, with a listener or without', (to) => {
+    silent(new Harness().listen(), syn('192.0.2.1', to));
+    silent(new Harness(), syn('192.0.2.1', to));
+  });
+
+  test('MUST-57: to all nodes of an IPv6 link', () => {
+    silent(new Harness({ family: 6 }).listen(), syn('2001:db8:2::1', 'ff02::1'));
+  });
+
+  test.each(FROM_V4)('MUST-63: from %s: no answer', (from) => {
+    silent(new Harness().listen(), syn(from, '192.168.0.1'));
+  });
+
+  test.each(['::', 'ff02::1'])('MUST-63: from %s: no answer', (from) => {
+    silent(new Harness({ family: 6 }).listen(), syn(from, '2001:db8:1::1'));
   });
 });
 
