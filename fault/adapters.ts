@@ -22,8 +22,16 @@ export function connectOver(net: Net, resolve: (host: string) => string): Connec
     const given = options as { host?: string; hostname?: string; port?: number | string };
     const host = resolve(given.hostname ?? given.host ?? 'localhost');
     const made = { ...given, host, hostname: undefined, lookup: undefined, path: undefined, port: Number(given.port) };
-    return net.connect(made as never, listener);
+    const socket = net.connect(made as never, listener);
+    socket.once('connect', () => keepAsyncScope(socket));
+    return socket;
   };
+}
+
+/** Node's agent renews the async scope of a socket that it uses again, through calls that only handles of its own have. */
+function keepAsyncScope(socket: Socket): void {
+  const handle = socket._handle as { asyncReset?: unknown; getProviderType?: unknown } | null;
+  if (handle !== null && typeof handle.getProviderType !== 'function') handle.asyncReset = undefined;
 }
 
 /** What undici's `connect` option may be: it gets a socket for an origin, and a time limit. */

@@ -40,9 +40,10 @@ export interface ReplyError extends NodeJS.ErrnoException {
 type Emitter = { on(event: string, listener: (...args: unknown[]) => void): unknown };
 
 const describe = (value: unknown): string => {
-  if (value instanceof Error) {
-    const { code } = value as NodeJS.ErrnoException;
-    return code === undefined || value.message.includes(code) ? value.message : `${code}: ${value.message}`;
+  // Not `instanceof`: a test runner may give tests an Error of their own.
+  if (typeof value === 'object' && value !== null && 'message' in value) {
+    const { code, message } = value as NodeJS.ErrnoException;
+    return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
   }
   return value === undefined || typeof value === 'object' ? '' : String(value);
 };

@@ -83,7 +83,11 @@ export class End {
   rcvNxt(peer: End): number {
     return (peer.isn + 1 + this.got.next + (this.finGot ? 1 : 0)) | 0;
   }
-  /** The next number that the end would send, as its peer sees it. */
+  /** The next number that the end would send, as it counts itself. */
+  ownNxt(): number {
+    return (this.isn + 1 + this.sent + (this.finSent >= 0 ? 1 : 0)) | 0;
+  }
+  /** The same as its peer sees it. */
   sndNxt(): number {
     return (this.wireSeq(this.sent) + (this.finSent >= 0 ? 1 : 0)) | 0;
   }
@@ -260,7 +264,7 @@ export class Conn {
     if (to.state === 'SYN-RECEIVED') to.state = 'ESTABLISHED';
     const offset = to.got.next + ((seg.seq - ((from.isn + 1 + to.got.next) | 0)) | 0);
     to.got.add(offset, offset + seg.length);
-    if (seg.has(ACK) && to.finSent >= 0 && ((seg.ack - to.sndNxt()) | 0) >= 0) this.finAcknowledged(to, now);
+    if (seg.has(ACK) && to.finSent >= 0 && ((seg.ack - to.ownNxt()) | 0) >= 0) this.finAcknowledged(to, now);
     if (seg.has(FIN) && !to.finGot && to.got.next >= offset + seg.length) this.finArrives(to, now);
   }
 

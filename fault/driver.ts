@@ -4,7 +4,7 @@ import { type Millis, NEVER } from '../stack/base/bytes';
 const realImmediate = setImmediate;
 
 /** A leap of the clock over more than this waits until the real event loop has nothing to do at once. */
-const LEAP_MS = 0.5;
+const LEAP_MS = 10;
 /** Turns of the real event loop before a leap: programs that hop through setImmediate get to their next call. */
 const GRACE_TURNS = 4;
 /** Turns of the real event loop with nothing left to happen before who waits for a promise is told so. */
@@ -64,7 +64,14 @@ export class Driver {
     } catch (error) {
       this.failure = error as Error;
       this.stopped = true;
-      for (const { done } of [...this.targets.splice(0), ...this.conditions.splice(0)]) done();
+      const waiting = [...this.targets.splice(0), ...this.conditions.splice(0)];
+      for (const { done } of waiting) done();
+      // Nobody waits who could be told: what nobody catches is told as Node does.
+      if (waiting.length === 0) {
+        realImmediate(() => {
+          throw error;
+        });
+      }
     } finally {
       this.running = false;
     }

@@ -2,7 +2,7 @@ import type { Action, HostName } from './actions';
 import { actionText } from './actions';
 import { Conn, otherSide, type Seen, type Side } from './conn';
 import { DecisionLog } from './decisions';
-import { Exchanges } from './exchanges';
+import { type Exchange, Exchanges } from './exchanges';
 import { forgeFin, forgeRst, forgeText, forgeWindow } from './forge';
 import { Lane } from './lane';
 import { type Dir, type EndName, type Match, matchText } from './match';
@@ -304,8 +304,14 @@ export class FaultEngine {
       else if (this.fits(rule, conn, dir, seg, seen)) plain.push(rule);
     }
     points.sort((a, b) => a.cut - b.cut);
+    const played = flow.played;
     const rest = this.cutAt(flow, dir, seg, seen, points);
     if (rest === null) return;
+    // A rule has just closed the end that this is for: it comes too late.
+    if (played === null && flow.played !== null && dir !== dirFrom(flow.played)) {
+      this.playedBy(flow, flow.played, dir, rest, seen);
+      return;
+    }
     this.emitRest(flow, dir, rest, plain, seen);
   }
 
@@ -512,7 +518,7 @@ export class FaultEngine {
     for (const action of actions) {
       if (flow !== null && dir !== null && this.verdict(context, flow, dir, action)) continue;
       ends = this.perform(context, flow, action, together || !first) || ends;
-      if (SENDS.has(action.do)) first = false;
+      if (SENDS.has(action.do) || action.do === 'split') first = false;
     }
     return ends;
   }
@@ -572,7 +578,11 @@ export class FaultEngine {
       case 'call':
         action.task();
         return false;
-      default: // verdicts were given; coalesce was read before
+      case 'coalesce': // was read before
+        return false;
+      default:
+        if (context.rule === null || dir === null)
+          throw new Error(`${action.do} acts on a segment; give it to on(match).do(…)`);
         return false;
     }
   }
@@ -652,7 +662,6 @@ export class FaultEngine {
 
   private setWindow(side: Side, bytes: number | null): void {
     this.windows[side] = bytes;
-    if (bytes === 0) return;
     for (const flow of this.flows.values()) {
       const { conn } = flow;
       if (conn.over || !conn.handshakeDone) continue;
@@ -717,7 +726,7 @@ export class FaultEngine {
     return this.conns.some((conn) => {
       if (conn.over) return false;
       if (!conn.handshakeDone) return conn.c.state === 'SYN-SENT' || conn.s.state === 'SYN-RECEIVED';
-      return conn.open !== null && conn.c.finSent < 0;
+      return conn.c.finSent < 0 && conn.exchanges.some((exchange) => isUnderWay(exchange));
     });
   }
 
@@ -732,6 +741,11 @@ export type Tap = (
   segment: Segment,
   context: { readonly conn: Conn; readonly dir: Dir; readonly seen: Seen; readonly now: number },
 ) => 'pass' | 'drop' | readonly Action[] | undefined | void;
+
+/** The client has not got the whole response, and still can. */
+function isUnderWay({ outcome, res, conn }: Exchange): boolean {
+  return outcome === 'open' || (outcome === 'complete' && !conn.c.finGot && conn.c.got.next < (res?.end ?? 0));
+}
 
 const SENDS = new Set<Action['do']>(['rst', 'fin', 'inject', 'icmp']);
 

@@ -9,8 +9,7 @@ const NOTHING: Bytes = new Uint8Array(0);
 function forge(conn: Conn, dir: Dir, flags: number, seq: number, text: Bytes): Segment | null {
   const from = conn.sender(dir);
   const to = conn.receiver(dir);
-  // The numbers that the receiver knows: what it sent, as its peer would acknowledge it.
-  const ack = to.known ? to.sndNxt() : 0;
+  const ack = to.known ? to.ownNxt() : 0;
   if (from.last !== null) {
     const made = from.last.rebuild(flags, seq, ack, text, false);
     made.window = from.lastWindow;
@@ -43,7 +42,7 @@ export function forgeText(conn: Conn, dir: Dir, seq: number, text: Bytes): Segme
   if (made === null) throw new Error('inject: nothing of the connection was seen yet');
   const ack = conn.sender(dir).lastAck;
   if (ack !== 0) {
-    made.ack = ack;
+    made.ack = conn.receiver(dir).ownSeq(ack);
     made.seal();
   }
   return made;
@@ -56,7 +55,7 @@ export function forgeWindow(conn: Conn, dir: Dir, bytes: number | null): Segment
   if (from.last === null) return null;
   const made = forge(conn, dir, ACK, from.sndNxt(), NOTHING)!;
   // It acknowledges what it has acknowledged: no more than it got.
-  made.ack = from.lastAck === 0 ? from.rcvNxt(to) : from.lastAck;
+  made.ack = to.ownSeq(from.lastAck === 0 ? from.rcvNxt(to) : from.lastAck);
   made.window = bytes === null ? from.lastWindow : Math.min(0xffff, bytes >>> from.scale);
   return made.seal();
 }

@@ -4,13 +4,26 @@ export type { Reply, ReplyError, RequestOptions } from './client';
 export type { Conn, End, Side } from './conn';
 export { FaultEngine, type Tap } from './engine';
 export type { Exchange } from './exchanges';
+export {
+  type ExploreOptions,
+  type ExploreResult,
+  explore,
+  type FuzzOptions,
+  fuzz,
+  replay,
+  type WireTest,
+} from './explore';
 export * from './match';
+export { check, type ErrorDetails, matchers, type Phase, type Verdict } from './matchers';
 export type { HostControl, Medium } from './medium';
 export type { Box, BoxOptions } from './middlebox';
 export { Origin } from './origin';
 export type { PeerScript, RawPeer } from './peer';
+export { type PermuteOptions, permute, type Step } from './permute';
+export { ORDERS, type Order, type Race, race } from './race';
 export type { Report } from './report';
 export { Rule } from './rule';
 export { Segment } from './segment';
+export { type FaultName, fromToken, type Placement, type Plan, toToken } from './token';
 export { Trace, type TraceEntry } from './trace';
 export { type Clock, createWire, type ServeOptions, Wire, type WireOptions } from './wire';

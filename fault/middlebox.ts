@@ -18,7 +18,7 @@ export interface BoxOptions {
   readonly ports?: number;
   /** How long the entry of a connection that has ended is kept. Default 0. */
   readonly lingerMs?: Millis;
-  /** Whether keep-alive probes count as life. Default 'refresh'. */
+  /** Whether keep-alive probes and their answers count as life. Default 'refresh'. */
   readonly probes?: 'refresh' | 'ignore';
   readonly label?: string;
 }
@@ -82,7 +82,8 @@ export class Box {
       this.world.note(`${this.label} has forgotten the connection`, conn);
     }
     if (entry.expired && this.fate !== 'fin-both') return this.fate === 'rst-sender' ? 'rst' : 'drop';
-    if (!(seen.probe && this.options.probes === 'ignore')) entry.seenAt = now;
+    const life = seen.fresh || seen.fin || seen.handshake !== null;
+    if (life || this.options.probes !== 'ignore') entry.seenAt = now;
     return 'pass';
   }
 

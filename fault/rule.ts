@@ -1,6 +1,7 @@
 import { type Action, actionText } from './actions';
 import type { Conn } from './conn';
 import { checkMatch, isPoint, type Match, matchText } from './match';
+import { verdictsOf } from './verdicts';
 
 /** A match, what to do, and a name. Made by `on(match).do(…)`. */
 export class Rule {
@@ -24,6 +25,8 @@ export class Rule {
   ) {
     checkMatch(match);
     if (actions.length === 0) throw new RangeError('a rule needs an action');
+    if (match.idle !== undefined && verdictsOf(actions).length > 0)
+      throw new RangeError(`${verdictsOf(actions)[0]!.do} acts on a segment, and in silence there is none`);
     if (!(times >= 1)) throw new RangeError(`times is ${times}; it is at least 1`);
     this.isPoint = isPoint(match);
   }

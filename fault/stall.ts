@@ -67,6 +67,11 @@ export class ProgramGate {
     this.arming = false;
   }
 
+  /** Ends it early. */
+  openNow(): void {
+    if (this.isClosed) this.open();
+  }
+
   /** Timers first, as in Node's loop, then what sockets are to be told. */
   private open(): void {
     this.openAt = 0;

@@ -4,6 +4,7 @@ import type { SimDevice } from '../sim/sim-device';
 import type { SimHost } from '../sim/sim-host';
 import { createWorld, type World } from '../sim/world';
 import type { Bytes, Millis } from '../stack/base/bytes';
+import { LINUX, type TcpProfile } from '../stack/tcp/profile';
 import type { Side } from './conn';
 import type { HostControl, Medium } from './medium';
 import { ProgramGate } from './stall';
@@ -12,6 +13,12 @@ export const CLIENT_ADDRESS = '10.0.0.1';
 export const SERVER_ADDRESS = '10.0.0.2';
 /** More than a turn of a virtual loop, so that a frame which comes so much later is read in a turn of its own. */
 const WAKE_GAP_MS = 1;
+
+/** A machine as Node meets it: the `linux` profile with the number of SYNs that a kernel sends unless it is told otherwise. */
+const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6 };
+
+/** The TCP constants of a name: 'linux-node20', or one of the stack's own. */
+export const profileNamed = (name: string): string | TcpProfile => (name === 'linux-node20' ? LINUX_NODE20 : name);
 
 /** A link whose middle belongs to somebody else: what a host sends comes to `arrives`. */
 class OpenLink extends Link {
@@ -29,7 +36,7 @@ export interface VirtualOptions {
   /** The time of a round trip, in milliseconds. */
   readonly rtt: Millis;
   readonly linkType: LinkType;
-  readonly profile: string;
+  readonly profile: string | TcpProfile;
   readonly mtu: number;
   /** setTimeout, Date and the like tell the world's time. */
   readonly timers: boolean;
@@ -101,6 +108,11 @@ export class VirtualMedium implements Medium, HostControl {
 
   stall(side: Side, ms: Millis): void {
     this.gates[side].close(ms);
+  }
+
+  /** Ends a stall early. */
+  wake(side: Side): void {
+    this.gates[side].openNow();
   }
 
   freeze(side: Side, ms: Millis): void {

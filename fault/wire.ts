@@ -15,13 +15,13 @@ import { type PeerScript, servePeer } from './peer';
 import { type Report, reportOf } from './report';
 import type { Rule, RuleBuilder } from './rule';
 import type { Trace } from './trace';
-import { CLIENT_ADDRESS, SERVER_ADDRESS, VirtualMedium } from './virtual';
+import { CLIENT_ADDRESS, profileNamed, SERVER_ADDRESS, VirtualMedium } from './virtual';
 
 /** What a wire may be told. Everything has a default. */
 export interface WireOptions {
   /** Everything random comes from it. Default 1. */
   readonly seed?: number;
-  /** TCP's constants: 'linux' (also under its full name 'linux-node20') or 'rfc'. Default 'linux'. */
+  /** TCP's constants: 'linux-node20' (default), 'linux' (that of packetdrill scripts) or 'rfc'. */
   readonly profile?: string;
   /** Milliseconds of a round trip. Default 20. */
   readonly rtt?: Millis;
@@ -96,12 +96,11 @@ export class Wire {
     this.seed = options.seed ?? 1;
     const rtt = options.rtt ?? 20;
     if (!(rtt >= 0 && rtt < 3_600_000)) throw new RangeError(`rtt is ${rtt} ms`);
-    const profile = options.profile ?? 'linux';
     this.medium = new VirtualMedium({
       seed: this.seed,
       rtt,
       linkType: 'ip',
-      profile: profile === 'linux-node20' ? 'linux' : profile,
+      profile: profileNamed(options.profile ?? 'linux-node20'),
       mtu: options.mtu ?? 1500,
       timers: options.timers === 'global',
     });
@@ -212,7 +211,9 @@ export class Wire {
       agent: this.pool,
       http: this.options.http === 'tapwire' ? (this.http as unknown as typeof http) : undefined,
     };
-    return requestWith(base, options, (text) => this.note('left', text));
+    // Node's meaning of false is an agent for this one request; its own would leave the wire.
+    const agent = options.agent === false ? this.agent({ keepAlive: false }) : options.agent;
+    return requestWith(base, { ...options, agent }, (text) => this.note('left', text));
   }
   get(path = '/', options: RequestOptions = {}): Promise<Reply> {
     return this.request({ ...options, path });

@@ -1,0 +1,271 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Random } from '../stack/base/random';
+import { type Action, coalesce, corrupt, delay, drop, duplicate, fin, reorder, rst } from './actions';
+import type { Match } from './match';
+import { Rule } from './rule';
+import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
+import { createWire, type Wire, type WireOptions } from './wire';
+
+/** A test that is given a fresh wire every time. It throws, or rejects, when something is wrong. */
+export type WireTest = (wire: Wire) => Promise<unknown>;
+
+/** What `explore` may be told. */
+export interface ExploreOptions extends WireOptions {
+  /** Where faults are placed. The only choice yet. */
+  readonly points?: 'every segment boundary';
+  /** Default: drop, rst, fin. */
+  readonly faults?: readonly FaultName[];
+  /** Runs at most. Default 500. */
+  readonly budget?: number;
+  /** Faults in one run at most. Default 2. */
+  readonly atOnce?: number;
+  /** Checked after the test, on the same wire. */
+  readonly invariant?: readonly ((wire: Wire) => void | Promise<void>)[];
+  /** Where reports of a failure are written. Default: none, unless TAPWIRE_REPORTS names a folder. */
+  readonly reports?: string;
+}
+
+/** What was done. */
+export interface ExploreResult {
+  readonly runs: number;
+  /** Segments of the run without faults. */
+  readonly segments: number;
+}
+
+/** How a run went. */
+interface RunOutcome {
+  readonly error: Error | null;
+  readonly hash: string;
+  readonly segments: number;
+  readonly report: { ladder: string; pcapng: Uint8Array; json: object; mermaid: string };
+}
+
+const ACTIONS: Readonly<Record<FaultName, () => Action[]>> = {
+  drop: () => [drop()],
+  duplicate: () => [duplicate()],
+  delay: () => [delay(300)],
+  corrupt: () => [corrupt()],
+  rst: () => [rst({ to: 'c' })],
+  'rst-together': () => [coalesce(), rst({ to: 'c' })],
+  'rst-server': () => [rst({ to: 's' })],
+  fin: () => [fin({ to: 'c' })],
+  'fin-together': () => [coalesce(), fin({ to: 'c' })],
+};
+
+const CHANCES: Readonly<Record<string, () => Action[]>> = {
+  ...ACTIONS,
+  reorder: () => [reorder()],
+};
+
+/** Arranges a plan on a wire. */
+function arrange(wire: Wire, plan: Plan): void {
+  for (const { segment, fault } of plan.placements) {
+    const actions = ACTIONS[fault];
+    if (actions === undefined) throw new RangeError(`there is no fault '${fault}': ${Object.keys(ACTIONS).join(', ')}`);
+    wire.engine.add(new Rule({ nth: segment }, actions(), `${fault} at segment ${segment}`, 1));
+  }
+  for (const [name, p] of Object.entries(plan.chances)) {
+    const actions = CHANCES[name];
+    if (actions === undefined) throw new RangeError(`there is no fault '${name}': ${Object.keys(CHANCES).join(', ')}`);
+    const match: Match = { p };
+    wire.engine.add(new Rule(match, actions(), `${name} with chance ${p}`, Number.POSITIVE_INFINITY));
+  }
+}
+
+async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
+  const wire = createWire({ ...options, seed: plan.seed });
+  let error: Error | null = null;
+  try {
+    arrange(wire, plan);
+    await test(wire);
+    for (const check of options.invariant ?? []) await check(wire);
+  } catch (failure) {
+    error = typeof failure === 'object' && failure !== null ? (failure as Error) : new Error(String(failure));
+  }
+  const made = wire.report(`seed ${plan.seed}`);
+  const failed = error !== null;
+  const outcome: RunOutcome = {
+    error,
+    hash: wire.engine.decisions.hash(),
+    segments: wire.trace.entries.filter(({ kind }) => kind === 'sent').length,
+    report: {
+      ladder: failed ? made.ladder() : '',
+      pcapng: failed ? made.pcapng() : new Uint8Array(0),
+      json: failed ? made.json() : {},
+      mermaid: failed ? made.mermaid() : '',
+    },
+  };
+  wire.close();
+  return outcome;
+}
+
+/** What makes two failures the same one: kind of error, code, and the first line without numbers. */
+const fingerprint = (error: Error): string =>
+  `${error.name} ${(error as NodeJS.ErrnoException).code ?? ''} ${error.message.split('\n')[0]!.replace(/\d+/g, 'n')}`;
+
+/**
+ * Runs a test under every single fault at every segment of the run, then under pairs, then under random sets, as far as the
+ * budget goes. Fails with the smallest plan that makes the test fail in the same way, a token to run it again, and its story.
+ * With TAPWIRE_REPLAY set to such a token, only that is run.
+ */
+export async function explore(test: WireTest, options: ExploreOptions = {}): Promise<ExploreResult> {
+  const token = process.env['TAPWIRE_REPLAY'];
+  if (token !== undefined && token !== '') {
+    await replay(token, test, options);
+    return { runs: 1, segments: 0 };
+  }
+  const seed = options.seed ?? 1;
+  const clean: Plan = { seed, placements: [], chances: {} };
+  const baseline = await runOnce(test, clean, options);
+  if (baseline.error !== null) throw failureOf(clean, baseline, 1, options);
+  let runs = 1;
+  for (const placements of plansFor(baseline.segments, options)) {
+    if (runs >= (options.budget ?? 500)) break;
+    const plan: Plan = { ...clean, placements };
+    const outcome = await runOnce(test, plan, options);
+    runs++;
+    if (outcome.error !== null) {
+      const [smallest, last] = await shrinkPlan(test, plan, outcome, options);
+      throw failureOf(smallest, last, runs, options);
+    }
+  }
+  return { runs, segments: baseline.segments };
+}
+
+/** Small first: all single placements, then all pairs, then random sets without end. */
+function* plansFor(segments: number, options: ExploreOptions): Generator<readonly Placement[]> {
+  const faults = options.faults ?? (['drop', 'rst', 'fin'] as const);
+  const singles: Placement[] = [];
+  for (let segment = 1; segment <= segments; segment++) for (const fault of faults) singles.push({ segment, fault });
+  for (const single of singles) yield [single];
+  const atOnce = options.atOnce ?? 2;
+  if (atOnce < 2 || singles.length === 0) return;
+  if (singles.length <= 40) {
+    for (let i = 0; i < singles.length; i++)
+      for (let k = i + 1; k < singles.length; k++)
+        if (singles[i]!.segment !== singles[k]!.segment) yield [singles[i]!, singles[k]!];
+  }
+  const random = new Random(options.seed ?? 1);
+  for (;;) {
+    const count = 2 + random.below(atOnce - 1);
+    yield Array.from({ length: count }, () => singles[random.below(singles.length)]!);
+  }
+}
+
+/** Takes away placements, then chances, as long as the failure stays the same one. */
+async function shrinkPlan(
+  test: WireTest,
+  plan: Plan,
+  outcome: RunOutcome,
+  options: ExploreOptions,
+): Promise<[Plan, RunOutcome]> {
+  let best = plan;
+  let last = outcome;
+  const wanted = fingerprint(outcome.error!);
+  const attempt = async (smaller: Plan): Promise<boolean> => {
+    const tried = await runOnce(test, smaller, options);
+    if (tried.error === null || fingerprint(tried.error) !== wanted) return false;
+    best = smaller;
+    last = tried;
+    return true;
+  };
+  for (let i = best.placements.length - 1; i >= 0; i--)
+    await attempt({ ...best, placements: best.placements.filter((_, k) => k !== i) });
+  for (const name of Object.keys(best.chances)) {
+    const { [name]: _, ...chances } = best.chances;
+    await attempt({ ...best, chances });
+  }
+  // Earlier is simpler: bisects each placement towards the first segment.
+  for (let i = 0; i < best.placements.length; i++) {
+    for (let low = 1, high = best.placements[i]!.segment; low < high; ) {
+      const middle = (low + high) >> 1;
+      const placements = best.placements.map((p, k) => (k === i ? { ...p, segment: middle } : p));
+      if (await attempt({ ...best, placements })) high = middle;
+      else low = middle + 1;
+    }
+  }
+  return [best, last];
+}
+
+const planText = (plan: Plan): string =>
+  [
+    ...plan.placements.map(({ segment, fault }) => `${fault} at segment ${segment}`),
+    ...Object.entries(plan.chances).map(([name, p]) => `${name} with chance ${p}`),
+  ].join(', ') || 'no fault at all';
+
+function failureOf(plan: Plan, outcome: RunOutcome, runs: number, options: ExploreOptions): Error {
+  const token = toToken(plan, outcome.hash);
+  const error = outcome.error!;
+  const files = writeReports(outcome, options);
+  const failure = new Error(
+    `${error.message}\n\nafter ${runs} runs, with ${planText(plan)} (seed ${plan.seed})\n` +
+      `replay: TAPWIRE_REPLAY=${token}\n${files}\n${outcome.report.ladder}`,
+    { cause: error },
+  );
+  failure.stack = `${failure.message}\n${error.stack ?? ''}`;
+  return Object.assign(failure, { token, plan });
+}
+
+function writeReports(outcome: RunOutcome, options: ExploreOptions): string {
+  const folder = options.reports ?? process.env['TAPWIRE_REPORTS'];
+  if (folder === undefined || folder === '') return '';
+  mkdirSync(folder, { recursive: true });
+  const name = join(folder, `failure-${outcome.hash}`);
+  const { ladder, pcapng, json, mermaid } = outcome.report;
+  writeFileSync(`${name}.pcapng`, pcapng);
+  writeFileSync(`${name}.txt`, ladder);
+  writeFileSync(`${name}.mmd`, mermaid);
+  writeFileSync(`${name}.json`, JSON.stringify(json, null, 2));
+  return `reports: ${name}.{pcapng,txt,mmd,json}`;
+}
+
+/** Runs a test once as a token says. Fails as the test does; an Error of its own when the run took another course. */
+export async function replay(token: string, test: WireTest, options: ExploreOptions = {}): Promise<void> {
+  const { plan, hash, version } = fromToken(token);
+  const outcome = await runOnce(test, plan, options);
+  if (outcome.hash !== hash) {
+    const made = version === packageVersion() ? '' : ` The token was made by version ${version}.`;
+    throw new Error(
+      `the replay took another course: the test or its options are not those of the token.${made}\n${outcome.report.ladder}`,
+      { cause: outcome.error ?? undefined },
+    );
+  }
+  if (outcome.error !== null) throw failureOf(plan, outcome, 1, options);
+}
+
+/** What `fuzz` is told. */
+export interface FuzzOptions extends ExploreOptions, Omit<WireOptions, 'seed'> {
+  /** How many seeds, from `seed` (default 1) on. */
+  readonly seeds: number;
+  /** The chance of each fault, for every segment: `{ drop: 0.02, rst: 0.001 }`. */
+  readonly chances?: Readonly<Record<string, number>>;
+  readonly setup?: WireTest;
+  readonly suite: WireTest;
+}
+
+/** Runs a suite under random faults, seed by seed. Fails with the first seed that fails, shrunk. */
+export async function fuzz(
+  options: Omit<FuzzOptions, 'faults'> & { readonly faults: Readonly<Record<string, number>> },
+): Promise<{ runs: number }> {
+  const { faults, setup, suite, seeds, ...others } = options;
+  const rest: ExploreOptions = others;
+  const test: WireTest = async (wire) => {
+    await setup?.(wire);
+    await suite(wire);
+  };
+  const token = process.env['TAPWIRE_REPLAY'];
+  if (token !== undefined && token !== '') {
+    await replay(token, test, rest);
+    return { runs: 1 };
+  }
+  const first = rest.seed ?? 1;
+  for (let i = 0; i < seeds; i++) {
+    const plan: Plan = { seed: first + i, placements: [], chances: faults };
+    const outcome = await runOnce(test, plan, rest);
+    if (outcome.error === null) continue;
+    const [smallest, last] = await shrinkPlan(test, plan, outcome, rest);
+    throw failureOf(smallest, last, i + 1, rest);
+  }
+  return { runs: seeds };
+}

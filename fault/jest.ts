@@ -1,0 +1,61 @@
+/**
+ * `tapwire/jest`: matchers for expect, and what belongs around a test. Works where `expect.extend`, `afterEach` and the like
+ * are global (Jest, vitest with globals); elsewhere call `install(expect, { afterEach })` or use `check` (plain assertions).
+ */
+
+import type { TcpState } from './match';
+import { type ErrorDetails, matchers } from './matchers';
+import { openWires } from './wire';
+
+export * from './index';
+export { check, matchers } from './matchers';
+
+/** What `install` needs of a test runner. */
+export interface Runner {
+  afterEach?: (task: () => Promise<void> | void) => void;
+}
+
+/** Adds the matchers to `expect`; with `afterEach`, also closes wires that a test left open. */
+export function install(expect: { extend(matchers: object): void }, runner: Runner = {}): void {
+  expect.extend(matchers);
+  runner.afterEach?.(closeWires);
+}
+
+/** Closes every wire that is open. */
+export function closeWires(): void {
+  for (const wire of openWires()) wire.close();
+}
+
+/**
+ * For `afterEach`: fails when a wire that is open holds sockets that nobody will ever close, and closes it. What agents and
+ * servers keep on purpose is let go first.
+ */
+export async function expectNoLeaks(): Promise<void> {
+  const left: string[] = [];
+  for (const wire of openWires()) {
+    await wire.quiesce();
+    left.push(...wire.leftovers());
+    wire.close();
+  }
+  if (left.length > 0) throw new Error(`sockets are left: ${left.join(', ')}`);
+}
+
+const home = globalThis as unknown as { expect?: { extend(matchers: object): void }; afterEach?: Runner['afterEach'] };
+if (home.expect !== undefined) install(home.expect, { afterEach: home.afterEach });
+
+declare global {
+  namespace jest {
+    // The type parameters are those of the interface that is extended.
+    interface Matchers<R> {
+      toBeNodeError(code: string, details?: ErrorDetails): R;
+      toHaveWire(expected: string): R;
+      toRetry(n: number): R;
+      toBeProcessedAtMostOnce(id: string): R;
+      toDeliverBody(expected: string | Uint8Array): R;
+      toLeakNoSockets(): Promise<R>;
+      toReachState(end: 'c' | 's', state: TcpState): R;
+      toSettleWithin(ms: number): Promise<R>;
+      toEmitInOrder(expected: readonly string[]): R;
+    }
+  }
+}

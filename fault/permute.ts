@@ -1,0 +1,72 @@
+import { call, fin, rst } from './actions';
+import { res } from './match';
+import { createWire, type Wire, type WireOptions } from './wire';
+
+/** What is put into every order: the end of the response, a FIN and a RST to the client, and the client's next write. */
+export type Step = 'res' | 'fin' | 'rst' | 'write';
+
+export interface PermuteOptions<T> extends WireOptions {
+  readonly setup: (wire: Wire) => Promise<unknown>;
+  readonly test: (wire: Wire) => Promise<T>;
+}
+
+function permutations<T>(list: readonly T[]): T[][] {
+  if (list.length <= 1) return [[...list]];
+  return list.flatMap((item, i) => permutations(list.filter((_, k) => k !== i)).map((rest) => [item, ...rest]));
+}
+
+const GATE = 'permute: response';
+/** Between two steps: each has a wake-up of its own. */
+const STEP_MS = 2;
+
+/**
+ * Runs a test once for every order of the steps, each on a wire of its own. They begin when the response to the first request
+ * is there, which waits for its turn. Returns what the test gave for each.
+ */
+export async function permute<T>(
+  steps: readonly Step[],
+  options: PermuteOptions<T>,
+): Promise<{ order: readonly Step[]; outcome: T }[]> {
+  const outcomes: { order: readonly Step[]; outcome: T }[] = [];
+  for (const order of permutations(steps)) {
+    const wire = createWire(options);
+    try {
+      await options.setup(wire);
+      arrange(wire, order);
+      outcomes.push({ order, outcome: await options.test(wire) });
+    } finally {
+      wire.close();
+    }
+  }
+  return outcomes;
+}
+
+function arrange(wire: Wire, order: readonly Step[]): void {
+  const left = [...order];
+  let waitsForWrite = false;
+  const next = (): void => {
+    const step = left.shift();
+    if (step === undefined) return;
+    wire.note(null, `step: ${step}`);
+    if (step === 'write') {
+      waitsForWrite = true;
+      // A client that has nothing more to write must not stop the others.
+      wire.clock.at(wire.clock.now() + 100, () => {
+        if (waitsForWrite) wrote();
+      });
+      return;
+    }
+    if (step === 'res') wire.release(GATE);
+    // Behind a reset there is no connection that anything could come to.
+    else if (!wire.engine.conns[0]!.over) wire.do(step === 'fin' ? fin({ to: 'c' }) : rst({ to: 'c' }));
+    wire.clock.at(wire.clock.now() + STEP_MS, next);
+  };
+  const wrote = (): void => {
+    waitsForWrite = false;
+    next();
+  };
+  wire.on(res(1).begin()).do({ do: 'hold', gate: GATE }, call(next));
+  wire.tap((segment, { dir, seen }) => {
+    if (waitsForWrite && dir === 'c2s' && seen.fresh && segment.length > 0) wrote();
+  });
+}

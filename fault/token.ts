@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+
+const PREFIX = 'twf1.';
+const BYTES_MAX = 1 << 20;
+
+/** A fault at a place of a run that is otherwise the same every time: before the nth segment that enters the wire. */
+export interface Placement {
+  /** From 1. */
+  readonly segment: number;
+  readonly fault: FaultName;
+}
+
+/** What exploration may place. '-together': in the same wake-up as the segment. */
+export type FaultName =
+  | 'drop'
+  | 'duplicate'
+  | 'delay'
+  | 'rst'
+  | 'fin'
+  | 'rst-together'
+  | 'fin-together'
+  | 'rst-server'
+  | 'corrupt';
+
+/** Everything that a run depends on beside the program. */
+export interface Plan {
+  readonly seed: number;
+  readonly placements: readonly Placement[];
+  /** Chances of faults on every segment. */
+  readonly chances: Readonly<Record<string, number>>;
+}
+
+/** The version of this package: the same plan may run otherwise in another. */
+export function packageVersion(): string {
+  for (const up of ['..', '../..']) {
+    try {
+      const found = JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8')) as Record<string, string>;
+      if (found['name'] === 'tapwire') return found['version'] ?? '0';
+    } catch {
+      // Not there: one further up.
+    }
+  }
+  return 'unknown';
+}
+
+/** A run in one word: plan, hash of its decisions, version. */
+export function toToken(plan: Plan, hash: string): string {
+  const text = JSON.stringify({ v: packageVersion(), hash, plan });
+  return PREFIX + deflateRawSync(text, { level: 9 }).toString('base64url');
+}
+
+/** @throws RangeError when the text is no token. */
+export function fromToken(token: string): { plan: Plan; hash: string; version: string } {
+  if (!token.startsWith(PREFIX)) throw new RangeError(`a replay token begins with ${PREFIX}`);
+  try {
+    const text = inflateRawSync(Buffer.from(token.slice(PREFIX.length), 'base64url'), { maxOutputLength: BYTES_MAX });
+    const { v, hash, plan } = JSON.parse(text.toString()) as { v: string; hash: string; plan: Plan };
+    if (!Array.isArray(plan.placements) || typeof plan.seed !== 'number') throw new Error('no plan');
+    return { plan, hash, version: v };
+  } catch {
+    throw new RangeError('the replay token is damaged or was cut off');
+  }
+}

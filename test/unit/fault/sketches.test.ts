@@ -1,0 +1,280 @@
+/** The twelve sketches of the fault catalogue, §4, each as a test that somebody would write. */
+import type http from 'node:http';
+import {
+  coalesce,
+  createWire,
+  drop,
+  expectNoLeaks,
+  explore,
+  fin,
+  freeze,
+  fuzz,
+  hold,
+  idle,
+  inject,
+  type Plan,
+  permute,
+  type Reply,
+  race,
+  replay,
+  req,
+  res,
+  rst,
+  split,
+  stall,
+  syn,
+  type Wire,
+  window,
+} from '../../../fault/jest';
+
+const ok: http.RequestListener = (request, response) => response.end(`this is ${request.url}`);
+
+/** A client that tries once more when a reused connection was reset, as many do. */
+async function getWithRetry(wire: Wire, path: string, tries = 2): Promise<Reply> {
+  for (let left = tries; ; left--) {
+    try {
+      return await wire.get(path);
+    } catch (error) {
+      if (left <= 1) throw error;
+    }
+  }
+}
+
+test('1 keep-alive FIN crosses request (2.1): three orders, one test', async () => {
+  const orders = race(
+    async (wire) => {
+      await wire.serve(ok);
+      await wire.get('/1');
+      return [wire.on(idle(3000)).do(fin({ to: 'c' })), req(2)] as const;
+    },
+    { seed: 1 },
+  ).orders('all');
+  const retries: Record<string, number> = {};
+  await orders.test(async (wire, order) => {
+    await wire.clock.advance(3020);
+    const reply = await getWithRetry(wire, '/2');
+    expect(reply.body.toString()).toBe('this is /2');
+    retries[order] = wire.engine.exchanges.list.length - 2;
+    expect(reply).toRetry(order === 'first' ? 0 : 1);
+  });
+  expect(retries).toEqual({ first: 0, second: 1, 'same-wakeup': 1 });
+});
+
+test('2 RST exactly at response body byte 4096, a wake-up of its own', async () => {
+  const wire = createWire({ seed: 42 });
+  await wire.serve((_, response) => response.end(Buffer.alloc(10_000, 'x')));
+  wire.on(res(1).bodyByte(4096)).do(split(), rst({ to: 'c' }));
+  const error = await wire.get('/').catch((failure: unknown) => failure);
+  expect(error).toBeNodeError('ECONNRESET', { syscall: 'read', phase: 'body', reused: false });
+  expect((error as { reply: Reply }).reply.body).toHaveLength(4096);
+  expect(wire).toHaveWire('> S < SA > PA A+ < RA ...');
+});
+
+test('3 the same RST in the same wake-up: a body that is short and a client that must say so (2.33)', async () => {
+  const wire = createWire();
+  await wire.serve((_, response) => response.end(Buffer.alloc(10_000, 'x')));
+  wire.on(res(1).bodyByte(4096)).do(coalesce(), rst({ to: 'c' }));
+  const got = await wire.get('/').catch((failure: unknown) => failure);
+  expect(got).toDeliverBody('truncated-and-reported');
+});
+
+test('3b and one that does not: fetch and a body until close', async () => {
+  const wire = createWire();
+  await wire.serve((_, response) => {
+    response.useChunkedEncodingByDefault = false;
+    response.setHeader('Connection', 'close');
+    response.write('0123456789');
+    response.end();
+  });
+  wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
+  const text = await (await wire.fetch('/')).text();
+  expect(() => expect(text).toDeliverBody('truncated-and-reported')).toThrow('the server sent 10 bytes');
+});
+
+test('4 NAT forgets after 350 s; the pool must not hand out corpses', async () => {
+  const wire = createWire();
+  await wire.serve(ok, { keepAliveTimeout: 3_600_000 });
+  const agent = wire.agent();
+  wire.middlebox({ idle: 350_000, expired: 'rst-sender', probes: 'ignore' });
+  await wire.get('/', { agent });
+  await wire.clock.advance(400_000);
+  // The agent's keep-alive probes, one a second, found the connection dead as soon as the box had forgotten it.
+  await expect(wire.get('/', { agent })).resolves.toMatchObject({ status: 200, reusedSocket: false });
+  expect(wire).toReachState('c', 'ESTABLISHED');
+});
+
+test('5 Lambda freeze: three pooled sockets, all stale (2.5, 2.6)', async () => {
+  const wire = createWire();
+  await wire.serve(ok);
+  await Promise.all([wire.get('/1'), wire.get('/2'), wire.get('/3')]);
+  wire.do(freeze('client', 3_600_000));
+  const reply = await getWithRetry(wire, '/4', 5);
+  expect(reply.status).toBe(200);
+  expect(reply).toRetry(1);
+});
+
+test('6 server loop blocked past keepAliveTimeout with a request queued (2.9)', async () => {
+  const wire = createWire();
+  const origin = await wire.serve(ok, { keepAliveTimeout: 1000 });
+  const agent = wire.agent({ timeout: 60_000 });
+  // The agent would believe "timeout=1"; this server does not say so.
+  origin.server.prependListener('request', (_: unknown, response: http.ServerResponse) => {
+    response.setHeader('Keep-Alive', 'timeout=60');
+  });
+  await wire.get('/1', { agent });
+  wire.on(req(2).line()).do(stall('server', 2500));
+  const error = await wire.get('/2', { agent }).catch((failure: unknown) => failure);
+  expect(error).toBeNodeError('ECONNRESET', { reused: true });
+  expect(origin.count('/2')).toBe(0);
+});
+
+test('7 413 early answer, every ordering of {response, FIN, RST, client write} (2.24)', async () => {
+  const outcomes = await permute(['res', 'fin', 'rst', 'write'], {
+    setup: async (wire) => {
+      await wire.serve((_, response) => {
+        response.writeHead(413);
+        response.end('no');
+      });
+    },
+    test: (wire) =>
+      wire
+        .request({ method: 'POST', body: Buffer.alloc(200_000), path: '/upload' })
+        .then((reply) => `response ${reply.status}`)
+        .catch((error: Error & { events: string[] }) =>
+          error.events.some((event) => event.includes('req.response')) ? 'response, then error' : error.message,
+        ),
+  });
+  expect(outcomes).toHaveLength(24);
+  const kinds = new Set(outcomes.map(({ outcome }) => outcome));
+  expect([...kinds].some((kind) => kind.startsWith('response'))).toBe(true);
+  // In some orders the response is lost: the very thing that the test is for.
+  expect(kinds.size).toBeGreaterThan(1);
+});
+
+test('8 POST committed, then reset: no double submit (2.48)', async () => {
+  const wire = createWire();
+  const origin = await wire.serve((request, response) => {
+    request.resume();
+    request.on('end', () => response.end('paid'));
+  });
+  wire.on(req(1).end()).do(hold('resp', { dir: 's2c' }), rst({ to: 'c' }));
+  const id = 'order-7c1';
+  const error = await wire
+    .request({ method: 'POST', path: '/pay', body: 'amount=1', headers: { 'Idempotency-Key': id } })
+    .catch((failure: unknown) => failure);
+  expect(error).toBeNodeError('ECONNRESET', { syscall: 'read' });
+  await wire.clock.settle();
+  expect(origin).toBeProcessedAtMostOnce(id);
+  expect(origin.count(id)).toBe(1);
+});
+
+test('9 SYN lost twice, connect-timeout budget', async () => {
+  const wire = createWire();
+  await wire.serve(ok);
+  wire.on(syn()).times(2).do(drop());
+  const error = await wire.get('/', { connectTimeout: 2500 }).catch((failure: unknown) => failure);
+  expect(error).toBeNodeError('ETIMEDOUT', { syscall: 'connect', phase: 'connect' });
+  await expect(wire.get('/', { connectTimeout: 2500 })).resolves.toMatchObject({ status: 200 });
+});
+
+test('10 zero window upload, then recovery', async () => {
+  const wire = createWire();
+  await wire.serve((request, response) => {
+    request.resume();
+    request.on('end', () => response.end('got it'));
+  });
+  wire.on(req(1).bodyByte(65_536)).do(window('server', 0));
+  wire.clock.at(30_000, window('server', 65_535));
+  const upload = wire.request({ method: 'POST', body: Buffer.alloc(1_000_000) });
+  await expect(upload).toSettleWithin(60_000);
+  expect((await upload).status).toBe(200);
+  expect(wire.clock.now()).toBeGreaterThan(30_000);
+  await expect(wire).toLeakNoSockets();
+});
+
+test('11 unsolicited 408 on an idle socket with the client stalled: the response mix-up of 2.46', async () => {
+  const wire = createWire();
+  await wire.serve(ok);
+  await wire.get('/a');
+  const http408 = 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n';
+  wire
+    .on(idle(100))
+    .times(1)
+    .do(stall('client', 400), inject(http408, { as: 's2c' }));
+  await wire.clock.advance(150);
+  const reply = await wire.get('/b');
+  // Node's client takes the stale response for that to /b. That is the failure; a client that copes shows 200.
+  expect(reply.status).toBe(408);
+});
+
+test('11b without a stall the bytes are discarded', async () => {
+  const wire = createWire();
+  await wire.serve(ok);
+  await wire.get('/a');
+  wire.on(idle(100)).do(inject('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n', { as: 's2c' }));
+  await wire.clock.advance(1000);
+  expect((await wire.get('/b')).body.toString()).toBe('this is /b');
+});
+
+test('12 hunt: any drop, RST or FIN anywhere, many seeds', async () => {
+  const result = await fuzz({
+    seeds: 40,
+    faults: { drop: 0.02, rst: 0.002, fin: 0.002, reorder: 0.05 },
+    setup: async (wire) => {
+      await wire.serve((_, response) => response.end(Buffer.alloc(20_000, 'x')));
+    },
+    suite: async (wire) => {
+      for (let i = 0; i < 3; i++) {
+        const got = await wire.get(`/${i}`).catch((failure: unknown) => failure);
+        expect(got).toDeliverBody('truncated-and-reported');
+      }
+    },
+  });
+  expect(result.runs).toBe(40);
+});
+
+const untilClose: http.RequestListener = (_, response) => {
+  response.useChunkedEncodingByDefault = false;
+  response.setHeader('Connection', 'close');
+  response.write(Buffer.alloc(5000, 'x'));
+  response.end();
+};
+
+const mustNotBeShort = async (wire: Wire): Promise<void> => {
+  await wire.serve(untilClose);
+  const got = await wire.get('/').catch((error: unknown) => error);
+  expect(got).toDeliverBody('truncated-and-reported');
+};
+
+test('explore finds the placement that breaks a client, and its token runs it again', async () => {
+  const failure = (await explore(mustNotBeShort, {
+    points: 'every segment boundary',
+    faults: ['drop', 'delay', 'rst-together'],
+    budget: 100,
+  }).catch((error: unknown) => error)) as Error & { token: string; plan: Plan };
+  expect(failure.message).toContain('the server sent 5000 bytes of body, the client delivered');
+  expect(failure.message).toContain(`TAPWIRE_REPLAY=${failure.token}`);
+  expect(failure.plan.placements).toHaveLength(1);
+  expect(failure.plan.placements[0]!.fault).toBe('rst-together');
+  await expect(replay(failure.token, mustNotBeShort)).rejects.toThrow('the client delivered');
+  // Another program does not take the same course, and that is said.
+  const other = async (wire: Wire): Promise<void> => {
+    await wire.serve(ok);
+    await wire.get('/a');
+    await wire.get('/b');
+  };
+  await expect(replay(failure.token, other)).rejects.toThrow('another course');
+});
+
+test('explore passes when nothing breaks the client, small scope first', async () => {
+  const done = await explore(
+    async (wire) => {
+      await wire.serve(ok);
+      await wire.get('/').catch((error: NodeJS.ErrnoException) => expect(error.code).toMatch(/^ECONN(RESET|REFUSED)$/));
+    },
+    { faults: ['drop', 'rst', 'duplicate'], budget: 60 },
+  );
+  expect(done).toEqual({ runs: 60, segments: 5 });
+});
+
+afterEach(expectNoLeaks);
