@@ -142,6 +142,7 @@ describe('RFC 2018, RFC 6675: the scoreboard', () => {
 
   test('blocks on an ACK below SND.UNA count as well', () => {
     const t = flight(10);
+    expect(t.c.sndWndMax).toBe(1000 * 128);
     t.rx('. 1:1(0) ack 4001 win 1000');
     t.rx('. 1:1(0) ack 3001 win 1000 <sack 5001:7001,nop,nop>');
     expect(t.c).toMatchObject({ sackedOut: 2, packetsOut: 6, recovery: 'Disorder' });

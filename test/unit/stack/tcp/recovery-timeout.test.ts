@@ -68,6 +68,12 @@ describe('RFC 8985 §7: tail loss probe', () => {
   });
 });
 
+/** Ten bytes there, and their acknowledgment back after `ms`. */
+function roundTrip(t: Harness, ms: number): void {
+  t.write(10).drain();
+  t.after(ms).rx(`. 1:1(0) ack ${(t.c.sndNxt - t.c.iss) >>> 0} win 1000`);
+}
+
 describe('RFC 6298: the retransmission timer (MUST-18)', () => {
   test('RTO is the smoothed round trip plus at least 200 ms', () => {
     const t = established({}, PLAIN);
@@ -76,6 +82,28 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
     t.after(180).rx('. 1:1(0) ack 11 win 1000');
     expect(t.c.srtt).toBeCloseTo(110, 9);
     expect(t.c.rto).toBeCloseTo(340, 9);
+  });
+
+  test('Linux’s estimator: a sample below the mean widens the deviation by an eighth only, and rounds let it fall', () => {
+    const t = established({}, PLAIN);
+    const { c } = t;
+    expect(c).toMatchObject({ srtt: 100, mdev: 200, mdevMax: 200, rttvar: 200 });
+    roundTrip(t, 20);
+    expect(c).toMatchObject({ srtt: 90, mdev: 200 + (80 - 50) / 8 });
+    roundTrip(t, 170);
+    expect(c).toMatchObject({ srtt: 100, mdev: 203.75 + (80 - 203.75 / 4) });
+    expect(c.rto).toBe(c.srtt + c.rttvar);
+  });
+
+  test('RFC 6298 §2: the variation before the mean, G small, at least a second', () => {
+    const t = established({ base: RFC }, PLAIN);
+    const { c } = t;
+    expect(c).toMatchObject({ srtt: 100, rttvar: 200, rto: 1000 });
+    roundTrip(t, 500);
+    // RTTVAR = 3/4 * 50 + 1/4 * 400 = 137.5, four times of which stand in the RTO.
+    expect(c).toMatchObject({ srtt: 150, rttvar: 550, rto: 1000 });
+    roundTrip(t, 900);
+    expect(c.rto).toBe(243.75 + 550 + (4 * 750 - 550) / 4);
   });
 
   test('it doubles, sends the oldest packet, and stays doubled until a round trip is measured (Karn)', () => {
@@ -89,8 +117,10 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
         .txNothing();
     t.after(100).rx('. 1:1(0) ack 11 win 1000');
     expect(t.c).toMatchObject({ rto: 4800, retransmits: 0 });
+    expect(t.c.backoff).toBe(4);
     t.write(10).tx('P. 11:21(10) ack 1').after(100).rx('. 1:1(0) ack 21 win 1000');
     expect(t.c.rto).toBeLessThan(400);
+    expect(t.c.backoff).toBe(0);
   });
 
   test('with timestamps the acknowledged retransmission is a measurement', () => {
