@@ -1,5 +1,6 @@
 import { type Millis, NEVER } from '../base/bytes';
 import type { Connection } from './connection';
+import { announcedMss } from './options';
 import { currentWindow, selectWindow } from './receive-window';
 import { seqDiff } from './seq';
 import type { Tcp } from './tcp';
@@ -15,7 +16,8 @@ const DELAY_LIMIT: Millis = 500;
  * response alternate.
  */
 export function textReceived(tcp: Tcp, c: Connection, segmentBytes: number, bytes: number, now: Millis): void {
-  if (segmentBytes > c.rcvMss) c.rcvMss = Math.min(segmentBytes, 65_535);
+  // What is longer than we announced was joined on the way.
+  if (segmentBytes > c.rcvMss) c.rcvMss = Math.min(segmentBytes, announcedMss(c));
   else if (segmentBytes > 88 && bytes >= segmentBytes)
     c.rcvMss = Math.max(c.rcvMss - ((c.rcvMss - segmentBytes) >> 3), 88);
   estimateGap(tcp, c, now);

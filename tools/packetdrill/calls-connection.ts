@@ -115,8 +115,12 @@ const connect: CallHandler = (args, x) => {
     if (begun !== null) return begun.socket.connecting() ? null : outcomeOf(takeError(begun.socket) ?? 0);
     const entry = socketOf(args[0]!, x);
     if (typeof entry === 'string') return failed(entry);
+    const begins = entry.socket.remoteAddress() === null;
     const result = entry.socket.connect(address);
-    if (address !== null && (result === 0 || result === 'EINPROGRESS')) x.hooks.connecting(entry.socket, address);
+    // A second call on a stream tells only that the first has succeeded.
+    if (address !== null && (result === 'EINPROGRESS' || (result === 0 && (begins || entry.socket.type === 'dgram')))) {
+      x.hooks.connecting(entry.socket, address);
+    }
     if (result !== 'EINPROGRESS' || !isBlocking(entry)) return outcomeOf(result);
     begun = entry;
     return null;

@@ -198,8 +198,11 @@ function compareQuote(line: IcmpLine, record: IcmpRecord): Difference[] {
   const { quote } = line;
   const { quoted } = record;
   if (quote === null) return [];
+  if (quote.protocol === 'raw') {
+    if (quoted !== null || record.payloadBytes === quote.length) return [];
+    return [differ('quote', `${record.payloadBytes} bytes behind the header`, quote.length)];
+  }
   if (quoted === null) return [{ field: 'quote', what: 'quotes no datagram' }];
-  if (quote.protocol === 'raw') return [];
   const protocol = quote.protocol === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP;
   if (quoted.protocol !== protocol) {
     return [differ('quote', `a quotation of IP protocol ${quoted.protocol}`, quote.protocol)];

@@ -162,7 +162,9 @@ function icmpRecordPieces(record: IcmpRecord): (Piece | null)[] {
   const { quoted } = record;
   const quote =
     quoted === null
-      ? ''
+      ? record.payloadBytes === 0
+        ? ''
+        : `[raw (${record.payloadBytes})]`
       : quoted.protocol === 17
         ? `[udp (${quoted.payloadBytes})]`
         : `[${range(quoted.seq, quoted.payloadBytes)}]`;
