@@ -3,15 +3,8 @@ import type { LookupAddress } from 'node:dns';
 import { EventEmitter } from 'node:events';
 import { type Callable, callable, derive } from './callable';
 import { defaultHost } from './default-host';
-import {
-  addressException,
-  bufferSizeError,
-  errnoException,
-  invalidArgType,
-  missingArgs,
-  nodeError,
-  type SystemError,
-} from './errors';
+import { readSend, type Sent } from './dgram-arguments';
+import { addressException, bufferSizeError, errnoException, missingArgs, nodeError } from './errors';
 import type { SocketName } from './handle';
 import type { Host } from './host';
 import { lookup as lookupName } from './names';
@@ -58,8 +51,8 @@ export interface RemoteInfo extends SocketName {
 }
 
 type Callback = (...args: never[]) => void;
-type Sent = (error: Error | null, bytes?: number) => void;
 type Piece = string | NodeJS.ArrayBufferView;
+type Text = Piece | readonly Piece[];
 
 const created = diagnostics.channel('udp.socket');
 
@@ -70,8 +63,6 @@ type ConnectState = 'disconnected' | 'connecting' | 'connected';
 const notRunning = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
 const isConnected = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected');
 const notConnected = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected');
-
-const TEXT_TYPES = ['Buffer', 'TypedArray', 'DataView', 'string'] as const;
 
 /** A UDP socket: Node's `dgram.Socket` over a stack of ours. */
 class SocketMethods extends EventEmitter {
@@ -117,7 +108,7 @@ class SocketMethods extends EventEmitter {
 
   /** Talks to one peer only from now on. 'connect' follows, or the callback gets the error. */
   connect(port: number, address?: string | Callback, callback?: Callback): void {
-    const checked = portOf(port);
+    const checked = validatePort(port, 'Port', false);
     if (typeof address === 'function') {
       callback = address;
       address = '';
@@ -145,8 +136,20 @@ class SocketMethods extends EventEmitter {
    * Sends a datagram: (text, port, address, callback) or (text, offset, length, port, address, callback); connected, without
    * port and address. `text` may be a list of pieces. Without a callback errors of sending are not told, as in Node.
    */
+  send(text: Text, callback?: Sent): void;
+  send(text: Text, port: number | string, callback?: Sent): void;
+  send(text: Text, port: number | string, address?: string | null, callback?: Sent): void;
+  send(text: Piece, offset: number, length: number, callback?: Sent): void;
+  send(
+    text: Piece,
+    offset: number,
+    length: number,
+    port: number | string,
+    address?: string | null | Sent,
+    callback?: Sent,
+  ): void;
   send(...args: unknown[]): void {
-    const { pieces, port, address, callback } = readSend(this, args);
+    const { pieces, port, address, callback } = readSend(this._connectState === 'connected', args);
     running(this);
     afterBinding(this, () => {
       if (port === null) return sendNow(this, pieces, null, null, 0, callback);
@@ -211,46 +214,46 @@ class SocketMethods extends EventEmitter {
     return this;
   }
 
-  // ── options ──
+  // ── options: of a closed socket they end in the TypeError that Node gives ──
 
   setBroadcast(flag: boolean): void {
-    check(running(this).setBroadcast(Boolean(flag)), 'setBroadcast');
+    check(this._handle!.setBroadcast(Boolean(flag)), 'setBroadcast');
   }
 
   setTTL(ttl: number): number {
     validateNumber(ttl, 'ttl');
-    check(running(this).setTTL(ttl), 'setTTL');
+    check(this._handle!.setTTL(ttl), 'setTTL');
     return ttl;
   }
 
   setMulticastTTL(ttl: number): number {
     validateNumber(ttl, 'ttl');
-    check(running(this).setMulticastTTL(ttl), 'setMulticastTTL');
+    check(this._handle!.setMulticastTTL(ttl), 'setMulticastTTL');
     return ttl;
   }
 
   setMulticastLoopback(flag: boolean): boolean {
-    check(running(this).setMulticastLoopback(Boolean(flag)), 'setMulticastLoopback');
+    check(this._handle!.setMulticastLoopback(Boolean(flag)), 'setMulticastLoopback');
     return flag;
   }
 
   setMulticastInterface(address: string): void {
-    const handle = running(this);
+    running(this);
     validateString(address, 'interfaceAddress');
-    check(handle.setMulticastInterface(address), 'setMulticastInterface');
+    check(this._handle!.setMulticastInterface(address), 'setMulticastInterface');
   }
 
   /** Takes what is sent to the group from now on. Neither IGMP nor MLD tells the network of it. */
   addMembership(group: string, interfaceAddress?: string): void {
-    const handle = running(this);
+    running(this);
     if (!group) throw missingArgs('multicastAddress');
-    check(handle.setMembership(group, interfaceAddress, true), 'addMembership');
+    check(this._handle!.setMembership(group, interfaceAddress, true), 'addMembership');
   }
 
   dropMembership(group: string, interfaceAddress?: string): void {
-    const handle = running(this);
+    running(this);
     if (!group) throw missingArgs('multicastAddress');
-    check(handle.setMembership(group, interfaceAddress, false), 'dropMembership');
+    check(this._handle!.setMembership(group, interfaceAddress, false), 'dropMembership');
   }
 
   addSourceSpecificMembership(): void {
@@ -279,11 +282,11 @@ class SocketMethods extends EventEmitter {
 
   /** Bytes, and datagrams, that the stack had no room for yet. */
   getSendQueueSize(): number {
-    return running(this).queued.bytes;
+    return this._handle!.queued.bytes;
   }
 
   getSendQueueCount(): number {
-    return running(this).queued.count;
+    return this._handle!.queued.count;
   }
 
   // ── what the handle tells ──
@@ -310,16 +313,6 @@ function check(refused: string | null, syscall: string): void {
 
 /** Node lists the address first. */
 const shape = ({ address, family, port }: SocketName): SocketName => ({ address, family, port });
-
-const portOf = (port: unknown): number => {
-  const checked = validatePort(port, 'Port');
-  if (checked > 0) return checked;
-  throw nodeError(
-    RangeError,
-    'ERR_SOCKET_BAD_PORT',
-    `Port should be > 0 and < 65536. Received ${typeof port === 'string' ? `type string ('${port}')` : `type number (${port})`}.`,
-  );
-};
 
 const loopbackOf = (socket: SocketMethods): string => (socket.type === 'udp4' ? '127.0.0.1' : '::1');
 
@@ -416,74 +409,6 @@ function connectNow(socket: SocketMethods, port: number, name: string, callback:
 
 // ── sending ──
 
-interface SendArguments {
-  readonly pieces: Uint8Array[];
-  /** Null: to whom the socket is connected. */
-  readonly port: number | null;
-  readonly address: unknown;
-  readonly callback: Sent | undefined;
-}
-
-/** The two forms of `send`, told apart as Node does. */
-function readSend(socket: SocketMethods, args: unknown[]): SendArguments {
-  let [text, offset, length, port, address, callback] = args;
-  const connected = socket._connectState === 'connected';
-  if (connected) {
-    if (typeof length === 'number') {
-      text = slice(text, offset, length);
-      if (typeof port === 'function') {
-        callback = port;
-        port = null;
-      }
-    } else {
-      callback = offset;
-    }
-    if (port || address) throw isConnected();
-  } else if (address || (port && typeof port !== 'function')) {
-    text = slice(text, offset, length);
-  } else {
-    callback = port;
-    port = offset;
-    address = length;
-  }
-  const pieces = piecesOf(text);
-  const checked = connected ? null : portOf(port);
-  if (typeof callback !== 'function') callback = undefined;
-  if (typeof address === 'function') {
-    callback = address;
-    address = undefined;
-  } else if (address != null && !connected) {
-    validateString(address, 'address');
-  }
-  return { pieces, port: checked, address, callback: callback as Sent | undefined };
-}
-
-function slice(text: unknown, offset: unknown, length: unknown): Uint8Array {
-  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
-  if (!ArrayBuffer.isView(bytes)) throw invalidArgType('buffer', TEXT_TYPES, text);
-  const from = (offset as number) >>> 0;
-  const count = (length as number) >>> 0;
-  const outside = (name: string): Error =>
-    nodeError(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', `"${name}" is outside of buffer bounds`);
-  if (from > bytes.byteLength) throw outside('offset');
-  if (from + count > bytes.byteLength) throw outside('length');
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, count);
-}
-
-const viewOf = (view: NodeJS.ArrayBufferView): Uint8Array =>
-  new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
-
-function piecesOf(text: unknown): Uint8Array[] {
-  if (typeof text === 'string') return [Buffer.from(text)];
-  if (ArrayBuffer.isView(text)) return [viewOf(text)];
-  if (!Array.isArray(text)) throw invalidArgType('buffer', TEXT_TYPES, text);
-  return text.map((piece: unknown) => {
-    if (typeof piece === 'string') return Buffer.from(piece);
-    if (ArrayBuffer.isView(piece)) return viewOf(piece);
-    throw invalidArgType('buffer list arguments', TEXT_TYPES, text);
-  });
-}
-
 function failed(socket: SocketMethods, error: Error, callback: Sent | undefined): void {
   if (callback !== undefined) process.nextTick(callback, error);
   else process.nextTick(() => socket.emit('error', error));
@@ -513,7 +438,7 @@ function bufferSize(socket: SocketMethods, size: number, isReceive: boolean): nu
   if (size >>> 0 !== size) {
     throw nodeError(TypeError, 'ERR_SOCKET_BAD_BUFFER_SIZE', 'Buffer size must be a positive integer');
   }
-  const result = running(socket).bufferSize(size, isReceive);
+  const result = socket._handle!.bufferSize(size, isReceive);
   if (typeof result === 'string') {
     throw bufferSizeError(result, isReceive ? 'uv_recv_buffer_size' : 'uv_send_buffer_size');
   }
@@ -580,5 +505,3 @@ export function createDgram(host: Host | null): Dgram {
 
 /** `dgram` on the default host. */
 export const dgram: Dgram = createDgram(null);
-
-export type { SystemError };

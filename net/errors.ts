@@ -109,7 +109,7 @@ export function bufferSizeError(code: string, syscall: string): SystemError {
   const info = { errno, code, message, syscall };
   const text = `Could not get or set buffer size: ${syscall} returned ${code} (${message})`;
   const error = nodeError(Error, 'ERR_SOCKET_BUFFER_SIZE', text) as Error as SystemError;
-  error.name = 'SystemError';
+  Object.defineProperty(error, 'name', { value: 'SystemError', enumerable: false, configurable: true, writable: true });
   return Object.assign(error, { info, errno, syscall });
 }
 

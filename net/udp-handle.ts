@@ -16,7 +16,7 @@ export interface UdpHandleOwner {
 const MESSAGES_PER_TURN = 32;
 
 /** Linux's limits of SO_RCVBUF and SO_SNDBUF: it gives twice what it is asked for. */
-const BUFFER_ASKED_MAX = 212_992;
+const BUFFER_ASKED_MAX = 4_194_304;
 const RECEIVE_BUFFER_MIN = 2304;
 const SEND_BUFFER_MIN = 4608;
 
@@ -38,7 +38,6 @@ export class UdpHandle implements UdpOwner {
   /** What the stack had no room for. */
   private waiting: Waiting[] = [];
   private retryDue = false;
-  private interfaceAddress: Address | null = null;
   private readonly resource = new AsyncResource('UDPWRAP');
 
   constructor(
@@ -227,16 +226,18 @@ export class UdpHandle implements UdpOwner {
   }
 
   setTTL(ttl: number): string | null {
-    if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) return 'EINVAL';
+    const hops = Math.trunc(ttl);
+    if (!(hops >= 1 && hops <= 255)) return 'EINVAL';
     return this.withSocket((socket) => {
-      socket.hopLimit = ttl;
+      socket.hopLimit = hops;
     });
   }
 
   setMulticastTTL(ttl: number): string | null {
-    if (this.socket !== null && (!Number.isInteger(ttl) || ttl < 0 || ttl > 255)) return 'EINVAL';
+    const hops = Math.trunc(ttl);
+    if (this.socket !== null && !(hops >= 0 && hops <= 255)) return 'EINVAL';
     return this.withSocket((socket) => {
-      socket.multicastHopLimit = ttl;
+      socket.multicastHopLimit = hops;
     });
   }
 
@@ -252,14 +253,18 @@ export class UdpHandle implements UdpOwner {
     });
   }
 
-  /** The interface that groups are joined on by default. */
+  /** The interface, by its address, that groups are spoken to and joined on. */
   setMulticastInterface(text: string): string | null {
     const address = this.addressOf(text);
-    if (address === null) return 'EINVAL';
-    if (this.socket === null) return 'EBADF';
-    if (!address.isUnspecified && this.interfaceOf(address) === null) return 'EADDRNOTAVAIL';
-    this.interfaceAddress = address.isUnspecified ? null : address;
-    return null;
+    if (address === null) return this.otherFamily(text) ? 'ENOPROTOOPT' : 'EINVAL';
+    if (!address.isUnspecified && this.socket !== null && this.interfaceOf(address) === null) return 'EADDRNOTAVAIL';
+    return this.withSocket((socket) => {
+      socket.multicastSource = address.isUnspecified ? null : address;
+    });
+  }
+
+  private otherFamily(text: string): boolean {
+    return parseAddress(text) !== null && this.addressOf(text) === null;
   }
 
   private interfaceOf(address: Address): Interface | null {
@@ -269,17 +274,18 @@ export class UdpHandle implements UdpOwner {
   /** Joins or leaves a group on the interface with that address; undefined: the one that leads to the group. */
   setMembership(group: string, interfaceAddress: string | undefined, join: boolean): string | null {
     const address = this.addressOf(group);
-    if (address === null || !address.isMulticast) return 'EINVAL';
+    if (address === null) return this.otherFamily(group) ? 'ENOPROTOOPT' : 'EINVAL';
+    if (!address.isMulticast) return join ? 'EINVAL' : 'EADDRNOTAVAIL';
     if (this.socket === null) {
       const refused = this.bind(this.isV6 ? '::' : '0.0.0.0', 0, false, false);
       if (refused !== null) return refused;
     }
-    const named = interfaceAddress === undefined ? this.interfaceAddress : this.addressOf(interfaceAddress);
+    const named = interfaceAddress === undefined ? this.socket!.multicastSource : this.addressOf(interfaceAddress);
     if (named === null && interfaceAddress !== undefined) return 'EINVAL';
     const { stack } = this.host;
     const iface =
       named === null || named.isUnspecified ? (stack.pathTo(address, null)?.iface ?? null) : this.interfaceOf(named);
-    if (iface === null) return 'ENODEV';
+    if (iface === null) return join ? 'ENODEV' : 'EADDRNOTAVAIL';
     if (join) return stack.joinGroup(this.socket!, address, iface) ? null : 'EADDRINUSE';
     return stack.leaveGroup(this.socket!, address, iface) ? null : 'EADDRNOTAVAIL';
   }

@@ -45,15 +45,16 @@ export function validateOneOf(value: unknown, name: string, oneOf: readonly unkn
   throw invalidArgValue(name, value, `must be one of: ${allowed}`);
 }
 
-/** A port number, or its decimal or 0x text, from 0 to 65535. @throws RangeError ERR_SOCKET_BAD_PORT. */
-export function validatePort(value: unknown, name = 'Port'): number {
+/** A port number, or its decimal or 0x text, from 0 (or 1) to 65535. @throws RangeError ERR_SOCKET_BAD_PORT. */
+export function validatePort(value: unknown, name = 'Port', allowZero = true): number {
   const isText = typeof value === 'string';
-  if ((typeof value === 'number' || (isText && value.trim() !== '')) && +value === +value >>> 0 && +value <= 0xffff)
-    return Number(value) | 0;
+  if ((typeof value === 'number' || (isText && value.trim() !== '')) && +value === +value >>> 0 && +value <= 0xffff) {
+    if (allowZero || +value !== 0) return Number(value) | 0;
+  }
   throw nodeError(
     RangeError,
     'ERR_SOCKET_BAD_PORT',
-    `${name} should be >= 0 and < 65536. Received ${described(value)}.`,
+    `${name} should be ${allowZero ? '>=' : '>'} 0 and < 65536. Received ${described(value)}.`,
   );
 }
 

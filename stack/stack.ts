@@ -170,15 +170,15 @@ export class Stack implements PathFinder {
    * they hold back does not come. False when it is a member already.
    */
   joinGroup(socket: UdpSocket, group: Address, iface: Interface): boolean {
-    if (socket.memberships.some((other) => other.iface === iface && other.group.equals(group))) return false;
-    socket.memberships.push({ group, iface });
+    if (socket.memberships.some((other) => other.link === iface && other.group.equals(group))) return false;
+    socket.memberships.push({ group, link: iface });
     iface.join(group);
     return true;
   }
 
   /** False when it was no member. */
   leaveGroup(socket: UdpSocket, group: Address, iface: Interface): boolean {
-    const at = socket.memberships.findIndex((other) => other.iface === iface && other.group.equals(group));
+    const at = socket.memberships.findIndex((other) => other.link === iface && other.group.equals(group));
     if (at < 0) return false;
     socket.memberships.splice(at, 1);
     iface.leave(group);
@@ -187,7 +187,7 @@ export class Stack implements PathFinder {
 
   /** Closes a socket, which leaves its groups. */
   closeUdp(socket: UdpSocket): void {
-    for (const { group, iface } of socket.memberships.splice(0)) (iface as Interface).leave(group);
+    for (const { group, link } of socket.memberships.splice(0)) (link as Interface).leave(group);
     this.udp.close(socket);
   }
 

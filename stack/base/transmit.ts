@@ -13,6 +13,14 @@ export interface Path {
   readonly linkMtu: number;
   /** The link cuts TCP segments itself: datagrams up to this many bytes may be handed down. 0: it does not. */
   readonly segmentationMax: number;
+  /** The link it leaves by, for those who compare. */
+  readonly link: Link;
+}
+
+/** An interface, as far as the layers above IP care. */
+export interface Link {
+  /** What leaves by it comes back to this host. */
+  readonly isLoopback: boolean;
 }
 
 /** What is known of a next hop's link address. */

@@ -44,6 +44,10 @@ export class IpPath implements Path, Timed {
     this.identification = identification;
   }
 
+  get link(): Interface {
+    return this.iface;
+  }
+
   get linkMtu(): number {
     return this.iface.mtu;
   }
@@ -172,15 +176,18 @@ export class Paths {
   private make(remote: Address, local: Address | null): IpPath | null {
     if (local !== null && (local.family !== remote.family || !this.isLocal(local))) return null;
     const toGroup = remote.isMulticast || remote.isLimitedBroadcast;
-    // A link-local source means its own link.
-    const only = local?.isLinkLocal && local.family === 6 ? this.ownerOf(local) : null;
+    // A source says which link groups are meant on, and link-local addresses (Linux does so, too).
+    const bound = local !== null && (toGroup || (local.isLinkLocal && local.family === 6));
+    const only = bound ? this.ownerOf(local) : null;
     const route = this.routes.find(remote, only);
     const iface = route?.interface ?? (toGroup ? (only ?? this.firstWith(remote.family)) : null);
     if (iface === null) return null;
     // Neither groups nor link-local addresses are passed on by a router.
     const gateway = toGroup ? null : (route?.gateway ?? null);
     if (gateway !== null && remote.isLinkLocal && remote.family === 6) return null;
-    const source = local ?? this.routes.source(iface, remote, gateway ?? remote);
+    // To itself a host speaks from the very address.
+    const itself = !remote.isLoopback && this.isLocal(remote) ? remote : null;
+    const source = local ?? itself ?? this.routes.source(iface, remote, gateway ?? remote);
     if (source === null) return null;
     const identification = remote.family === 4 ? this.random.below(65_536) : this.random.int32();
     return new IpPath(source, remote, iface, gateway ?? remote, identification);

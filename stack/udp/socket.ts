@@ -1,5 +1,6 @@
 import type { Address } from '../base/address';
 import type { Datagram, NetworkError } from '../base/datagram';
+import type { Link } from '../base/transmit';
 
 /** A datagram that waits for its socket's owner. */
 export interface UdpMessage {
@@ -44,8 +45,10 @@ export class UdpSocket {
   sendMax = BUFFER_DEFAULT;
   /** Bytes that wait to be sent. */
   sendingBytes = 0;
-  /** Groups that were joined, each on an interface; whoever joins keeps the list (Stack.joinGroup). */
-  readonly memberships: { readonly group: Address; readonly iface: unknown }[] = [];
+  /** Groups that were joined, each on a link; whoever joins keeps the list (Stack.joinGroup). */
+  readonly memberships: { readonly group: Address; readonly link: Link }[] = [];
+  /** The source, and with it the link, for groups; null: as IP chooses. */
+  multicastSource: Address | null = null;
   /** Null: any local address of `family`, or of both when that is 0. While connected, the source that IP chose. */
   address: Address | null;
 
@@ -53,8 +56,11 @@ export class UdpSocket {
     /** As bound: `disconnect` returns to it. */
     readonly boundAddress: Address | null,
     readonly family: 0 | 4 | 6,
-    readonly port: number,
+    /** 0 between a disconnect and what follows, when the layer chose the port. */
+    public port: number,
     readonly reuse: boolean,
+    /** The layer chose the port; as on Linux it is given back by `disconnect`. */
+    readonly portChosen: boolean,
   ) {
     this.address = boundAddress;
   }

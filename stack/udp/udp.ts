@@ -30,10 +30,14 @@ export type UdpRefusal =
   | 'ENETUNREACH'
   | 'ENOBUFS';
 
+/** What waits to be sent, as the socket was when it was given. */
 interface Outgoing {
   readonly path: Path;
   readonly socket: UdpSocket;
+  readonly sourcePort: number;
   readonly port: number;
+  readonly tos: number;
+  readonly hopLimit: number;
   readonly bytes: Uint8Array;
 }
 
@@ -142,7 +146,8 @@ export class Udp {
     this.signal(socket);
   }
 
-  private signal(socket: UdpSocket): void {
+  /** The owner is to be told; again, if it did not take everything. */
+  signal(socket: UdpSocket): void {
     if (socket.signalled) return;
     socket.signalled = true;
     this.signalled.push(socket);
@@ -158,17 +163,37 @@ export class Udp {
     const mayBind =
       address === null || address.isMulticast || this.paths.isLocal(address) || this.paths.isBroadcast(address);
     if (!mayBind) return 'EADDRNOTAVAIL';
-    if (port === 0) {
+    const chosen = port === 0;
+    if (chosen) {
       port = this.freePort();
       if (port === 0) return 'EADDRINUSE';
     } else if ((this.sockets.get(port) ?? []).some((other) => other.conflictsWith(address, family, reuse))) {
       return 'EADDRINUSE';
     }
-    const socket = new UdpSocket(address, family, port, reuse);
-    const list = this.sockets.get(port);
-    if (list === undefined) this.sockets.set(port, [socket]);
-    else list.push(socket);
+    const socket = new UdpSocket(address, family, port, reuse, chosen);
+    this.list(socket);
     return socket;
+  }
+
+  private list(socket: UdpSocket): void {
+    const list = this.sockets.get(socket.port);
+    if (list === undefined) this.sockets.set(socket.port, [socket]);
+    else list.push(socket);
+  }
+
+  private unlist(socket: UdpSocket): void {
+    const rest = (this.sockets.get(socket.port) ?? []).filter((other) => other !== socket);
+    if (rest.length === 0) this.sockets.delete(socket.port);
+    else this.sockets.set(socket.port, rest);
+  }
+
+  /** A socket that gave its port back gets another. False when there is none. */
+  private hasPort(socket: UdpSocket): boolean {
+    if (socket.port !== 0) return true;
+    socket.port = this.freePort();
+    if (socket.port === 0) return false;
+    this.list(socket);
+    return true;
   }
 
   /** RFC 6056 §3.3.1: a random start, then the next free one. 0 when the range is exhausted. */
@@ -188,6 +213,7 @@ export class Udp {
     if (port === 0 || remote.isUnspecified) return 'EINVAL';
     const path = this.pathFor(socket, remote);
     if (typeof path === 'string') return path;
+    if (!this.hasPort(socket)) return 'EADDRINUSE';
     socket.remote = remote;
     socket.remotePort = port;
     socket.address = socket.boundAddress ?? path.local;
@@ -198,6 +224,9 @@ export class Udp {
     socket.remote = null;
     socket.remotePort = 0;
     socket.address = socket.boundAddress;
+    if (!socket.portChosen) return;
+    this.unlist(socket);
+    socket.port = 0;
   }
 
   close(socket: UdpSocket): void {
@@ -205,9 +234,7 @@ export class Udp {
     socket.closed = true;
     socket.queue.length = 0;
     socket.queuedBytes = 0;
-    const rest = (this.sockets.get(socket.port) ?? []).filter((other) => other !== socket);
-    if (rest.length === 0) this.sockets.delete(socket.port);
-    else this.sockets.set(socket.port, rest);
+    this.unlist(socket);
   }
 
   // ── out ──
@@ -218,7 +245,8 @@ export class Udp {
     const { address } = socket;
     // Bound to a group or to a broadcast address: that is no source.
     const source = address !== null && this.paths.isLocal(address) ? address : null;
-    return this.paths.to(remote, source) ?? 'ENETUNREACH';
+    const forGroup = remote.isMulticast ? socket.multicastSource : null;
+    return this.paths.to(remote, forGroup ?? source) ?? 'ENETUNREACH';
   }
 
   /** Queues one datagram. Returns why not: no route, too long, too many waiting. The bytes are copied. */
@@ -227,11 +255,14 @@ export class Udp {
     if (bytes.length > (remote.family === 4 ? TEXT_MAX_V4 : TEXT_MAX_V6)) return 'EMSGSIZE';
     const path = this.pathFor(socket, remote);
     if (typeof path === 'string') return path;
+    if (!this.hasPort(socket)) return 'EADDRNOTAVAIL';
     const cost = bytes.length + QUEUE_COST;
     const isFull = socket.sendingBytes > 0 && socket.sendingBytes + cost > socket.sendMax;
     if (isFull || this.outgoing.length - this.sent >= OUTGOING_MAX) return 'ENOBUFS';
     socket.sendingBytes += cost;
-    this.outgoing.push({ path, socket, port, bytes: bytes.slice() });
+    const hopLimit = remote.isMulticast ? socket.multicastHopLimit : socket.hopLimit;
+    const { port: sourcePort, tos } = socket;
+    this.outgoing.push({ path, socket, sourcePort, port, tos, hopLimit, bytes: bytes.slice() });
     return null;
   }
 
@@ -250,29 +281,30 @@ export class Udp {
     return true;
   }
 
-  private transmit({ path, socket, port, bytes }: Outgoing): boolean {
+  private transmit({ path, socket, sourcePort, port, tos, hopLimit, bytes }: Outgoing): boolean {
     const out = this.out;
     const at = out.begin(path);
     if (at === NO_ROOM) return false;
     const b = out.header;
-    put16(b, at + SOURCE_PORT, socket.port);
+    put16(b, at + SOURCE_PORT, sourcePort);
     put16(b, at + DESTINATION_PORT, port);
     put16(b, at + LENGTH, UDP_HEADER_BYTES + bytes.length);
     put16(b, at + CHECKSUM, 0);
     b.set(bytes, at + UDP_HEADER_BYTES);
-    const toGroup = path.remote.isMulticast;
-    const hopLimit = toGroup ? socket.multicastHopLimit : socket.hopLimit;
     this.counters.sent++;
-    if (toGroup && socket.multicastLoop) this.loopBack(path, socket.port, port, bytes);
+    // What leaves by the loopback link comes back by itself.
+    if (path.remote.isMulticast && socket.multicastLoop && !path.link.isLoopback) {
+      this.loopBack(path, sourcePort, port, bytes);
+    }
     // A group with hop limit 0 stays on this host (RFC 1112 §6.1).
-    if (hopLimit > 0) out.end(UDP_HEADER_BYTES + bytes.length, UDP, socket.tos, hopLimit, CHECKSUM, 0);
+    if (hopLimit > 0) out.end(UDP_HEADER_BYTES + bytes.length, UDP, tos, hopLimit, CHECKSUM, 0);
     return true;
   }
 
   /** Members of the group on this host hear what it sends. */
   private loopBack(path: Path, sourcePort: number, port: number, bytes: Uint8Array): void {
     for (const member of this.sockets.get(port) ?? []) {
-      const joined = member.memberships.some(({ group }) => group.equals(path.remote));
+      const joined = member.memberships.some((m) => m.link === path.link && m.group.equals(path.remote));
       const open = member.address === null || member.address.equals(path.remote);
       const peer = member.remote === null || (member.remote.equals(path.local) && member.remotePort === sourcePort);
       if (!joined || !open || !peer) continue;
