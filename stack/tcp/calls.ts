@@ -333,6 +333,9 @@ export function setKeepAlive(
   tcp.deadlines.update(c, c.nextDeadline());
 }
 
+/** How many octets of what the peer called urgent have not been read yet, arrived or not; 0: none (MUST-33). */
+export const urgentLeft = (c: Connection): number => (c.urgentIn ? Math.max(0, seqDiff(c.rcvUp, c.copied)) : 0);
+
 /** URG: the octets written so far end urgent text; SND.UP is the octet after it (RFC 6093, MUST-30, 31). */
 export function markUrgent(c: Connection): void {
   c.urgentOut = true;
