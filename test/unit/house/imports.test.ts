@@ -44,12 +44,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   device: ['base'],
   net: [...CORE, 'device'],
   http: ['base', 'parser', 'net'],
-  register: ['net', 'http'],
+  // The drop-in chooses its wire by the options that the command has, and stands as high as it.
+  register: ['net', 'http', 'tools'],
   // What a run writes down, and how it is told in lines: of use to whoever makes runs.
   captures: ['base', 'device'],
   fault: [...CORE, 'parser', 'device', 'net', 'http', 'sim', 'captures'],
   sim: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'captures'],
-  tools: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'sim', 'register', 'captures'],
+  tools: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'sim', 'captures'],
 };
 
 const PURE = [...CORE, 'parser'];
