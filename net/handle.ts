@@ -486,6 +486,11 @@ export class TcpHandle implements ConnectionOwner {
     return this.resource.asyncId();
   }
 
+  /** Node's number of the kind of resource; its agent asks when it lends a socket to another request. */
+  getProviderType(): number {
+    return 0;
+  }
+
   /** From now on events run in the caller's context: a pooled connection serves somebody else. */
   asyncReset(): void {
     this.resource = new AsyncResource('TCPWRAP');

@@ -76,6 +76,9 @@ function raise(error: unknown): never {
   throw error;
 }
 
+/** Then Node warns of whatever runs as an immediate. */
+const inDomain = (): boolean => (process as { domain?: unknown }).domain != null;
+
 /** A message to oneself: the one way into the poll phase of Node's loop that needs no descriptor. */
 class Doorbell {
   private readonly sender: MessagePort;
@@ -109,8 +112,7 @@ class Doorbell {
 
 /**
  * Turns in the phases of the loop in which libuv tells of sockets and closes handles, so that a program sees its own
- * timers and immediates where it would with sockets of a kernel. (`setImmediate` is one phase too late, and not ours to
- * use while a program is in a domain: Node warns of it.)
+ * timers and immediates where it would with sockets of a kernel.
  */
 class Phases {
   /** Made first: libuv looks at it first, and so at what rings it during a turn only in its next round. */
@@ -139,7 +141,9 @@ class Phases {
     this.inside = true;
     for (const task of tasks) this.call(task);
     this.inside = false;
-    if (this.closings.length > 0 || this.tasks.length > 0) this.nextRound.ring();
+    // Handles close behind the program's own immediates.
+    if (this.closings.length > 0 && !inDomain()) setImmediate(() => this.round());
+    else if (this.closings.length > 0 || this.tasks.length > 0) this.nextRound.ring();
     else this.hold(false);
   }
 

@@ -635,7 +635,7 @@ function makeElsewhere(self: unknown, [options]: [options?: SocketOptions | numb
   }
   const fd = typeof options === 'number' ? options : options?.fd;
   const handle = typeof options === 'object' ? options?.handle : undefined;
-  const foreign = fd !== undefined || (handle != null && 'getProviderType' in handle);
+  const foreign = fd !== undefined || (handle != null && !(handle instanceof TcpHandle) && 'getProviderType' in handle);
   return foreign ? new NodeSocket(options as nodeNet.SocketConstructorOpts) : null;
 }
 
