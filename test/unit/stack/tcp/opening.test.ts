@@ -98,6 +98,32 @@ everywhere('RFC 9293 §3.10.7.2: LISTEN', (g) => {
   });
 });
 
+everywhere('RFC 4987: a flood of SYNs', (g) => {
+  test.each([true, false])('holds no more memory than the backlog is long, cookies or not: %s', (synCookies) => {
+    const t = g.listening({ profile: { synCookies } }, 16);
+    for (let sport = 1; sport <= 5000; sport++) receive(t, g.frame({ flags: 2, sport }));
+    expect(t.stack.tcp.connections.size).toBeLessThanOrEqual(17);
+    t.drain();
+    // A minute later everything is as it was.
+    t.at(64_000);
+    expect(t.stack.tcp.connections.size).toBe(0);
+  });
+});
+
+describe('IPv4 options', () => {
+  test.each([
+    ['no-operation', [1, 1, 1, 0]],
+    ['record route', [7, 7, 4, 0, 0, 0, 0, 0]],
+    ['one that nobody knows', [0x9e, 6, 1, 2, 3, 4, 0, 0]],
+  ])('MUST-50: %s is ignored', (_, options) => {
+    const t = new Harness().listen();
+    const ends = { from: '192.0.2.1', to: '192.168.0.1' };
+    const body = f.tcp({ ...ends, flags: 2, sport: 40_000, dport: 8080 });
+    receive(t, f.ip4(f.TCP, body, { ...ends, options }));
+    expect(t.stack.tcp.connections.size).toBe(1);
+  });
+});
+
 everywhere('RFC 9293 §3.10.7.3: SYN-SENT', (g) => {
   test('SYN,ACK: ESTABLISHED, and an ACK', () => {
     const t = g.opened();

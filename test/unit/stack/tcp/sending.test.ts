@@ -68,6 +68,17 @@ everywhere('urgent text', (g) => {
     expect([t.signals & URGENT, t.c.readable]).toEqual([URGENT, 0]);
   });
 
+  test('MUST-33: ... and can ask how much of it is left, also of what has not arrived', () => {
+    const t = g.established();
+    t.rx('U. 1:1(0) ack 1 win 257 urg 700');
+    expect(calls.urgentLeft(t.c)).toBe(700);
+    t.rx('PU. 1:501(500) ack 1 win 257 urg 700').readSome(200);
+    expect(calls.urgentLeft(t.c)).toBe(500);
+    t.readSome(300);
+    t.rx('P. 501:801(300) ack 1 win 257').read();
+    expect(calls.urgentLeft(t.c)).toBe(0);
+  });
+
   test('a pointer into what was received already is old', () => {
     const t = g.established().rx('P. 1:101(100) ack 1 win 257');
     t.rx('U. 51:101(50) ack 1 win 257 urg 20');
