@@ -79,10 +79,9 @@ const LOOPBACK_ADDRESSES = ['127.0.0.1/8', '::1/128'];
 
 class Port {
   readonly batch: FrameBatch;
-  /** What the device has not taken yet of iface.tx. */
+  /** What the device has taken of iface.tx already, when it pushed back, and the record where the rest begins. */
+  taken = 0;
   record = 0;
-  framesLeft = 0;
-  blocked = false;
 
   constructor(
     readonly device: Device,
@@ -416,20 +415,18 @@ export class Host {
     for (const port of this.ports) {
       const queue = port.iface.tx;
       if (queue.frames === 0) continue;
-      if (port.framesLeft === 0) port.record = 0;
-      const waiting = queue.frames - (port.blocked ? queue.frames - port.framesLeft : 0);
+      const waiting = queue.frames - port.taken;
       const sent = port.device.transmit(queue, port.record, waiting);
       if (this.frameTap !== null) this.tapSent(port, sent, now);
       if (sent === waiting) {
-        port.framesLeft = 0;
-        port.blocked = false;
+        port.taken = 0;
+        port.record = 0;
         queue.clear();
         this.stack.blocks.settle();
         continue;
       }
       for (let i = 0; i < sent; i++) port.record = queue.next(port.record);
-      port.framesLeft = waiting - sent;
-      port.blocked = true;
+      port.taken += sent;
       took = false;
       this.retry();
     }
