@@ -131,6 +131,8 @@ export function parseAddress(text: string): Address | null {
   }
   const halves = text.split('::');
   if (halves.length > 2) return null;
+  // An IPv4 address may only be the end of the whole.
+  if (halves.length === 2 && halves[0]!.includes('.')) return null;
   const head = parseV6Groups(halves[0]!);
   const tail = halves.length === 2 ? parseV6Groups(halves[1]!) : [];
   if (head === null || tail === null) return null;

@@ -95,7 +95,8 @@ export class Secret {
     this.absorb(w0, w1);
     this.absorb(w2, w3);
     this.absorb(w4, w5);
-    this.absorb(24, 0);
+    // The last block: its highest octet is the message's length in bytes.
+    this.absorb(0, 24 << 24);
     v[4] = v[4]! ^ 0xff;
     for (let i = 0; i < 4; i++) this.round();
     return v[0]! ^ v[1]! ^ v[2]! ^ v[3]! ^ v[4]! ^ v[5]! ^ v[6]! ^ v[7]!;
