@@ -11,10 +11,24 @@ const { join, resolve } = require('node:path');
 const root = resolve(__dirname, '..');
 const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
 
+/** Without these there is no network namespace to test in. */
+const TOOLS_NEEDED = ['unshare', 'nsenter', 'ip', 'curl'];
+/** Tests that need one of these are skipped one by one. */
+const TOOLS_USED = ['ping', 'wrk', 'tcpdump', 'tshark', 'ethtool', 'setpriv'];
+
+const has = (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+
 /** Why the kernel cannot be tested against here; null: it can. */
 function noKernel() {
   if (process.platform !== 'linux') return `the kernel's side needs Linux, this is ${process.platform}`;
   if (process.getuid() !== 0) return 'network namespaces need root';
+  const missing = TOOLS_NEEDED.filter((tool) => !has(tool));
+  if (missing.length > 0) return `these commands are missing: ${missing.join(', ')}`;
+  try {
+    require('node-gyp-build')(root);
+  } catch {
+    return 'the native addon is not built (it needs gcc, make and python3)';
+  }
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
   } catch (error) {
@@ -22,6 +36,13 @@ function noKernel() {
   }
   const { status } = spawnSync('unshare', ['-n', 'true']);
   return status === 0 ? null : 'network namespaces are not permitted here';
+}
+
+/** What a part leaves out, beside what jest counts. */
+function leftOut(name) {
+  if (name !== 'interop') return null;
+  const missing = TOOLS_USED.filter((tool) => !has(tool));
+  return missing.length === 0 ? null : `tests that need ${missing.join(', ')} are skipped: not installed`;
 }
 
 /** Limits are far above what a part takes; they are there so that nothing can hang for ever. */
@@ -101,6 +122,8 @@ function main(chosen) {
       }
       const counts = run(part, scratch);
       notes.push(`${part.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+      const without = leftOut(part.name);
+      if (without !== null) notes.push(`${part.name}: ${without}`);
       for (const key of Object.keys(total)) total[key] += counts[key];
     }
   } finally {

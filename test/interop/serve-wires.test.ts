@@ -1,6 +1,6 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { Namespace, Serve } from './serve/lab';
+import { Namespace, Serve, where, withTools } from './serve/lab';
 
 // What `tapwire serve` makes of the wire that it is given, each in a namespace of its own.
 
@@ -67,27 +67,35 @@ describe('without a wish', () => {
     expect(inside.sh('ip -o link')).not.toContain('tapwire');
   }, 30_000);
 
-  test('without privileges it runs in memory, and says why', async () => {
-    const inside = namespace();
-    inside.sh('ip link set lo up');
-    const child = inside.spawn([...NO_CAPABILITIES, process.execPath, COMMAND, 'serve', '--json']);
-    open.push({ close: () => child.kill('SIGKILL') });
-    const line = await new Promise<string>((found) =>
-      child.stdout!.once('data', (data: Buffer) => found(String(data))),
-    );
-    const event = JSON.parse(line) as Record<string, string>;
-    expect(event).toMatchObject({ wire: 'memory', url: 'http://127.0.0.1:8077/' });
-    expect(event['why']).toMatch(/^TUN is not available: .*\(EPERM\).*sudo/);
-    expect(curl(inside, event['url']!)).toContain('wants a connection');
-  }, 30_000);
+  withTools('setpriv')(
+    'without privileges it runs in memory, and says why',
+    async () => {
+      const inside = namespace();
+      inside.sh('ip link set lo up');
+      const child = inside.spawn([...NO_CAPABILITIES, process.execPath, COMMAND, 'serve', '--json']);
+      open.push({ close: () => child.kill('SIGKILL') });
+      const line = await new Promise<string>((found) =>
+        child.stdout!.once('data', (data: Buffer) => found(String(data))),
+      );
+      const event = JSON.parse(line) as Record<string, string>;
+      expect(event).toMatchObject({ wire: 'memory', url: 'http://127.0.0.1:8077/' });
+      expect(event['why']).toMatch(/^TUN is not available: .*\(EPERM\).*sudo/);
+      expect(curl(inside, event['url']!)).toContain('wants a connection');
+    },
+    30_000,
+  );
 });
 
 describe('one line and exit 2', () => {
-  test('no permission', async () => {
-    const [code, said] = await fails(namespace(), NO_CAPABILITIES, '--tun', 'lab0');
-    expect(code).toBe(2);
-    expect(said).toMatch(/^tapwire serve: Cannot open TUN device lab0: .*\(EPERM\)\. Run it with sudo[^\n]*\n$/);
-  }, 30_000);
+  withTools('setpriv')(
+    'no permission',
+    async () => {
+      const [code, said] = await fails(namespace(), NO_CAPABILITIES, '--tun', 'lab0');
+      expect(code).toBe(2);
+      expect(said).toMatch(/^tapwire serve: Cannot open TUN device lab0: .*\(EPERM\)\. Run it with sudo[^\n]*\n$/);
+    },
+    30_000,
+  );
 
   test('a name that another kind of interface has', async () => {
     const inside = namespace();
@@ -144,38 +152,46 @@ test('IPv6, another port, another MTU', async () => {
   expect(page).toContain('segments of 1328 bytes');
 }, 30_000);
 
-test('what lies beyond the kernel is reached through it', async () => {
-  const [inside, beyond] = [namespace(), namespace()];
-  inside.sh(`
+where('unshare -n sh -c "echo 1 > /proc/sys/net/ipv4/ip_forward"')(
+  'what lies beyond the kernel is reached through it',
+  async () => {
+    const [inside, beyond] = [namespace(), namespace()];
+    inside.sh(`
     ip link add left0 type veth peer name right0
     ip link set right0 netns ${beyond.pid}
     ip addr add 192.168.9.1/24 dev left0
     ip link set left0 up
     echo 1 > /proc/sys/net/ipv4/ip_forward`);
-  beyond.sh('ip addr add 192.168.9.2/24 dev right0; ip link set right0 up; ip route add default via 192.168.9.1');
-  await serve(inside, '--tun', 'lab0');
-  expect(curl(beyond, 'http://10.77.0.2/')).toContain('192.168.9.2:');
-}, 30_000);
+    beyond.sh('ip addr add 192.168.9.2/24 dev right0; ip link set right0 up; ip route add default via 192.168.9.1');
+    await serve(inside, '--tun', 'lab0');
+    expect(curl(beyond, 'http://10.77.0.2/')).toContain('192.168.9.2:');
+  },
+  30_000,
+);
 
-test('a descriptor that a privileged parent opened, used without privileges', async () => {
-  const inside = namespace();
-  // The parent opens and sets up the device, and then gives all privileges away.
-  const parent = `
+withTools('setpriv')(
+  'a descriptor that a privileged parent opened, used without privileges',
+  async () => {
+    const inside = namespace();
+    // The parent opens and sets up the device, and then gives all privileges away.
+    const parent = `
     const { openTun } = require(${JSON.stringify(join(COMMAND, '../../index.js'))});
     const device = openTun({ name: 'lab0', address: '10.77.0.2/24', hostAddress: '10.77.0.1/24' });
     const args = [...${JSON.stringify(NO_CAPABILITIES.slice(1))}, process.execPath, ${JSON.stringify(COMMAND)}, 'serve', '--tun-fd', '3', '--json'];
     const child = require('child_process').spawn('setpriv', args, { stdio: ['ignore', 'inherit', 'inherit', device.fd] });
     child.on('exit', (code) => process.exit(code));
     process.on('SIGTERM', () => child.kill('SIGINT'));`;
-  const child = inside.spawn([process.execPath, '-e', parent]);
-  open.push({ close: () => child.kill('SIGKILL') });
-  const line = await firstLine(child);
-  expect(JSON.parse(line)).toMatchObject({ wire: 'tun', device: 'lab0', url: 'http://10.77.0.2/' });
-  expect(curl(inside, 'http://10.77.0.2/status/200')).toBe('200\n');
-  const ended = new Promise((found) => child.on('close', found));
-  child.kill('SIGTERM');
-  expect(await ended).toBe(0);
-}, 30_000);
+    const child = inside.spawn([process.execPath, '-e', parent]);
+    open.push({ close: () => child.kill('SIGKILL') });
+    const line = await firstLine(child);
+    expect(JSON.parse(line)).toMatchObject({ wire: 'tun', device: 'lab0', url: 'http://10.77.0.2/' });
+    expect(curl(inside, 'http://10.77.0.2/status/200')).toBe('200\n');
+    const ended = new Promise((found) => child.on('close', found));
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  },
+  30_000,
+);
 
 test('an interface that is removed ends it: one line, exit 1', async () => {
   const inside = namespace();
@@ -185,20 +201,24 @@ test('an interface that is removed ends it: one line, exit 1', async () => {
   expect(made.stderr).toMatch(/^tapwire serve: .*lab0.*\n$/);
 }, 30_000);
 
-test('in a network of its own, without root', () => {
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    [
-      '-Urn',
-      'sh',
-      '-c',
-      `${process.execPath} ${COMMAND} serve --tun lab0 & sleep 1.5; curl -sS --max-time 5 http://10.77.0.2/status/200; kill -INT $!; wait $!`,
-    ],
-    { encoding: 'utf8', timeout: 20_000 },
-  );
-  expect([status, stderr]).toEqual([0, '']);
-  expect(stdout).toContain('\n200\n');
-}, 30_000);
+where('unshare -Urn true')(
+  'in a network of its own, without root',
+  () => {
+    const { status, stdout, stderr } = spawnSync(
+      'unshare',
+      [
+        '-Urn',
+        'sh',
+        '-c',
+        `${process.execPath} ${COMMAND} serve --tun lab0 & sleep 1.5; curl -sS --max-time 5 http://10.77.0.2/status/200; kill -INT $!; wait $!`,
+      ],
+      { encoding: 'utf8', timeout: 20_000 },
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('\n200\n');
+  },
+  30_000,
+);
 
 test('killed, it leaves no interface behind', async () => {
   const inside = namespace();

@@ -7,6 +7,16 @@ import type { HostReport, Report } from '../../../tools/report';
 const root = resolve(__dirname, '../../..');
 const COMMAND = join(root, 'dist', 'tools', 'tapwire.js');
 
+/** `test`, or `test.skip` where one of the commands is not installed. */
+export function withTools(...tools: readonly string[]): jest.It {
+  return tools.every((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0) ? test : test.skip;
+}
+
+/** `test`, or `test.skip` where the shell command does not succeed. */
+export function where(command: string): jest.It {
+  return spawnSync('sh', ['-c', command]).status === 0 ? test : test.skip;
+}
+
 export interface Ended {
   code: number | null;
   stdout: Buffer;
