@@ -199,13 +199,14 @@ describe('leaving slow start', () => {
     expect(windows.length).toBeGreaterThanOrEqual(5);
 
     const jitter = bulk({ slowStartExit: 'rfc9406' }, 100);
-    round(jitter, 1, 100);
-    round(jitter, 1, 100);
-    round(jitter, 1, 130);
-    round(jitter, 1, 100);
-    const before = jitter.c.cwnd;
-    round(jitter, 1, 100);
-    expect(jitter.c.cwnd / before).toBeGreaterThan(1.9);
+    const growth = [100, 100, 130, 130, 100, 100, 100].map((rttMs) => {
+      const before = jitter.c.cwnd;
+      round(jitter, 1, rttMs);
+      return jitter.c.cwnd / before;
+    });
+    expect(growth[3]).toBeLessThan(1.9);
+    expect(growth[6]).toBeGreaterThan(1.9);
+    expect(jitter.c.ssthresh).toBe(0x7fffffff);
   });
 
   test('switched off: until a loss', () => {

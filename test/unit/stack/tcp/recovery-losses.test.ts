@@ -52,6 +52,17 @@ describe('RFC 8985: RACK', () => {
     expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, lostOut: 1, retransOut: 1, lost: 2 });
   });
 
+  test('... and before a later hole that has been dealt with', () => {
+    const t = flight(10);
+    t.write(20_000);
+    t.rx('. 1:1(0) ack 1 win 1000 <sack 1001:4001 5001:10001,nop,nop>').tx('. 1:1001(1000) ack 1');
+    t.tx('. 4001:5001(1000) ack 1');
+    t.drain();
+    // The second retransmission arrives, and what was sent with it; the first does not.
+    t.after(100).rx('. 1:1(0) ack 1 win 1000 <sack 1001:11001,nop,nop>').tx('. 1:1001(1000) ack 1');
+    expect(t.c).toMatchObject({ recovery: 'Recovery', lostOut: 1, retransOut: 1, lost: 3 });
+  });
+
   test('reordering seen once makes three SACKed packets no proof of loss any more', () => {
     const t = flight(10);
     t.rx('. 1:1(0) ack 1 win 1000 <sack 1001:2001,nop,nop>').rx('. 1:1(0) ack 10001 win 1000');
