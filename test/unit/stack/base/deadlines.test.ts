@@ -1,0 +1,73 @@
+import fc from 'fast-check';
+import { NEVER } from '../../../../stack/base/bytes';
+import { DeadlineQueue, type Timed } from '../../../../stack/base/deadlines';
+
+class Item implements Timed {
+  deadline = NEVER;
+  queueIndex = -1;
+  queueKey = NEVER;
+  nextDeadline(): number {
+    return this.deadline;
+  }
+}
+
+test('the earliest true deadline comes first, whatever was told late', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(19), fc.oneof(fc.integer({ min: 0, max: 100 }), fc.constant(NEVER)), fc.boolean()), {
+        maxLength: 200,
+      }),
+      (steps) => {
+        const queue = new DeadlineQueue<Item>();
+        const items = Array.from({ length: 20 }, () => new Item());
+        for (const [which, deadline, removes] of steps) {
+          const item = items[which]!;
+          if (removes) {
+            queue.remove(item);
+            item.deadline = NEVER;
+          } else {
+            const before = item.deadline;
+            item.deadline = deadline;
+            // Later deadlines need not be told.
+            if (deadline < before || item.queueIndex < 0) queue.update(item, deadline);
+          }
+          const expected = Math.min(...items.map((other) => other.deadline));
+          expect(queue.next()).toBe(expected);
+          const due = queue.due(50);
+          if (expected <= 50) expect(due!.deadline).toBeLessThanOrEqual(50);
+          else expect(due).toBeNull();
+        }
+      },
+    ),
+  );
+});
+
+test('what has no deadline leaves the queue by itself', () => {
+  const queue = new DeadlineQueue<Item>();
+  const item = new Item();
+  item.deadline = 10;
+  queue.update(item, 10);
+  item.deadline = NEVER;
+  expect([queue.size, queue.next(), queue.size, item.queueIndex]).toEqual([1, NEVER, 0, -1]);
+  queue.remove(item);
+  queue.update(item, NEVER);
+  expect(queue.size).toBe(0);
+});
+
+test('removing any item keeps the rest in order', () => {
+  const queue = new DeadlineQueue<Item>();
+  const items = Array.from({ length: 50 }, (_, i) => {
+    const item = new Item();
+    item.deadline = (i * 37) % 50;
+    queue.update(item, item.deadline);
+    return item;
+  });
+  for (const item of items.filter((_, i) => i % 3 === 0)) queue.remove(item);
+  const order: number[] = [];
+  for (let item = queue.due(NEVER); item !== null; item = queue.due(NEVER)) {
+    order.push(item.deadline);
+    queue.remove(item);
+  }
+  expect(order).toEqual([...order].sort((a, b) => a - b));
+  expect(order.length).toBe(33);
+});
