@@ -4,7 +4,7 @@ import type { SimDevice } from '../sim/sim-device';
 import type { SimHost } from '../sim/sim-host';
 import { createWorld, type World } from '../sim/world';
 import type { Bytes, Millis } from '../stack/base/bytes';
-import { LINUX, type TcpProfile } from '../stack/tcp/profile';
+import { LINUX, PROFILES, type TcpProfile } from '../stack/tcp/profile';
 import type { Side } from './conn';
 import type { HostControl, Medium } from './medium';
 import { ProgramGate } from './stall';
@@ -19,6 +19,15 @@ const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6 };
 
 /** The TCP constants of a name: 'linux-node20', or one of the stack's own. */
 export const profileNamed = (name: string): string | TcpProfile => (name === 'linux-node20' ? LINUX_NODE20 : name);
+
+function withPorts(
+  profile: string | TcpProfile,
+  ephemeralPorts: readonly [number, number] | undefined,
+): string | TcpProfile {
+  if (ephemeralPorts === undefined) return profile;
+  const base = typeof profile === 'string' ? PROFILES[profile] : profile;
+  return base === undefined ? profile : { ...base, ephemeralPorts };
+}
 
 /** A link whose middle belongs to somebody else: what a host sends comes to `arrives`. */
 class OpenLink extends Link {
@@ -40,8 +49,8 @@ export interface VirtualOptions {
   readonly mtu: number;
   /** setTimeout, Date and the like tell the world's time. */
   readonly timers: boolean;
-  /** Frames are counted in the world's hash. */
-  readonly clientSeed?: number;
+  /** The client's own ports, from and to. */
+  readonly clientPorts?: readonly [number, number];
 }
 
 /** Two hosts in a virtual world, and the middle of the link between them. */
@@ -68,9 +77,12 @@ export class VirtualMedium implements Medium, HostControl {
     });
     this.world.links.push(link);
     this.link = link;
-    const host = (name: string, address: string): SimHost =>
-      this.world.host(name, { link, address: `${address}/24`, profile: options.profile });
-    this.hosts = { left: host('client', CLIENT_ADDRESS), right: host('server', SERVER_ADDRESS) };
+    const host = (name: string, address: string, profile: string | TcpProfile): SimHost =>
+      this.world.host(name, { link, address: `${address}/24`, profile });
+    this.hosts = {
+      left: host('client', CLIENT_ADDRESS, withPorts(options.profile, options.clientPorts)),
+      right: host('server', SERVER_ADDRESS, options.profile),
+    };
     this.devices = { left: this.hosts.left.devices[0]!, right: this.hosts.right.devices[0]! };
     this.gates = { left: new ProgramGate(this.hosts.left.host), right: new ProgramGate(this.hosts.right.host) };
     link.arrives = (from, frame) => this.arrives(from === this.devices.left ? 'left' : 'right', frame);

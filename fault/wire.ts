@@ -23,6 +23,8 @@ export interface WireOptions {
   readonly seed?: number;
   /** TCP's constants: 'linux-node20' (default), 'linux' (that of packetdrill scripts) or 'rfc'. */
   readonly profile?: string;
+  /** From where to where the client's own ports go. Default: as in the profile. */
+  readonly clientPorts?: readonly [number, number];
   /** Milliseconds of a round trip. Default 20. */
   readonly rtt?: Millis;
   /**
@@ -102,6 +104,7 @@ export class Wire {
       linkType: 'ip',
       profile: profileNamed(options.profile ?? 'linux-node20'),
       mtu: options.mtu ?? 1500,
+      clientPorts: options.clientPorts,
       timers: options.timers === 'global',
     });
     const { medium } = this;

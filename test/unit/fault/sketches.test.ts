@@ -274,7 +274,7 @@ test('explore passes when nothing breaks the client, small scope first', async (
     },
     { faults: ['drop', 'rst', 'duplicate'], budget: 60 },
   );
-  expect(done).toEqual({ runs: 60, segments: 5 });
+  expect(done).toEqual({ runs: 60, segments: 4 });
 });
 
 afterEach(expectNoLeaks);

@@ -1,0 +1,324 @@
+import tls from 'node:tls';
+import { ack, blackhole, coalesce, delay, down, drop, fin, req, rst, stall, syn, synAck, tlsRecord } from '../index';
+import type { Wire } from '../wire';
+import { plain } from './keepalive';
+import type { Scenario } from './scenario';
+
+const patient = { keepAliveTimeout: 3_600_000 };
+
+/** How a connection that is opened ends: "connect ETIMEDOUT 10.0.0.2:80 after 127.0 s". */
+async function connecting(wire: Wire, options: object = {}): Promise<string> {
+  const began = wire.clock.now();
+  const socket = wire.connect({ host: 'server', port: 80, ...options });
+  const said = await wire.run(
+    new Promise<string>((resolve) => {
+      socket.on('connect', () => resolve('connected'));
+      socket.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => {
+        resolve(error.errors === undefined ? error.message : `${error.name} '${error.message}' ${error.code}`);
+      });
+    }),
+  );
+  return `${said} after ${((wire.clock.now() - began) / 1000).toFixed(1)} s`;
+}
+
+/** Failures of opening connections, and of what lies between the hosts. */
+export const paths: readonly Scenario[] = [
+  {
+    id: 'pod-dies-before-endpoints-update',
+    number: 13,
+    title: 'A pod is gone before the others know',
+    seen: ['taskcluster/taskcluster#6716', 'kubernetes/kubernetes#38456', 'daichirata/gcsproxy#62'],
+    picture: 'Connections that exist are answered by RST; new ones, too, while the address still routes there.',
+    node: '"read ECONNRESET" on the open connection, "connect ECONNREFUSED" on new ones.',
+    cope: 'Server: keep listening for some seconds after SIGTERM (preStop sleep). Client: retry ECONNREFUSED, it was never processed.',
+    expect: {
+      http: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: read ECONNRESET (reused)',
+        'GET /3: connect ECONNREFUSED 10.0.0.2:80 (not reused)',
+      ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: read ECONNRESET',
+        'GET /3: fetch failed: connect ECONNREFUSED 10.0.0.2:80',
+      ],
+    },
+    async play({ wire, serve, ask }) {
+      await serve(plain, patient);
+      await ask({ path: '/1' });
+      wire.do(down('server', 'rst'));
+      await ask({ path: '/2' });
+      await ask({ path: '/3' });
+    },
+  },
+  {
+    id: 'listener-closed-with-unaccepted',
+    number: 14,
+    title: 'A listener closes with connections that it never accepted',
+    seen: ['nodejs/node#55330'],
+    picture:
+      'The kernel shook hands and acknowledged the request; the program never saw it; closing the listener sends RST.',
+    node: 'The client is connected, has written, and reads ECONNRESET.',
+    cope: 'A reset without a response byte may or may not have been processed: here it was not.',
+    expect: { http: ['GET /: read ECONNRESET (not reused)', 'requests handled: 0'] },
+    async play({ wire, serve, ask, say }) {
+      const origin = await serve(plain);
+      wire.do(stall('server', 2000));
+      wire.clock.at(500, () => origin.close());
+      await ask();
+      say(`requests handled: ${origin.handled.length}`);
+    },
+  },
+  {
+    id: 'conntrack-invalid-host-answers-rst',
+    number: 15,
+    title: 'conntrack calls a late segment INVALID; the host answers it with a reset',
+    seen: ['kubernetes/kubernetes#74839', 'kubernetes/kubernetes#117924', 'moby/libnetwork#2275'],
+    picture:
+      'A segment of S is passed on without address translation. C’s host knows no such connection and resets S; C goes on waiting.',
+    node: 'Server: clientError "read ECONNRESET". Client: hangs until its own timeout, then "socket hang up".',
+    cope: 'net.netfilter.nf_conntrack_tcp_be_liberal=1, or drop INVALID. Clients: always a timeout.',
+    expect: { http: ['GET /: socket hang up [ECONNRESET] (not reused)', 'server: read ECONNRESET'] },
+    async play({ wire, serve, ask, say }) {
+      const origin = await serve((_, response) => {
+        response.writeHead(200);
+        response.write('x');
+        void wire.clock.sleep(1000).then(() => response.write('y'));
+      });
+      wire.on({ dir: 's2c', len: [1, 65_535], nth: 1 }).do(drop(), rst({ to: 's' }));
+      origin.server.on('clientError', () => {});
+      await ask({ timeout: 10_000 });
+      say(`server: ${origin.clientErrors[0]?.message ?? 'nothing'}`);
+    },
+  },
+  {
+    id: 'conntrack-table-full',
+    number: 16,
+    title: 'The connection table of a node is full: new SYNs vanish',
+    seen: ['kubernetes/kubernetes#18604'],
+    picture: 'Connections that exist work. A SYN beyond the table is lost, again and again.',
+    node: '"connect ETIMEDOUT" when the kernel has sent its last SYN: more than two minutes.',
+    cope: 'A connect timeout of your own; keep-alive, so that few connections are opened.',
+    expect: { http: ['GET /1: 200, 10 bytes', 'connect ETIMEDOUT 10.0.0.2:80 after 127.0 s', 'GET /2: 200, 10 bytes'] },
+    async play({ wire, serve, ask, say }) {
+      await serve(plain, patient);
+      wire.middlebox({ ports: 1, label: 'conntrack' });
+      await ask({ path: '/1' });
+      say(await connecting(wire));
+      await ask({ path: '/2' });
+    },
+  },
+  {
+    id: 'ipvs-forgets-after-900s',
+    number: 17,
+    title: 'IPVS forgets a connection after 900 s and drops what comes for it',
+    seen: ['moby/moby#31208', 'moby/moby#37822'],
+    picture: 'The next request is retransmitted into the void; nobody answers.',
+    node: 'Nothing, until the program’s timeout, or "read ETIMEDOUT" after a quarter of an hour.',
+    cope: 'TCP keep-alive below 900 s (Node’s agent probes every second; sockets of your own do not unless asked).',
+    expect: { http: ['socket: read ETIMEDOUT after 924 s'] },
+    async play({ wire, serve, say }) {
+      await serve(plain, patient);
+      wire.middlebox({ idle: 900_000, expired: 'blackhole', label: 'ipvs' });
+      await forgotten(wire, 1_000_000, say);
+    },
+  },
+  {
+    id: 'nat-gateway-resets-after-350s',
+    number: 18,
+    title: 'A NAT gateway or network load balancer answers RST after 350 s of silence',
+    seen: ['encode/httpx#2975', 'istio/istio#36499', 'kubernetes/ingress-nginx#5695'],
+    picture: 'C’s next segment is answered by a reset of the box. S is never told and keeps a half-open connection.',
+    node: '"read ECONNRESET" at once; the server leaks a socket until its own timeout.',
+    cope: 'Keep-alive probes below 350 s, or an agent timeout below it. Servers: an idle timeout.',
+    expect: { http: ['socket: read ECONNRESET after 0 s', 'server side: ESTABLISHED'] },
+    async play({ wire, serve, say }) {
+      await serve(plain, patient);
+      wire.middlebox({ idle: 350_000, expired: 'rst-sender', label: 'nat gateway' });
+      await forgotten(wire, 400_000, say);
+      say(`server side: ${wire.engine.conns[0]!.stateOf('s', wire.clock.now())}`);
+    },
+  },
+  {
+    id: 'silent-nat-drop-no-timeout',
+    number: 19,
+    title: 'Silence from the second request on, and a client without a timeout',
+    seen: ['golang/go#30702', 'nodejs/undici#5396'],
+    picture: 'C: request, retransmitted after 0.2, 0.4, 0.8 s …; nothing comes back.',
+    node: 'No event for about a quarter of an hour, then "read ETIMEDOUT".',
+    cope: 'Every request has a timeout.',
+    expect: {
+      http: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: read ETIMEDOUT (reused)',
+        'GET /3: socket hang up [ECONNRESET] (not reused)',
+      ],
+    },
+    async play({ wire, serve, ask }) {
+      await serve(plain, patient);
+      await ask({ path: '/1' });
+      wire.on(req(2)).do(blackhole('c2s'));
+      await ask({ path: '/2' });
+      wire.on(req(3)).do(blackhole('c2s'));
+      await ask({ path: '/3', timeout: 5000 });
+    },
+  },
+  {
+    id: 'snat-port-exhaustion',
+    number: 20,
+    title: 'The NAT has no port left',
+    seen: ['microsoft/azure-container-apps#517', 'dotnet/runtime#35508'],
+    picture: 'As many connections as the NAT has ports work; the SYN of the next is dropped.',
+    node: 'http: "connect ETIMEDOUT". fetch: UND_ERR_CONNECT_TIMEOUT after its ten seconds.',
+    cope: 'Keep-alive and a limit on sockets (maxSockets, connections).',
+    expect: { http: ['16 requests: 200', 'connect ETIMEDOUT 10.0.0.2:80 after 127.0 s'] },
+    async play({ wire, serve, client, say }) {
+      await serve(plain, patient);
+      wire.nat({ ports: 16 });
+      const many = Array.from({ length: 16 }, (_, i) => client.ask({ path: `/${i}` }));
+      const statuses = new Set((await wire.run(Promise.all(many))).map(({ status }) => status));
+      say(`16 requests: ${[...statuses].join(', ')}`);
+      say(await connecting(wire));
+    },
+  },
+  {
+    id: 'ephemeral-ports-gone',
+    number: 21,
+    title: 'The client has no port left',
+    seen: [],
+    picture: 'No packet at all: connect fails at once.',
+    node: '"connect EADDRNOTAVAIL 10.0.0.2:80 - Local (0.0.0.0:0)": the suffix only when connect fails in the call itself.',
+    cope: 'Keep-alive; net.ipv4.ip_local_port_range; connections closed by the server leave TIME-WAIT there.',
+    wire: { clientPorts: [40_000, 40_003] },
+    expect: {
+      http: [
+        ...Array.from({ length: 4 }, () => 'connected after 0.0 s'),
+        'connect EADDRNOTAVAIL 10.0.0.2:80 - Local (0.0.0.0:0) after 0.0 s',
+      ],
+    },
+    async play({ wire, serve, say }) {
+      await serve(plain, patient);
+      for (let i = 0; i < 5; i++) say(await connecting(wire));
+    },
+  },
+  {
+    id: 'accept-then-reset',
+    number: 37,
+    title: 'The connection is accepted, and reset',
+    seen: ['nodejs/node#46781', 'golang/go#13667'],
+    picture: 'SYN, SYN-ACK, ACK, RST; the reset may come before the client’s program hears that it is connected.',
+    node: 'Together with the SYN-ACK: "connect ECONNRESET ip:port". A wake-up later: connected, then "read ECONNRESET".',
+    cope: 'Both are safe to retry before a byte was written.',
+    expect: {
+      http: ['connect ECONNRESET 10.0.0.2:80 after 0.0 s', 'connected after 0.0 s', 'and then: read ECONNRESET'],
+    },
+    async play({ wire, serve, say }) {
+      await serve(plain);
+      wire
+        .on(synAck())
+        .times(1)
+        .do(coalesce(), rst({ to: 'c' }));
+      say(await connecting(wire));
+      wire.on(ack()).do(rst({ to: 'c' }));
+      const socket = wire.connect({ host: 'server', port: 80 });
+      const error = new Promise<Error>((resolve) => socket.on('error', resolve));
+      await wire.run(new Promise((resolve) => socket.on('connect', resolve)));
+      say('connected after 0.0 s');
+      say(`and then: ${(await wire.run(error)).message}`);
+    },
+  },
+  {
+    id: 'cut-during-tls-handshake',
+    number: 38,
+    title: 'The connection is cut during the TLS handshake',
+    seen: ['nodejs/node#19456', 'nodejs/node#35824'],
+    picture: 'C: ClientHello; S: FIN, or RST.',
+    node: 'FIN: "Client network socket disconnected before secure TLS connection was established", ECONNRESET. RST: "read ECONNRESET".',
+    cope: 'Retry: nothing of the request was sent.',
+    expect: {
+      http: [
+        'FIN: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
+        'RST: read ECONNRESET [ECONNRESET]',
+      ],
+    },
+    async play({ wire, say }) {
+      await wire.peer(() => {}, { port: 443 });
+      for (const [name, action] of [
+        ['FIN', fin({ to: 'c' })],
+        ['RST', rst({ to: 'c' })],
+      ] as const) {
+        const rule = wire.on(tlsRecord(1, 'c2s')).times(1).do(action);
+        const secure = tls.connect({
+          socket: wire.connect({ host: 'server', port: 443 }) as never,
+          servername: 'server.test',
+        });
+        const error = await wire.run(new Promise<NodeJS.ErrnoException>((resolve) => secure.on('error', resolve)));
+        say(`${name}: ${error.message} [${error.code}]`);
+        rule.off();
+        await wire.clock.settle();
+      }
+    },
+  },
+  {
+    id: 'happy-eyeballs-250ms',
+    number: 39,
+    title: 'Every address needs more than 250 ms: the connection fails although all are reachable',
+    seen: ['nodejs/node#54359', 'nodejs/undici#2777', 'microsoft/playwright#42255'],
+    picture: 'SYN to the first address; 250 ms later it is given up, SYN to the second; and the same.',
+    node: 'AggregateError with an empty message, code ETIMEDOUT, the reasons in `errors`.',
+    cope: 'net.setDefaultAutoSelectFamilyAttemptTimeout(1000) where round trips are long; print error.errors.',
+    wire: { timers: 'global' },
+    expect: { http: ['handshake 240 ms: connected', "handshake 260 ms: AggregateError '' ETIMEDOUT"] },
+    async play({ wire, serve, say }) {
+      await serve(plain);
+      for (const ms of [240, 260]) {
+        const rule = wire.on(syn()).do(delay(ms - 20));
+        const said = await connecting(wire, {
+          host: 'two.test',
+          autoSelectFamily: true,
+          lookup: (_: string, __: object, done: (error: null, list: object[]) => void) =>
+            done(null, [
+              { address: '10.0.0.2', family: 4 },
+              { address: '10.0.0.9', family: 4 },
+            ]),
+        });
+        say(`handshake ${ms} ms: ${said.replace(/ after .*/, '')}`);
+        rule.off();
+      }
+    },
+  },
+  {
+    id: 'accept-backlog-overflow',
+    number: 40,
+    title: 'More connections at once than the backlog holds',
+    seen: ['nodejs/node#55330'],
+    picture:
+      'S’s program is busy. A backlog of n takes n + 1; further SYNs are dropped silently and sent again after a second.',
+    node: 'A second of latency for no visible reason, or "connect ETIMEDOUT".',
+    cope: 'A larger backlog (server.listen({ backlog }), somaxconn); a loop that is never blocked for long.',
+    expect: { http: ['7 requests: 200', 'SYNs sent more than once: yes'] },
+    async play({ wire, serve, say }) {
+      await serve(plain, { ...patient, backlog: 2 });
+      wire.do(stall('server', 1500));
+      const many = Array.from({ length: 7 }, (_, i) => wire.get(`/${i}`, { agent: wire.agent() }));
+      const statuses = new Set((await wire.run(Promise.all(many))).map(({ status }) => status));
+      say(`7 requests: ${[...statuses].join(', ')}`);
+      const sent = wire.trace.entries.filter(({ kind, flags }) => kind === 'sent' && flags === 'S');
+      say(`SYNs sent more than once: ${sent.length > 7 ? 'yes' : 'no'}`);
+    },
+  },
+];
+
+/** A socket of the program's own, without probes, that is silent for `ms` and then asks. */
+async function forgotten(wire: Wire, ms: number, say: (line: string) => void): Promise<void> {
+  const socket = wire.connect({ host: 'server', port: 80 });
+  socket.resume();
+  const ask = 'GET / HTTP/1.1\r\nHost: server\r\n\r\n';
+  socket.write(ask);
+  await wire.clock.advance(ms);
+  const began = wire.clock.now();
+  socket.write(ask);
+  const error = await wire.run(new Promise<Error>((resolve) => socket.on('error', resolve)));
+  const seconds = Math.floor((wire.clock.now() - began) / 1000);
+  say(`socket: ${error.message} after ${seconds} s`);
+}

@@ -1,0 +1,82 @@
+import type http from 'node:http';
+import type { Origin } from '../origin';
+import type { ServeOptions, Wire, WireOptions } from '../wire';
+
+/** What a client said of one request. */
+export interface Outcome {
+  /** "GET /a" */
+  readonly request: string;
+  /** Null: no response. */
+  readonly status: number | null;
+  readonly bytes: number;
+  readonly body: string;
+  /** "read ECONNRESET", with the code where the text does not tell it; null: none. */
+  readonly error: string | null;
+  /** What the client says of its socket; null when it says nothing. */
+  readonly reused: boolean | null;
+}
+
+/** What a request under test is. */
+export interface Ask {
+  readonly path?: string;
+  readonly method?: string;
+  readonly body?: Uint8Array | string;
+  /** Milliseconds of silence after which the client gives up. */
+  readonly timeout?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A connection that nothing else shares. */
+  readonly fresh?: boolean;
+}
+
+/** The client under test, on a wire. */
+export interface Client {
+  readonly name: string;
+  ask(ask: Ask): Promise<Outcome>;
+  close(): Promise<void> | void;
+}
+
+/** Where a scenario plays. */
+export interface Stage {
+  readonly wire: Wire;
+  readonly client: Client;
+  /** Starts the server. */
+  serve(handler: http.RequestListener, options?: ServeOptions): Promise<Origin>;
+  /** Asks with the client; what it says becomes a line of the result. */
+  ask(ask?: Ask): Promise<Outcome>;
+  /** Adds a line to the result: what a server or a socket said. */
+  say(line: string): void;
+}
+
+/** Names of the clients that scenarios know. */
+export type ClientName = 'http' | 'fetch' | 'tapwire' | 'undici' | 'axios' | 'got';
+
+/** A failure of the real world: runnable, and described. */
+export interface Scenario {
+  /** For the command line: 'keepalive-fin-crosses-request'. */
+  readonly id: string;
+  /** Its number in the catalogue of failures. */
+  readonly number: number;
+  readonly title: string;
+  /** Where it was seen: repository and issue. */
+  readonly seen: readonly string[];
+  /** What happens on the wire, and in which states. */
+  readonly picture: string;
+  /** What Node reports, and why. */
+  readonly node: string;
+  /** How a client, a pool or a server should deal with it. */
+  readonly cope: string;
+  readonly wire?: WireOptions;
+  /** Lines that the clients give; of those that are absent nothing is promised. */
+  readonly expect: { readonly http: readonly string[] } & Partial<Record<ClientName, readonly string[]>>;
+  play(stage: Stage): Promise<void>;
+}
+
+/** An outcome in one line: "GET /a: 200, 10 bytes", "GET /b: read ECONNRESET (reused)". */
+export function outcomeText(outcome: Outcome): string {
+  const words: string[] = [];
+  if (outcome.status !== null) words.push(`${outcome.status}, ${outcome.bytes} bytes`);
+  if (outcome.error !== null) words.push(outcome.error);
+  if (words.length === 0) words.push('nothing');
+  const reused = outcome.error !== null && outcome.reused !== null ? ` (${outcome.reused ? '' : 'not '}reused)` : '';
+  return `${outcome.request}: ${words.join(', then ')}${reused}`;
+}
