@@ -60,7 +60,7 @@ describe('RFC 3708: undo by D-SACK', () => {
     t.write(10_000).drain();
     t.after(100);
     t.rx('. 1:1(0) ack 1 win 1000 <sack 1001:4001,nop,nop>', '. 1:1(0) ack 1 win 1000 <sack 1001:5001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, undoable: true });
+    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, undoable: true, rackPersist: 0 });
   });
 
   test('more duplicates than retransmissions are no proof: the network copies', () => {
