@@ -1,4 +1,4 @@
-import type { RequestOptions } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createHttp, type NetModule } from '../../http/module';
 import { createNet } from '../../net';
 import { createWorld, type World } from '../../sim/world';
@@ -72,7 +72,7 @@ describe('the same program on the in-memory wire, twice with one seed: identical
       const get = (path: string): Promise<string> =>
         new Promise((resolve, reject) => {
           browser
-            .get({ host: '10.0.0.2', port: 80, path, agent } as unknown as RequestOptions, (response) => {
+            .get({ host: '10.0.0.2', port: 80, path, agent: agent as never }, (response: IncomingMessage) => {
               let body = '';
               response.on('data', (chunk: Buffer) => {
                 body += String(chunk);
