@@ -7,7 +7,9 @@
  * server.http.createServer((req, res) => res.end('hello')).listen(80);
  */
 
+import type * as NodeDgram from 'node:dgram';
 import type * as NodeHttp from 'node:http';
+import type * as NodeHttps from 'node:https';
 import type * as NodeNet from 'node:net';
 import type { Device } from './device/device';
 import { Host, type HostOptions as StackHostOptions } from './net/host';
@@ -41,6 +43,8 @@ export interface HostOptions extends Omit<StackHostOptions, 'devices'> {
 export class TapwireHost extends Host {
   private netModule: typeof NodeNet | null = null;
   private httpModule: typeof NodeHttp | null = null;
+  private httpsModule: typeof NodeHttps | null = null;
+  private dgramModule: typeof NodeDgram | null = null;
 
   /** Node's `net`, and typed like it: its sockets connect from this host, its servers listen on it. */
   get net(): typeof NodeNet {
@@ -54,6 +58,20 @@ export class TapwireHost extends Host {
     const { createHttp } = require('./http') as typeof import('./http');
     this.httpModule ??= createHttp(this.net) as unknown as typeof NodeHttp;
     return this.httpModule;
+  }
+
+  /** Node's `https`: Node's own TLS over this host's connections. */
+  get https(): typeof NodeHttps {
+    const { createHttps } = require('./http/https') as typeof import('./http/https');
+    this.httpsModule ??= createHttps(this.net) as unknown as typeof NodeHttps;
+    return this.httpsModule;
+  }
+
+  /** Node's `dgram`: UDP from and to this host. */
+  get dgram(): typeof NodeDgram {
+    const { createDgram } = require('./net/dgram') as typeof import('./net/dgram');
+    this.dgramModule ??= createDgram(this) as unknown as typeof NodeDgram;
+    return this.dgramModule;
   }
 
   /** The event log; it is kept when the host was made with `trace: true`. */

@@ -17,6 +17,7 @@ interface GetOptions extends WireOptions {
   output?: string;
   verbose?: boolean;
   timeout?: number;
+  insecure?: boolean;
   header?: string[];
 }
 
@@ -25,7 +26,7 @@ export function registerGet(program: Command): void {
   const command = program
     .command('get')
     .description('fetch a URL through the userspace stack')
-    .argument('<url>', 'http://HOST[:PORT]/PATH')
+    .argument('<url>', 'http://HOST[:PORT]/PATH, or https')
     .option('-o, --output <file>', 'write the body to a file instead of standard output')
     .option('-v, --verbose', 'show the wire, and both heads, on standard error')
     .option(
@@ -33,6 +34,7 @@ export function registerGet(program: Command): void {
       'add a header field, "Name: value"; may be repeated',
       (text, before: string[] = []) => [...before, text],
     )
+    .option('-k, --insecure', 'accept any certificate')
     .option('--timeout <seconds>', 'give up after so long, with exit code 124', integer(1, 86_400));
   addWireOptions(command).addHelpText('after', HELP).action(runGet);
 }
@@ -70,7 +72,9 @@ function readUrl(text: string): URL {
   } catch {
     throw new UsageError(`"${text}" is not a URL: give http://HOST[:PORT]/PATH`);
   }
-  if (url.protocol !== 'http:') throw new UsageError(`${url.protocol} is not spoken here: give an http:// URL`);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new UsageError(`${url.protocol} is not spoken here: give an http:// or https:// URL`);
+  }
   return url;
 }
 
@@ -92,7 +96,10 @@ interface Way {
   close(): void;
 }
 
-const portOf = (url: URL): number => (url.port === '' ? 80 : Number(url.port));
+function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'https:' ? 443 : 80;
+}
 /** Without the brackets of an IPv6 address. */
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
@@ -147,9 +154,9 @@ async function get(
     options.output === undefined && process.stdout.isTTY ? { write: () => {} } : process.stderr,
   );
   const out = openOutput(options.output);
-  const target: FetchTarget = { url, connectTo: way.connectTo, headers };
+  const target: FetchTarget = { url, connectTo: way.connectTo, headers, insecure: options.insecure ?? false };
   try {
-    const answer = await fetchTo(modulesOf(way.wire.host).http, target, out, signal, {
+    const answer = await fetchTo(modulesOf(way.wire.host), target, out, signal, {
       onRequest: (lines) => say('>', ...lines),
       onResponse: (lines) => say('<', ...lines),
       onProgress: (transfer) => bar.show(transfer),

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -121,7 +122,7 @@ describe('the command line', () => {
     ['an unknown profile', () => ['serve', '--profile', 'bsd'], /Allowed choices are linux, rfc/],
     ['a capture in no folder', () => ['serve', '--pcap', '/nonexistent/x'], /check the path \(ENOENT\)/],
     ['no URL', () => ['get', 'http://'], /is not a URL/],
-    ['another protocol', () => ['get', 'ftp://x/'], /give an http:\/\/ URL/],
+    ['another protocol', () => ['get', 'ftp://x/'], /give an http:\/\/ or https:\/\/ URL/],
     ['a name that does not resolve', () => ['get', 'http://no-such-name.invalid/'], /no name that resolves/],
     ['a bad header', () => ['get', '-H', 'nonsense', 'http://127.0.0.1/'], /give "Name: value"/],
     ['no such capture', () => ['decode', '/nonexistent'], /no such file/],
@@ -255,7 +256,7 @@ describe('get', () => {
 
   /** The server is in this process, so the command must not block it. */
   async function get(...args: string[]): Promise<{ code: number | null; stdout: Buffer; stderr: string }> {
-    const child = spawn(process.execPath, [COMMAND, 'get', ...args]);
+    const child = spawn(process.execPath, [COMMAND, 'get', ...args], { env: { ...process.env } });
     children.push(child);
     const chunks: Buffer[] = [];
     let stderr = '';
@@ -334,6 +335,37 @@ describe('get', () => {
     child.stdout.once('data', () => child.stdout.destroy());
     expect([await new Promise((done) => child.on('close', done)), stderr]).toEqual([0, '']);
   });
+
+  const openssl = spawnSync('openssl', ['version']).status === 0;
+  (openssl ? test : test.skip)(
+    'https, with the certificate checked unless told otherwise (needs openssl)',
+    async () => {
+      const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+      const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+      spawnSync('openssl', [...made, ...subject, '-keyout', key, '-out', cert]);
+      const secure = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
+        response.end(body),
+      );
+      await new Promise<void>((done) => secure.listen(0, '127.0.0.1', done));
+      try {
+        const url = `https://localhost:${(secure.address() as net.AddressInfo).port}/`;
+        const refused = await get(url);
+        expect([refused.code, refused.stdout.length]).toEqual([1, 0]);
+        expect(refused.stderr).toMatch(/self-signed certificate/);
+        const taken = await get('-k', url);
+        expect([taken.code, taken.stderr, taken.stdout.equals(body)]).toEqual([0, '', true]);
+        process.env['NODE_EXTRA_CA_CERTS'] = cert;
+        const known = await get(url);
+        expect([known.code, known.stderr, known.stdout.equals(body)]).toEqual([0, '', true]);
+      } finally {
+        delete process.env['NODE_EXTRA_CA_CERTS'];
+        secure.close();
+        secure.closeAllConnections();
+      }
+    },
+    30_000,
+  );
 
   test('a file that cannot be written is exit 2', async () => {
     const { code, stderr } = await get('-o', '/nonexistent/x', `${base}/body`);

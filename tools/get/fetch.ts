@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Modules } from '../modules';
@@ -9,6 +10,8 @@ export interface FetchTarget {
   /** Where the connection goes; the Host field stays the URL's. */
   connectTo: { host: string; port: number };
   headers: readonly [string, string][];
+  /** Any certificate will do. */
+  insecure: boolean;
 }
 
 export interface Answer {
@@ -32,17 +35,17 @@ export interface FetchListener {
  * @throws what the request, the response or `out` failed with; AbortError after `signal`.
  */
 export async function fetchTo(
-  http: Pick<Modules['http'], 'request'>,
+  modules: Modules,
   target: FetchTarget,
   out: Writable,
   signal: AbortSignal,
   listener: FetchListener,
 ): Promise<Answer> {
   const startedMs = performance.now();
-  const { url, connectTo, headers } = target;
+  const { url, headers } = target;
   const fields: [string, string][] = [['Host', url.host], ['User-Agent', 'tapwire'], ['Accept', '*/*'], ...headers];
   const path = `${url.pathname}${url.search}`;
-  const request = http.request({ ...connectTo, path, method: 'GET', agent: false, signal, setHost: false });
+  const request = open(modules, target, path, signal);
   for (const [name, value] of fields) request.setHeader(name, value);
   listener.onRequest([`GET ${path} HTTP/1.1`, ...fields.map(([name, value]) => `${name}: ${value}`), '']);
   request.end();
@@ -63,6 +66,16 @@ export async function fetchTo(
   const status = response.statusCode!;
   const location = status >= 300 && status < 400 ? (response.headers.location ?? null) : null;
   return { status, reason: response.statusMessage ?? '', location, transfer };
+}
+
+function open(modules: Modules, target: FetchTarget, path: string, signal: AbortSignal): ClientRequest {
+  const { url, connectTo, insecure } = target;
+  const options = { ...connectTo, path, method: 'GET', agent: false as const, signal, setHost: false };
+  if (url.protocol === 'http:') return modules.http.request(options);
+  // The certificate is the URL's host's, wherever the connection goes; an address has no name to ask for.
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const servername = isIP(host) === 0 ? host : '';
+  return modules.https.request({ ...options, servername, rejectUnauthorized: !insecure });
 }
 
 function answerOf(request: ClientRequest): Promise<IncomingMessage> {
