@@ -12,6 +12,8 @@ export interface RequestOptions {
   readonly timeout?: number;
   /** Destroyed when not connected by then. */
   readonly connectTimeout?: number;
+  /** When the promise resolves: with the end of the response (default), or when the request is closed. */
+  readonly until?: 'end' | 'close';
   /** Called with the request before anything is written. */
   readonly onRequest?: (request: http.ClientRequest) => void;
 }
@@ -85,14 +87,30 @@ export function requestWith(
       timeout: options.timeout,
     });
     let reply: Partial<Reply> | undefined;
+    let whole: Reply | null = null;
+    let failure: ReplyError | null = null;
+    let open = 1;
+    const settle = (): void => {
+      if (failure === null) {
+        if (whole !== null) resolve(whole);
+        return;
+      }
+      failure.reply ??= whole ?? reply;
+      failure.reusedSocket = made.reusedSocket;
+      failure.events = events;
+      reject(failure);
+    };
     const fail = (error: ReplyError): void => {
-      error.reply ??= reply;
-      error.reusedSocket = made.reusedSocket;
-      error.events = events;
-      reject(error);
+      failure ??= error;
+      if (options.until !== 'close') settle();
+    };
+    // Everything was told when request and response are closed.
+    const closed = (): void => {
+      if (--open === 0) settle();
     };
     watchEvents(made as unknown as Emitter, 'req', ['socket', 'finish', 'timeout', 'error', 'close'], note);
     made.on('error', fail);
+    made.on('close', closed);
     made.on('timeout', () => made.destroy());
     made.on('socket', (socket) => {
       watchEvents(socket as unknown as Emitter, 'sock', ['connect', 'end', 'error', 'close'], note);
@@ -117,11 +135,32 @@ export function requestWith(
         reply = soFar();
       });
       response.on('error', fail);
-      response.on('end', () => resolve(soFar()));
+      open++;
+      response.on('close', closed);
+      response.on('end', () => {
+        whole = soFar();
+        if (options.until !== 'close') settle();
+      });
     });
     options.onRequest?.(made);
-    made.end(options.body);
+    upload(made, options.body);
   });
+}
+
+const PIECE_BYTES = 1 << 16;
+
+/** A large body goes in pieces, as from a file: each waits until the one before has gone. */
+function upload(made: http.ClientRequest, body: string | Uint8Array | undefined, at = 0): void {
+  if (body === undefined || typeof body === 'string' || body.length - at <= PIECE_BYTES) {
+    made.end(body instanceof Uint8Array ? body.subarray(at) : body);
+    return;
+  }
+  if (at === 0) made.setHeader('Content-Length', body.length);
+  const next = (): void => {
+    if (!made.destroyed) upload(made, body, at + PIECE_BYTES);
+  };
+  if (made.write(body.subarray(at, at + PIECE_BYTES))) next();
+  else made.once('drain', next);
 }
 
 function limitConnect(

@@ -9,6 +9,8 @@ const LEAP_MS = 10;
 const GRACE_TURNS = 4;
 /** Turns of the real event loop with nothing left to happen before who waits for a promise is told so. */
 const IDLE_TURNS = 100;
+/** Turns before the clock leaps over a silence because somebody waits for a promise, who may only need the real loop. */
+const SILENCE_TURNS = 25;
 /** What comes within this time is not waited for: acknowledgments on their way, delayed ones. */
 const HORIZON_MS = 45;
 
@@ -120,7 +122,8 @@ export class Driver {
     const soonest = this.targets.reduce((least, { at }) => Math.min(least, at), NEVER);
     if (next > soonest) return true;
     if (next - scheduler.now > LEAP_MS) {
-      if (!this.mayLeap) return true;
+      const silence = next > limit && !this.isAlive();
+      if (!this.mayLeap || (silence && this.grace < SILENCE_TURNS)) return true;
       this.mayLeap = false;
       this.grace = 0;
     }

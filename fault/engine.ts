@@ -38,6 +38,8 @@ class Flow {
   readonly blackhole: Record<Dir, boolean> = { c2s: false, s2c: false };
   /** The end whose closed socket the engine plays. */
   played: EndName | null = null;
+  /** That end itself was reset, so that it does not wait for ever. */
+  playedReset = false;
   /** Offset in the stream of the end that is played at which it was cut. */
   cutAt = Number.POSITIVE_INFINITY;
   /** The end whose host was rebooted: it knows nothing of the connection. */
@@ -237,8 +239,10 @@ export class FaultEngine {
     if (dir === dirFrom(end)) return this.unheard(flow, dir, seg, seen);
     if (seg.has(RST)) return null;
     if (seen.fresh || seg.length > 0) {
-      this.answerRst(flow, dir, seg);
-      this.reset(conn, end, true, 0, 'its peer was told that it had closed');
+      // The number that a socket in FIN-WAIT resets with: behind its FIN.
+      this.reset(conn, end === 'c' ? 's' : 'c', true, 0, 'answer of the closed peer');
+      if (!flow.playedReset) this.reset(conn, end, true, 0, 'its peer was told that it had closed');
+      flow.playedReset = true;
       return '';
     }
     if (seen.fin) {

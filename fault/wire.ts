@@ -71,6 +71,8 @@ export interface ServeOptions extends http.ServerOptions {
   readonly http?: 'node' | 'tapwire';
 }
 
+const SETTLE_MS = 0.1;
+
 const wires = new Set<Wire>();
 
 /** Wires that are open, the latest last: what matchers look at. */
@@ -135,7 +137,11 @@ export class Wire {
     return {
       now,
       advance: (ms) => driver.reach(now() + checkMs(ms)),
-      settle: () => driver.until(() => medium.world.isQuiet && !this.engine.isBusy),
+      settle: async () => {
+        // What was called just now has to reach the wire first.
+        await driver.reach(now() + SETTLE_MS);
+        await driver.until(() => medium.world.isQuiet && !this.engine.isBusy);
+      },
       jump: (host, ms) => medium.jump(sideOf(host), checkMs(ms)),
       at: (ms, what) => medium.world.at(ms, typeof what === 'function' ? what : () => this.do(what)),
       sleep: (ms) => new Promise((resolve) => medium.world.at(now() + checkMs(ms), resolve)),

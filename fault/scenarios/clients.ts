@@ -36,12 +36,9 @@ function httpClient(wire: Wire, name: 'http' | 'tapwire'): Client {
         reused: error === null ? (reply?.reusedSocket ?? null) : (error.reusedSocket ?? null),
       });
       try {
-        const reply = await wire.request({ ...ask, agent: ask.fresh === true ? false : undefined });
-        // A request may fail after its response began, and still the response may end.
-        const late = reply.events.find((event) => event.startsWith('req.error'));
         return done(
-          reply,
-          late === undefined ? null : ({ message: late, reusedSocket: reply.reusedSocket } as ReplyError),
+          await wire.request({ ...ask, until: 'close', agent: ask.fresh === true ? false : undefined }),
+          null,
         );
       } catch (error) {
         const failure = error as ReplyError;

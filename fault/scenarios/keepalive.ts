@@ -174,7 +174,7 @@ export const keepAlive: readonly Scenario[] = [
         await wire.clock.settle();
         text = '';
         // The server's clock began when it sent the response, half a round trip ago.
-        await wire.clock.advance(at * 1000 - 20);
+        await wire.clock.advance(at * 1000 - 30);
         if (!over) socket.write(ask);
         await wire.clock.advance(100);
         say(`request at ${at} s: ${text !== '' ? 'answered' : 'closed'}`);
