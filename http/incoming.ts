@@ -160,6 +160,13 @@ export function completeMessage(message: IncomingMessage): void {
   else message._stage = message._dumped ? GONE : ENDED;
 }
 
+/** The trailer section came. What was made of trailers before is made anew, in the same object. */
+export function addTrailers(message: IncomingMessage, raw: string[]): void {
+  message._rawTrailers = raw;
+  message._trailersDistinct = null;
+  if (message._trailers !== null) addLines(message, raw, message._trailers, raw.length);
+}
+
 /** The message has been answered: unless somebody reads it, what is left of it goes nowhere. */
 export function dumpUnread(message: IncomingMessage): void {
   if (message._opened) {
@@ -253,9 +260,12 @@ function makeHeaders(message: IncomingMessage): IncomingHeaders {
 function linesOf(message: IncomingMessage, raw: string[] | null, max: number): IncomingHeaders {
   const headers: IncomingHeaders = {};
   if (raw === null) return headers;
-  const n = Math.min(raw.length, max);
-  for (let i = 0; i < n; i += 2) message._addHeaderLine(raw[i]!, raw[i + 1]!, headers);
+  addLines(message, raw, headers, Math.min(raw.length, max));
   return headers;
+}
+
+function addLines(message: IncomingMessage, raw: string[], to: IncomingHeaders, n: number): void {
+  for (let i = 0; i < n; i += 2) message._addHeaderLine(raw[i]!, raw[i + 1]!, to);
 }
 
 function distinctOf(message: IncomingMessage, raw: string[] | null, max: number): Record<string, string[]> {
@@ -318,14 +328,11 @@ methods(IncomingMessage.prototype, {
   _addHeaderLines(lines: string[], n: number) {
     if (!lines || lines.length === 0) return;
     if (this.complete) {
-      this._rawTrailers = lines;
-      if (this._trailers === null) return;
-      for (let i = 0; i < n; i += 2) this._addHeaderLine(lines[i]!, lines[i + 1]!, this._trailers);
+      addTrailers(this, lines);
     } else {
       this._raw = lines;
       this._headersMax = n >> 1;
-      if (this._headers === null) return;
-      for (let i = 0; i < n; i += 2) this._addHeaderLine(lines[i]!, lines[i + 1]!, this._headers);
+      if (this._headers !== null) addLines(this, lines, this._headers, n);
     }
   },
 

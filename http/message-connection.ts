@@ -3,7 +3,7 @@ import type { HttpHandler, HttpReader } from './connection';
 import { type HttpParseError, parseFailure } from './errors';
 import type { Head } from './head';
 import { headText, rawHeadersOf } from './head-strings';
-import { completeMessage, type IncomingMessage } from './incoming';
+import { addTrailers, completeMessage, type IncomingMessage } from './incoming';
 import type { ReaderPool } from './reader-pool';
 import type { DirectConsumer, MessageReader, MessageSocket, SocketReader } from './transport';
 
@@ -231,7 +231,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   }
 
   onTrailers(head: Head): void {
-    if (this.incoming !== null) this.incoming.rawTrailers = rawHeadersOf(head, headText(head));
+    if (this.incoming !== null) addTrailers(this.incoming, rawHeadersOf(head, headText(head)));
   }
 
   onComplete(): void {

@@ -5,9 +5,9 @@ const reply =
   (text: string, then?: 'end' | 'reset' | 'destroy'): ExchangeScenario['answer'] =>
   (socket) => {
     socket.write(text);
-    if (then === 'end') setTimeout(() => socket.end(), 5);
-    if (then === 'destroy') setTimeout(() => socket.destroy(), 5);
-    if (then === 'reset') setTimeout(() => socket.resetAndDestroy(), 5);
+    if (then === 'end') setTimeout(() => socket.end(), 25);
+    if (then === 'destroy') setTimeout(() => socket.destroy(), 25);
+    if (then === 'reset') setTimeout(() => socket.resetAndDestroy(), 25);
   };
 const LONG = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabcd';
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n';
@@ -29,10 +29,10 @@ const at =
   };
 
 const scenarios: [string, ExchangeScenario][] = [
-  ['a kept connection', {}],
-  ['agent: false', { options: { agent: false } }],
-  ['Connection: close', { options: { headers: { connection: 'close' } } }],
-  ['an answer without a body', { answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n') }],
+  ['H-272 a kept connection', {}],
+  ['H-272 agent: false', { options: { agent: false } }],
+  ['H-272 Connection: close', { options: { headers: { connection: 'close' } } }],
+  ['H-273 an answer without a body', { answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n') }],
   ['POST', { options: { method: 'POST' }, act: (request) => void request.write('body') }],
   [
     'an answer that says goodbye',
@@ -41,10 +41,10 @@ const scenarios: [string, ExchangeScenario][] = [
   ['no response listener', { act: (request) => void request.removeAllListeners('response') }],
   ['HEAD', { options: { method: 'HEAD' }, answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n') }],
   ['304', { answer: reply('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n') }],
-  ['refused', { options: { port: 1 } }],
-  ['refused before end', { options: { port: 1 }, open: true }],
+  ['H-274 refused', { options: { port: 1 } }],
+  ['H-274 refused before end', { options: { port: 1 }, open: true }],
   [
-    'a name that is none',
+    'H-274 a name that is none',
     {
       options: {
         host: 'nowhere.invalid',
@@ -53,62 +53,65 @@ const scenarios: [string, ExchangeScenario][] = [
       } as never,
     },
   ],
-  ['closed before the response', { answer: (socket) => void socket.end() }],
-  ['reset before the response', { answer: (socket) => void socket.resetAndDestroy() }],
-  ['closed before the request', { accept: (socket) => void socket.end(), open: true }],
-  ['half a status line', { answer: (socket) => void socket.end('HTTP/1.1 2') }],
-  ['no HTTP at all', { answer: reply('garbage\r\n\r\n') }],
-  ['cut short, known length', { answer: reply(LONG, 'end') }],
-  ['cut short, chunked', { answer: reply(CHUNKED, 'end') }],
-  ['reset amid the response', { answer: reply(LONG, 'reset') }],
+  ['H-275 closed before the response', { answer: (socket) => void socket.end() }],
+  ['H-275 reset before the response', { answer: (socket) => void socket.resetAndDestroy() }],
+  ['H-275 closed before the request', { accept: (socket) => void socket.end(), open: true }],
+  ['H-275 half a status line', { answer: (socket) => void socket.end('HTTP/1.1 2') }],
+  ['H-288 no HTTP at all', { answer: reply('garbage\r\n\r\n') }],
+  ['H-276 cut short, known length', { answer: reply(LONG, 'end') }],
+  ['H-276 cut short, chunked', { answer: reply(CHUNKED, 'end') }],
+  ['H-276 reset amid the response', { answer: reply(LONG, 'reset') }],
   ['a body until the end', { answer: reply('HTTP/1.1 200 OK\r\n\r\nabc', 'end') }],
-  ['a broken chunk', { answer: reply(`${CHUNKED}zz\r\n`) }],
+  ['H-288 a broken chunk', { answer: reply(`${CHUNKED}zz\r\n`) }],
   ['two responses', { answer: reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n') }],
-  ['destroy at once', { act: at('now', (r) => r.destroy()) }],
-  ['destroy at once, after end', { act: at('now', (r) => r.end().destroy()) }],
-  ['destroy with the socket', { act: at('socket', (r) => r.destroy()) }],
-  ['destroy when connected', { answer: silent, act: at('connect', (r) => r.destroy()) }],
-  ['destroy in the response', { answer: reply(LONG), act: at('response', (r) => r.destroy()) }],
-  ['destroy amid the body', { answer: reply(LONG), act: at('data', (r) => r.destroy()) }],
-  ['destroy when all is over', { act: at('end', (r) => r.destroy()) }],
+  ['H-277 destroy at once', { act: at('now', (r) => r.destroy()) }],
+  ['H-277 destroy at once, after end', { act: at('now', (r) => r.end().destroy()) }],
+  ['H-278 destroy with the socket', { act: at('socket', (r) => r.destroy()) }],
+  ['H-279 destroy when connected', { answer: silent, act: at('connect', (r) => r.destroy()) }],
+  ['H-279 destroy in the response', { answer: reply(LONG), act: at('response', (r) => r.destroy()) }],
+  ['H-279 destroy amid the body', { answer: reply(LONG), act: at('data', (r) => r.destroy()) }],
+  ['H-286 destroy when all is over', { act: at('end', (r) => r.destroy()) }],
   ['destroy twice', { answer: silent, act: at('connect', (r) => r.destroy().destroy()) }],
-  ['destroy with an error at once', { act: at('now', (r) => r.destroy(new Error('boom'))) }],
-  ['destroy with an error when connected', { answer: silent, act: at('connect', (r) => r.destroy(new Error('boom'))) }],
+  ['H-285 destroy with an error at once', { act: at('now', (r) => r.destroy(new Error('boom'))) }],
   [
-    'destroy with an error amid the body',
+    'H-285 destroy with an error when connected',
+    { answer: silent, act: at('connect', (r) => r.destroy(new Error('boom'))) },
+  ],
+  [
+    'H-285 destroy with an error amid the body',
     { answer: reply(LONG), act: at('data', (r) => r.destroy(new Error('boom'))) },
   ],
-  ['abort at once', { act: at('now', (r) => r.abort()) }],
-  ['abort with the socket', { act: at('socket', (r) => r.abort()) }],
-  ['abort when connected', { answer: silent, act: at('connect', (r) => r.abort()) }],
-  ['abort in the response', { answer: reply(LONG), act: at('response', (r) => r.abort()) }],
-  ['abort amid the body', { answer: reply(LONG), act: at('data', (r) => r.abort()) }],
-  ['abort when all is over', { act: at('end', (r) => r.abort()) }],
+  ['H-280 abort at once', { act: at('now', (r) => r.abort()) }],
+  ['H-281 abort with the socket', { act: at('socket', (r) => r.abort()) }],
+  ['H-283 abort when connected', { answer: silent, act: at('connect', (r) => r.abort()) }],
+  ['H-282 abort in the response', { answer: reply(LONG), act: at('response', (r) => r.abort()) }],
+  ['H-282 abort amid the body', { answer: reply(LONG), act: at('data', (r) => r.abort()) }],
+  ['H-286 abort when all is over', { act: at('end', (r) => r.abort()) }],
   [
-    'the response destroyed',
+    'H-287 the response destroyed',
     {
       answer: reply(LONG),
       act: (request) => void request.on('response', (res) => res.once('data', () => res.destroy())),
     },
   ],
   [
-    'the response destroyed with an error',
+    'H-287 the response destroyed with an error',
     {
       answer: reply(LONG),
       act: (request) => void request.on('response', (res) => res.once('data', () => res.destroy(new Error('boom')))),
     },
   ],
-  ['a signal before', { options: () => ({ signal: AbortSignal.abort() }) }],
-  ['a signal at once', withSignal('now', silent)],
-  ['a signal when connected', withSignal('connect', silent)],
-  ['a signal amid the body', withSignal('data', reply(LONG))],
-  ['a timeout', { options: { timeout: 15 }, answer: silent }],
+  ['H-289 a signal before', { options: () => ({ signal: AbortSignal.abort() }) }],
+  ['H-289 a signal at once', withSignal('now', silent)],
+  ['H-289 a signal when connected', withSignal('connect', silent)],
+  ['H-289 a signal amid the body', withSignal('data', reply(LONG))],
+  ['H-290 a timeout', { options: { timeout: 15 }, answer: silent }],
   [
-    'a timeout that ends it',
+    'H-290 a timeout that ends it',
     { options: { timeout: 15 }, answer: silent, act: (request) => void request.on('timeout', () => request.destroy()) },
   ],
   [
-    'setTimeout with a callback',
+    'H-290 setTimeout with a callback',
     { answer: silent, act: (request, { log }) => void request.setTimeout(15, () => log('callback')) },
   ],
   [
@@ -132,9 +135,12 @@ const scenarios: [string, ExchangeScenario][] = [
       },
     },
   ],
-  ['101 that nobody awaits', { answer: reply('HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n') }],
   [
-    'an upgrade',
+    'H-157 101 that nobody awaits',
+    { answer: reply('HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n') },
+  ],
+  [
+    'H-291 an upgrade',
     {
       options: { headers: { connection: 'upgrade', upgrade: 'x' } },
       answer: reply('HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhd'),
@@ -146,11 +152,11 @@ const scenarios: [string, ExchangeScenario][] = [
     },
   ],
   [
-    'CONNECT that nobody awaits',
+    'H-147 CONNECT that nobody awaits',
     { options: { method: 'CONNECT', path: 'a:1' }, answer: reply('HTTP/1.1 200 OK\r\n\r\n') },
   ],
   [
-    'CONNECT',
+    'H-291 CONNECT',
     {
       options: { method: 'CONNECT', path: 'a:1' },
       answer: reply('HTTP/1.1 200 OK\r\n\r\nhd'),
@@ -178,7 +184,7 @@ const scenarios: [string, ExchangeScenario][] = [
     },
   ],
   [
-    'a waiting request that is destroyed',
+    'H-284 a waiting request that is destroyed',
     {
       options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 50 }) }),
       act: (request, { http, port, log }) => {

@@ -1,6 +1,6 @@
 import type nodeHttp from 'node:http';
 import type nodeNet from 'node:net';
-import { MODULES, type Modules } from './exchange';
+import { MODULES, type Modules, quietTurns } from './exchange';
 
 /** What one side of a scenario saw. */
 export interface Recording {
@@ -21,7 +21,7 @@ export interface WireScenario {
 }
 
 /** The server said something: it may say more. */
-const SILENCE_MS = 25;
+const SILENCE_MS = 40;
 /** It has not answered yet. */
 const ANSWER_MS = 120;
 
@@ -40,7 +40,15 @@ export function record({ http, net }: Modules, scenario: WireScenario): Promise<
     let timer: NodeJS.Timeout;
     const wait = (ms: number): void => {
       clearTimeout(timer);
-      timer = setTimeout(next, ms);
+      timer = setTimeout(
+        () =>
+          quietTurns(
+            () => wire.length,
+            next,
+            () => wait(ms),
+          ),
+        ms,
+      );
     };
     const next = (): void => {
       if (!closed && step < scenario.send.length) {

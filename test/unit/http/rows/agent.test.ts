@@ -4,10 +4,7 @@ import { MODULES } from '../exchange';
 import { type Bench, event, row, soon, thrown, wrong } from './bench';
 
 /** An agent as its own code sees it. */
-interface Pool extends nodeHttp.Agent {
-  requests: NodeJS.Dict<unknown[]> & object;
-  sockets: NodeJS.Dict<never[]> & object;
-  freeSockets: NodeJS.Dict<never[]> & object;
+type Pool = nodeHttp.Agent & {
   totalSocketCount: number;
   keepAliveMsecs: number;
   keepAlive: boolean;
@@ -15,10 +12,11 @@ interface Pool extends nodeHttp.Agent {
   getName(options?: object): string;
   keepSocketAlive(socket: Duplex): boolean;
   reuseSocket(socket: Duplex, request: nodeHttp.ClientRequest): void;
-}
+};
+type PoolClass = new (options: object) => Pool;
 
 const pool = (b: Bench, options?: nodeHttp.AgentOptions): Pool => b.agent(options) as Pool;
-const count = (lists: NodeJS.Dict<unknown[]> & object): number =>
+const count = (lists: NodeJS.ReadOnlyDict<unknown[]>): number =>
   Object.values(lists).reduce((sum: number, list) => sum + (list as unknown[]).length, 0);
 const name = (b: Bench): string => `127.0.0.1:${b.port}:`;
 
@@ -43,12 +41,12 @@ describe('agents', () => {
     await b.serve();
     const once = pool(b);
     await b.get({ agent: once });
-    await soon(5);
+    await soon(20);
     expect([count(once.sockets), count(once.freeSockets)]).toEqual([0, 0]);
     const keeps = pool(b, { keepAlive: true });
     expect([once.keepAlive, keeps.keepAlive]).toEqual([false, true]);
     await b.get({ agent: keeps });
-    await soon(5);
+    await soon(20);
     expect([count(keeps.sockets), count(keeps.freeSockets)]).toEqual([0, 1]);
     expect(Object.getPrototypeOf(keeps.freeSockets)).toBeNull();
   });
@@ -65,7 +63,7 @@ describe('agents', () => {
       };
     });
     await b.finish(request);
-    await soon(5);
+    await soon(20);
     expect(calls).toEqual([[true, 4321]]);
     expect(pool(b).keepAliveMsecs).toBe(1000);
   });
@@ -74,15 +72,15 @@ describe('agents', () => {
     const server = await b.serve();
     const agent = pool(b, { keepAlive: true });
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(count(agent.freeSockets)).toBe(1);
     server.closeIdleConnections();
     await soon(15);
     expect([count(agent.freeSockets), agent.totalSocketCount]).toEqual([0, 0]);
     expect((await b.get({ agent })).text).toBe('ok');
-    await soon(5);
+    await soon(20);
     (agent.freeSockets[name(b)]![0] as Duplex).destroy();
-    await soon(5);
+    await soon(20);
     expect(count(agent.freeSockets)).toBe(0);
   });
 
@@ -90,7 +88,7 @@ describe('agents', () => {
     await b.serve((_req, res) => void res.setHeader('Connection', 'close').end());
     const agent = pool(b, { keepAlive: true });
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect([count(agent.sockets), count(agent.freeSockets)]).toEqual([0, 0]);
   });
 
@@ -101,13 +99,19 @@ describe('agents', () => {
     const request = b.request({ agent });
     request.on('socket', (socket) => {
       const { ref, unref } = socket;
-      socket.ref = () => (calls.push('ref'), ref.call(socket));
-      socket.unref = () => (calls.push('unref'), unref.call(socket));
+      socket.ref = () => {
+        calls.push('ref');
+        return ref.call(socket);
+      };
+      socket.unref = () => {
+        calls.push('unref');
+        return unref.call(socket);
+      };
     });
     await b.finish(request);
-    await soon(5);
+    await soon(20);
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(calls).toEqual(['unref', 'ref', 'unref']);
   });
 
@@ -122,7 +126,7 @@ describe('agents', () => {
     agent.destroy();
     (hanging as unknown as { agent: Pool }).agent.destroy();
     expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
-    await soon(5);
+    await soon(20);
     expect(count(agent.freeSockets)).toBe(0);
   });
 
@@ -132,7 +136,7 @@ describe('agents', () => {
     const request = b.request({ agent });
     request.on('socket', (socket) => setImmediate(() => socket.emit('agentRemove')));
     await b.finish(request);
-    await soon(5);
+    await soon(20);
     expect([count(agent.sockets), count(agent.freeSockets), agent.totalSocketCount]).toEqual([0, 0, 0]);
     request.destroy();
     request.socket?.destroy();
@@ -158,7 +162,7 @@ describe('agents', () => {
     });
     await b.finish(request);
     expect(timeout).toBe(30);
-    await soon(5);
+    await soon(20);
     const [socket] = agent.freeSockets[name(b)]! as Duplex[];
     await soon(70);
     expect([socket!.destroyed, count(agent.freeSockets)]).toEqual([true, 0]);
@@ -180,7 +184,7 @@ describe('agents', () => {
     const requests = ['127.0.0.1', '127.0.0.2'].map((host) => b.request({ agent, host }).on('error', () => {}));
     expect([count(agent.sockets), count(agent.requests)]).toEqual([1, 1]);
     for (const request of requests) request.destroy();
-    await soon(5);
+    await soon(20);
   });
 
   row('H-041 H-046 maxFreeSockets of them are kept idle', async (b) => {
@@ -188,7 +192,7 @@ describe('agents', () => {
     const agent = pool(b, { keepAlive: true, maxFreeSockets: 1 });
     expect([agent.maxFreeSockets, pool(b).maxFreeSockets]).toEqual([1, 256]);
     await Promise.all([1, 2, 3].map(() => b.get({ agent })));
-    await soon(5);
+    await soon(20);
     expect(count(agent.freeSockets)).toBe(1);
   });
 
@@ -200,10 +204,22 @@ describe('agents', () => {
       [{ keepAlive: true, maxSockets: 5 }, 'keep-alive'],
     ] as const) {
       const agent = pool(b, options);
-      const text = await b.wire(() => void b.request({ agent }).on('error', () => {}).end());
+      const text = await b.wire(
+        () =>
+          void b
+            .request({ agent })
+            .on('error', () => {})
+            .end(),
+      );
       expect(text).toContain(`\r\nConnection: ${expected}\r\n`);
     }
-    const own = await b.wire(() => void b.request({ agent: pool(b), headers: { connection: 'x' } }).on('error', () => {}).end());
+    const own = await b.wire(
+      () =>
+        void b
+          .request({ agent: pool(b), headers: { connection: 'x' } })
+          .on('error', () => {})
+          .end(),
+    );
     expect(own).toContain('\r\nconnection: x\r\n');
   });
 
@@ -242,7 +258,7 @@ describe('agents', () => {
     };
     expect((await b.get({ agent })).text).toBe('ok');
     agent.createConnection = (_options, callback) => {
-      callback!(new Error('no socket'));
+      callback!(new Error('no socket'), wrong(undefined));
       return undefined as unknown as Duplex;
     };
     await expect(b.get({ agent })).rejects.toThrow('no socket');
@@ -251,7 +267,7 @@ describe('agents', () => {
   row('H-054 H-055 H-059 keepSocketAlive decides whether a socket is kept', async (b) => {
     await b.serve();
     const asked: unknown[] = [];
-    class Choosy extends (b.http.Agent as unknown as { new (options: object): Pool }) {
+    class Choosy extends (b.http.Agent as unknown as PoolClass) {
       override keepSocketAlive(socket: Duplex): boolean {
         asked.push(super.keepSocketAlive(socket));
         return false;
@@ -260,7 +276,7 @@ describe('agents', () => {
     const agent = new Choosy({ keepAlive: true });
     b.agents.push(agent);
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(asked).toEqual([true]);
     expect([agent.totalSocketCount, count(agent.freeSockets)]).toEqual([0, 0]);
   });
@@ -270,18 +286,18 @@ describe('agents', () => {
     await b.serve((_req, res) => void res.setHeader('Keep-Alive', `timeout=${seconds}`).end());
     const agent = pool(b, { keepAlive: true, timeout: 5000 });
     await b.get({ agent });
-    await soon(5);
-    expect((agent.freeSockets[name(b)]![0] as { timeout: number }).timeout).toBe(1000);
+    await soon(20);
+    expect((agent.freeSockets[name(b)]![0] as unknown as { timeout: number }).timeout).toBe(1000);
     seconds = 1;
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(count(agent.freeSockets)).toBe(0);
   });
 
   row('H-057 H-059 reuseSocket is told of the second use', async (b) => {
     await b.serve();
     const told: unknown[] = [];
-    class Telling extends (b.http.Agent as unknown as { new (options: object): Pool }) {
+    class Telling extends (b.http.Agent as unknown as PoolClass) {
       override reuseSocket(socket: Duplex, request: nodeHttp.ClientRequest): void {
         super.reuseSocket(socket, request);
         told.push(request.reusedSocket);
@@ -290,7 +306,7 @@ describe('agents', () => {
     const agent = new Telling({ keepAlive: true });
     b.agents.push(agent);
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(told).toEqual([]);
     await b.get({ agent });
     expect(told).toEqual([true]);
@@ -340,9 +356,9 @@ describe('agents', () => {
       expect(options).toMatchObject({ host: '127.0.0.1', port: b.port });
     });
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     await b.get({ agent });
-    await soon(5);
+    await soon(20);
     expect(free).toBe(2);
   });
 

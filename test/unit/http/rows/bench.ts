@@ -1,6 +1,6 @@
 import type nodeHttp from 'node:http';
 import type nodeNet from 'node:net';
-import { MODULES, type Modules } from '../exchange';
+import { MODULES, type Modules, quietTurns } from '../exchange';
 
 type Server = nodeHttp.Server;
 export type Handler = (req: nodeHttp.IncomingMessage, res: nodeHttp.ServerResponse) => void;
@@ -23,7 +23,10 @@ export class Bench {
   }
 
   /** Starts a server; requests go to the last one started. */
-  async serve(handler: Handler = (_req, res) => void res.end('ok'), options: nodeHttp.ServerOptions = {}): Promise<Server> {
+  async serve(
+    handler: Handler = (_req, res) => void res.end('ok'),
+    options: nodeHttp.ServerOptions = {},
+  ): Promise<Server> {
     const server = this.http.createServer(options, handler);
     await this.listen(server);
     return server;
@@ -63,7 +66,10 @@ export class Bench {
   }
 
   /** Ends a request and waits for its response and the response's text. */
-  async finish(request: nodeHttp.ClientRequest, body?: string | Buffer): Promise<{ res: nodeHttp.IncomingMessage; text: string }> {
+  async finish(
+    request: nodeHttp.ClientRequest,
+    body?: string | Buffer,
+  ): Promise<{ res: nodeHttp.IncomingMessage; text: string }> {
     const response = new Promise<nodeHttp.IncomingMessage>((resolve, reject) => {
       request.on('response', resolve);
       request.on('error', reject);
@@ -89,17 +95,23 @@ export class Bench {
         socket.destroy();
         resolve(text);
       };
+      const quiet = (): void =>
+        quietTurns(
+          () => text.length,
+          next,
+          () => {},
+        );
       const next = (): void => {
         const piece = pieces.shift();
         if (piece === undefined) return done();
         socket.write(piece);
-        timer = setTimeout(next, 40);
+        timer = setTimeout(quiet, 120);
       };
       socket.on('connect', next);
       socket.on('data', (data) => {
         text += data.toString('latin1');
         clearTimeout(timer);
-        timer = setTimeout(next, 15);
+        timer = setTimeout(quiet, 30);
       });
       socket.on('close', done);
       socket.on('error', () => {});
@@ -116,7 +128,7 @@ export class Bench {
         socket.on('data', (data) => {
           text += data.toString('latin1');
           clearTimeout(timer);
-          timer = setTimeout(() => resolve(text), 10);
+          timer = setTimeout(() => resolve(text), 25);
         });
       });
       this.listen(server).then(() => make(this), reject);
@@ -143,7 +155,14 @@ export function event(emitter: NodeJS.EventEmitter, name: string): Promise<unkno
   return new Promise((resolve) => emitter.once(name, (...args) => resolve(args)));
 }
 
+/** Lets what is under way happen. */
 export const soon = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits until something is so; a test that waits in vain fails by its own expectations. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 1500;
+  while (!condition() && performance.now() < end) await soon(2);
+}
 
 /** What a call throws. */
 export function thrown(task: () => unknown): Fault {

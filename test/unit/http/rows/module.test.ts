@@ -43,10 +43,33 @@ describe('the module', () => {
   row('H-005 maxHeaderSize is read-only', (b) => {
     expect(b.http.maxHeaderSize).toBe(16_384);
     expect(() => {
-      'use strict';
       (b.http as { maxHeaderSize: number }).maxHeaderSize = 5;
     }).toThrow(TypeError);
     expect(b.http.maxHeaderSize).toBe(16_384);
+  });
+
+  test('H-006 the cap is that of --max-http-header-size, also from NODE_OPTIONS', () => {
+    const { execArgv } = process;
+    const { NODE_OPTIONS } = process.env;
+    const capWith = (args: string[], options: string): number => {
+      process.execArgv = args;
+      process.env['NODE_OPTIONS'] = options;
+      let cap = 0;
+      jest.isolateModules(() => {
+        cap = (require('../../../../http/options') as typeof import('../../../../http/options')).maxHeaderSize;
+      });
+      return cap;
+    };
+    try {
+      expect(capWith([], '')).toBe(16_384);
+      expect(capWith(['--max-http-header-size=100'], '')).toBe(100);
+      expect(capWith(['--max_http_header_size', '200'], '')).toBe(200);
+      expect(capWith([], '--max-http-header-size=300')).toBe(300);
+    } finally {
+      process.execArgv = execArgv;
+      if (NODE_OPTIONS === undefined) delete process.env['NODE_OPTIONS'];
+      else process.env['NODE_OPTIONS'] = NODE_OPTIONS;
+    }
   });
 
   row('H-007 the cap is overridden by a server, and by a request', async (b) => {
@@ -65,13 +88,23 @@ describe('the module', () => {
     const before = b.http.globalAgent;
     const other = b.agent();
     b.http.globalAgent = other;
-    expect((b.request().on('error', () => {}).end() as unknown as { agent: unknown }).agent).toBe(other);
+    expect(
+      (
+        b
+          .request()
+          .on('error', () => {})
+          .end() as unknown as { agent: unknown }
+      ).agent,
+    ).toBe(other);
     b.http.globalAgent = before;
-    await soon(5);
+    await soon(20);
   });
 
   row('H-009 globalAgent keeps connections, as in Node 20', (b) => {
-    const { keepAlive, scheduling, maxSockets, maxFreeSockets, options } = b.http.globalAgent as unknown as Record<string, unknown>;
+    const { keepAlive, scheduling, maxSockets, maxFreeSockets, options } = b.http.globalAgent as unknown as Record<
+      string,
+      unknown
+    >;
     expect({ keepAlive, scheduling, maxSockets, maxFreeSockets }).toEqual({
       keepAlive: true,
       scheduling: 'lifo',
@@ -86,7 +119,7 @@ describe('the module', () => {
     const server = b.http.createServer(listener);
     expect(server).toBeInstanceOf(b.http.Server);
     expect(server.listeners('request')).toEqual([listener]);
-    expect(b.http.Server(listener)).toBeInstanceOf(b.http.Server);
+    expect((b.http.Server as unknown as (on: unknown) => unknown)(listener)).toBeInstanceOf(b.http.Server);
     expect(thrown(() => b.http.createServer(wrong('x')))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
   });
 
@@ -114,7 +147,9 @@ describe('the module', () => {
     expect(await b.raw(both)).toMatch(/^HTTP\/1.1 400 /);
     await b.serve(undefined, { insecureHTTPParser: true });
     expect(await b.raw(both)).toMatch(/^HTTP\/1.1 200 /);
-    expect(thrown(() => b.http.createServer({ insecureHTTPParser: wrong(1) }))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(thrown(() => b.http.createServer({ insecureHTTPParser: wrong(1) }))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
   });
 
   row('H-015 maxHeaderSize of a server must not be negative', (b) => {
@@ -148,14 +183,18 @@ describe('the module', () => {
   });
 
   row('H-018 options win over the URL', async (b) => {
-    const text = await b.wire(({ port }) => b.http.get(`http://127.0.0.1:${port}/a`, { path: '/z', headers: { x: '1' } }).on('error', () => {}));
+    const text = await b.wire(({ port }) =>
+      b.http.get(`http://127.0.0.1:${port}/a`, { path: '/z', headers: { x: '1' } }).on('error', () => {}),
+    );
     expect(text).toMatch(/^GET \/z HTTP\/1.1\r\nx: 1\r\n/);
   });
 
   row('H-019 get sends a GET and ends it; an explicit method is honoured', async (b) => {
     await b.serve((req, res) => res.end(req.method));
     const got = (options: object): Promise<string> =>
-      new Promise((resolve) => b.http.get({ host: '127.0.0.1', port: b.port, ...options }, (res) => resolve(textOf(res))));
+      new Promise((resolve) =>
+        b.http.get({ host: '127.0.0.1', port: b.port, ...options }, (res) => resolve(textOf(res))),
+      );
     expect(await got({})).toBe('GET');
     expect(await got({ method: 'PUT' })).toBe('PUT');
   });
@@ -172,7 +211,7 @@ describe('the module', () => {
   row('H-021 the callback of get has one argument', async (b) => {
     await b.serve();
     const count = await new Promise((resolve) => {
-      b.http.get({ host: '127.0.0.1', port: b.port }, function (...args: unknown[]) {
+      b.http.get({ host: '127.0.0.1', port: b.port }, (...args: unknown[]) => {
         (args[0] as nodeHttp.IncomingMessage).resume();
         resolve(args.length);
       });
@@ -183,6 +222,10 @@ describe('the module', () => {
   test('H-022 a module is the same however it is reached', () => {
     const { createHttp } = jest.requireActual('../../../../http') as typeof import('../../../../http');
     expect(createHttp(MODULES['our http and net'].net)).toBe(ours);
-    expect(Object.keys(ours).sort()).toEqual(Object.keys(nodeHttp).filter((name) => name !== 'default').sort());
+    expect(Object.keys(ours).sort()).toEqual(
+      Object.keys(nodeHttp)
+        .filter((name) => name !== 'default')
+        .sort(),
+    );
   });
 });
