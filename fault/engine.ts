@@ -111,6 +111,11 @@ export class FaultEngine {
     this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
   }
 
+  /** Acts now, on a connection. */
+  doOn(conn: Conn, ...actions: Action[]): void {
+    this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
+  }
+
   /** Sees every segment before the rules do, and may decide for them. */
   tap(tap: Tap): () => void {
     this.taps.add(tap);

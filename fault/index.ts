@@ -2,6 +2,7 @@
 export * from './actions';
 export type { Reply, ReplyError, RequestOptions } from './client';
 export type { Conn, End, Side } from './conn';
+export { ControlServer } from './control';
 export { FaultEngine, type Tap } from './engine';
 export type { Exchange } from './exchanges';
 export {
@@ -20,10 +21,13 @@ export type { Box, BoxOptions } from './middlebox';
 export { Origin } from './origin';
 export type { PeerScript, RawPeer } from './peer';
 export { type PermuteOptions, permute, type Step } from './permute';
+export { type FaultDevice, faultDevice, type Middlebox, type MiddleboxOptions, openMiddlebox } from './ports';
+export { FaultProxy, type ProxyOptions } from './proxy';
 export { ORDERS, type Order, type Race, race } from './race';
 export type { Report } from './report';
 export { Rule } from './rule';
 export { Segment } from './segment';
 export { type FaultName, fromToken, type Placement, type Plan, toToken } from './token';
+export type { Toxic } from './toxics';
 export { Trace, type TraceEntry } from './trace';
 export { type Clock, createWire, type ServeOptions, Wire, type WireOptions } from './wire';

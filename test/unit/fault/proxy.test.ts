@@ -1,0 +1,164 @@
+/** The proxy over loopback, in real time: the kernel's programs on both sides know nothing of it. */
+import net from 'node:net';
+import { ControlServer, FaultProxy, req, res, rst } from '../../../fault';
+
+let upstream: net.Server;
+let port: number;
+const open: { close(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  upstream = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => socket.write(chunk));
+    socket.on('end', () => socket.end());
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  port = (upstream.address() as net.AddressInfo).port;
+});
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close();
+  await new Promise((resolve) => upstream.close(resolve));
+});
+
+async function made(): Promise<FaultProxy> {
+  const proxy = new FaultProxy({ name: 'p', listen: '127.0.0.1:0', upstream: `127.0.0.1:${port}`, seed: 1 });
+  open.push(proxy);
+  await proxy.enable();
+  return proxy;
+}
+
+/** Sends text; resolves with what came back, how the connection ended, and after how many milliseconds. */
+function say(to: string, text: string, forMs = 1000): Promise<{ got: string; end: string; ms: number }> {
+  const [host, at] = to.split(':');
+  const began = performance.now();
+  return new Promise((resolve) => {
+    let got = '';
+    const socket = net.connect({ host: host!, port: Number(at) });
+    const done = (end: string): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ got, end, ms: performance.now() - began });
+    };
+    const timer = setTimeout(() => done('silence'), forMs);
+    socket.on('connect', () => socket.write(text));
+    socket.on('data', (chunk) => {
+      got += chunk.toString();
+      if (got.length >= text.length) done('whole');
+    });
+    socket.on('end', () => done('end'));
+    socket.on('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message));
+  });
+}
+
+test('untouched, bytes go through', async () => {
+  const proxy = await made();
+  expect(await say(proxy.listen, 'hello')).toMatchObject({ got: 'hello', end: 'whole' });
+});
+
+test('a rule at a byte: the client gets the bytes before it and a genuine reset', async () => {
+  const proxy = await made();
+  proxy.engine.on({ dir: 's2c', seqAt: 3 }).do(rst({ to: 'c' }));
+  expect(await say(proxy.listen, 'hello')).toMatchObject({ got: 'hel', end: 'ECONNRESET' });
+});
+
+test.each([
+  ['latency', { latency: 150 }, 'whole', 'hello'],
+  ['timeout', { timeout: 100 }, 'end', ''],
+  ['timeout', { timeout: 0 }, 'silence', ''],
+  ['reset_peer', { timeout: 0 }, 'ECONNRESET', ''],
+  ['reset_peer', { timeout: 100 }, 'ECONNRESET', ''],
+  ['limit_data', { bytes: 2 }, 'end', 'he'],
+  ['slicer', { average_size: 1, delay: 1000 }, 'whole', 'hello'],
+  ['packet_loss', { percent: 100 }, 'silence', ''],
+  ['bandwidth', { rate: 0 }, 'silence', ''],
+])('toxic %s %j: %s', async (type, attributes, end, got) => {
+  const proxy = await made();
+  proxy.add({ name: 't', type, stream: 'downstream', toxicity: 1, attributes });
+  const outcome = await say(proxy.listen, 'hello', 500);
+  // A connection whose handshake cannot be finished says nothing either.
+  expect(outcome).toMatchObject({ end, got });
+  if (type === 'latency') expect(outcome.ms).toBeGreaterThanOrEqual(150);
+  if (end === 'silence') {
+    proxy.remove('t');
+    expect(await say(proxy.listen, 'again')).toMatchObject({ got: 'again' });
+  }
+});
+
+test('toxicity 0 touches nothing', async () => {
+  const proxy = await made();
+  proxy.add({ name: 't', type: 'reset_peer', stream: 'downstream', toxicity: 0, attributes: {} });
+  expect(await say(proxy.listen, 'hello')).toMatchObject({ end: 'whole' });
+});
+
+describe('the control API', () => {
+  async function api(): Promise<(method: string, path: string, body?: unknown) => Promise<[number, unknown]>> {
+    const control = new ControlServer();
+    open.push(control);
+    const at = await control.listen(0);
+    return async (method, path, body) => {
+      const response = await fetch(`http://127.0.0.1:${at}${path}`, {
+        method,
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      const text = await response.text();
+      return [
+        response.status,
+        text === '' ? null : text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text,
+      ];
+    };
+  }
+
+  test("toxiproxy's paths: proxies, toxics, disabling, reset", async () => {
+    const ask = await api();
+    const [status, proxy] = await ask('POST', '/proxies', { name: 'db', upstream: `127.0.0.1:${port}` });
+    expect([status, proxy]).toMatchObject([201, { name: 'db', enabled: true, toxics: [] }]);
+    const { listen } = proxy as { listen: string };
+    expect(await ask('POST', '/proxies', { name: 'db', upstream: 'x:1' })).toMatchObject([409, {}]);
+    expect(await ask('POST', '/proxies/db/toxics', { type: 'reset_peer' })).toMatchObject([
+      200,
+      { name: 'reset_peer_downstream', toxicity: 1 },
+    ]);
+    expect((await say(listen, 'hello')).end).toBe('ECONNRESET');
+    expect(await ask('GET', '/proxies/db/toxics')).toMatchObject([200, [{ type: 'reset_peer' }]]);
+    expect((await ask('DELETE', '/proxies/db/toxics/reset_peer_downstream'))[0]).toBe(204);
+    expect((await say(listen, 'hello')).end).toBe('whole');
+    await ask('POST', '/proxies/db', { enabled: false });
+    expect((await say(listen, 'hello')).end).toBe('ECONNREFUSED');
+    expect((await ask('POST', '/reset'))[0]).toBe(204);
+    expect((await say(listen, 'hello')).end).toBe('whole');
+    expect((await ask('DELETE', '/proxies/db'))[0]).toBe(204);
+    expect(await ask('GET', '/proxies/db')).toMatchObject([404, {}]);
+    expect(await ask('GET', '/version')).toMatchObject([200, {}]);
+  });
+
+  test('rules of our own, trace and capture', async () => {
+    const ask = await api();
+    const [, proxy] = await ask('POST', '/proxies', { name: 'p', upstream: `127.0.0.1:${port}` });
+    expect(
+      await ask('POST', '/proxies/p/rules', {
+        match: { dir: 's2c', seqAt: 2 },
+        do: [{ do: 'rst', to: 'c' }],
+        label: 'cut at 2',
+      }),
+    ).toEqual([201, { label: 'cut at 2' }]);
+    expect(await say((proxy as { listen: string }).listen, 'hello')).toMatchObject({ got: 'he', end: 'ECONNRESET' });
+    expect(await ask('GET', '/proxies/p/rules')).toMatchObject([200, [{ label: 'cut at 2', hits: 1 }]]);
+    const [, trace] = await ask('GET', '/proxies/p/trace');
+    expect((trace as { lines: string[] }).lines.join('\n')).toContain('cut at 2');
+    expect((await ask('GET', '/proxies/p/capture'))[0]).toBe(200);
+  });
+
+  test.each([
+    [{ match: { p: 7 }, do: [{ do: 'drop' }] }, 'a chance is from 0 to 1'],
+    [{ do: [{ do: 'explode' }] }, "there is no action 'explode'"],
+    [{ do: [{ do: 'rst' }] }, '"to"'],
+    [{}, 'a rule is'],
+  ])('refuses %j', async (rule, message) => {
+    const ask = await api();
+    await ask('POST', '/proxies', { name: 'p', upstream: `127.0.0.1:${port}` });
+    const [status, body] = await ask('POST', '/proxies/p/rules', rule);
+    expect([status, (body as { error: string }).error]).toEqual([400, expect.stringContaining(message)]);
+  });
+});
+
+void [req, res];
