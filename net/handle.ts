@@ -160,7 +160,7 @@ export class TcpHandle implements ConnectionOwner {
     this.textTold = false;
     let left: number | undefined = bits;
     try {
-      while (left !== undefined && left !== 0 && !this.closed) {
+      while (left !== undefined && left !== 0 && !this.closed && !this.host.isClosed) {
         const now: number = left;
         left = undefined;
         left = this.host.callIn(this.resource, this.react, this, c, now);
@@ -168,8 +168,8 @@ export class TcpHandle implements ConnectionOwner {
         if (left !== 0) this.host.loop.between();
       }
     } finally {
-      // An application threw: what it did not hear of yet is told next.
-      if (left !== 0 && !this.closed) this.host.stack.tcp.signal(c, bits & ~CONNECTED);
+      // An application threw: what it did not hear of yet is told in the next turn.
+      if (left !== 0 && !this.closed) this.host.defer(c, bits & ~CONNECTED);
     }
   }
 
@@ -235,13 +235,18 @@ export class TcpHandle implements ConnectionOwner {
     } else if (c.finReceived) {
       // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
       if (!this.textTold || c.finQueued || c.error !== null) this.tellEnd();
-      else this.host.defer(c);
+      else this.host.defer(c, END);
       // A write that waits learns of the failure next.
       return c.error === null ? 0 : READABLE;
     } else if (c.error !== null) {
       // Text and a reset in one wake-up read as text and its end.
-      if (this.textTold) this.tellEnd();
-      else this.tellError(c);
+      if (!this.textTold) {
+        this.tellError(c);
+        return 0;
+      }
+      this.tellEnd();
+      // A write that waits learns of the reset.
+      return READABLE;
     }
     return 0;
   }
@@ -520,6 +525,7 @@ export class TcpHandle implements ConnectionOwner {
       // A reset throws away what was not sent; what was written before it goes first, as far as the peer lets it.
       if (rude || c.readable > 0) this.host.sendNow();
       how(c);
+      this.host.letGoOf(c);
       this.host.schedule();
     }
     this.host.closing(() => this.host.callIn(this.resource, this.closeDone, this, done));

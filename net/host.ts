@@ -10,7 +10,7 @@ import {
   RX_FLAGS,
   RX_SEGMENT_BYTES,
 } from '../device/device';
-import { type Address, Cidr, parseAddress, parseCidr } from '../stack/base/address';
+import { type Address, Cidr, LOOPBACK_V4, parseAddress, parseCidr } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
 import { heapRegions, type RegionSource } from '../stack/base/memory';
 import { SimdRegions } from '../stack/base/simd';
@@ -20,6 +20,7 @@ import { closeListener, connect, listen, type OpenError } from '../stack/tcp/cal
 import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
 import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { isDone, Lingering } from './lingering';
 import { type Loop, nodeLoop } from './loop';
 import { LoopbackDevice } from './loopback';
 
@@ -53,6 +54,8 @@ export interface HostOptions {
   loopback?: boolean;
   /** The host's table of names, asked before DNS: {"db.test": ["10.0.0.7"]}. `localhost` is always in it. */
   names?: Readonly<Record<string, readonly string[]>>;
+  /** Which families names are looked up for when a program does not say. Default: those that the devices have. */
+  families?: readonly (4 | 6)[];
 }
 
 /** Called for every frame, in either direction, before the stack sees it or after it left; for captures. */
@@ -104,6 +107,7 @@ export class Host {
   /** Attached when it is first needed. */
   private loopback: Port | null = null;
   readonly names: ReadonlyMap<string, readonly string[]>;
+  private readonly families: readonly (4 | 6)[] | null;
   private timer: unknown = null;
   private timerAt: Millis = NEVER;
   private flushDue = false;
@@ -115,7 +119,7 @@ export class Host {
   private closings: (() => void)[] = [];
   private closeDue = false;
   private readonly pending: (() => void)[] = [];
-  private readonly deferred: Connection[] = [];
+  private readonly deferred: { connection: Connection; signals: number }[] = [];
   private hold: unknown = null;
   frameTap: FrameTap | null = null;
 
@@ -123,6 +127,7 @@ export class Host {
     this.loop = options.loop ?? nodeLoop;
     this.hasLoopback = options.loopback ?? true;
     this.names = namesOf(options.names ?? {});
+    this.families = options.families ?? null;
     this.stack = new Stack({
       ...DEFAULT_CONFIG,
       seed: options.seed ?? Math.floor(Math.random() * 0x1_0000_0000),
@@ -187,6 +192,11 @@ export class Host {
     this.stack.addRoute(cidrOf(route.destination), gateway, port.iface);
   }
 
+  /** It was closed: its sockets hear nothing any more. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   get devices(): readonly Device[] {
     return this.ports.map((port) => port.device);
   }
@@ -229,7 +239,10 @@ export class Host {
       this.runPending();
     } finally {
       this.inTurn = false;
-      for (const c of this.deferred.splice(0)) this.stack.tcp.signal(c, READABLE);
+      // An empty splice makes an array all the same, for every batch.
+      if (this.deferred.length > 0) {
+        for (const { connection, signals } of this.deferred.splice(0)) this.stack.tcp.signal(connection, signals);
+      }
       this.flush();
       if (this.closings.length > 0) this.closeLater();
     }
@@ -250,18 +263,13 @@ export class Host {
   }
 
   /** Calls `method` in an asynchronous context. Returns undefined when the application that it led to threw. */
-  callIn<A extends unknown[], R>(
-    context: AsyncResource,
-    method: (...args: A) => R,
-    self: object,
-    ...args: A
-  ): R | undefined {
-    return context.runInAsyncScope(this.guarded<A, R>, this, method, self, args);
+  callIn<A, B, R>(context: AsyncResource, method: (a: A, b: B) => R, self: object, a?: A, b?: B): R | undefined {
+    return context.runInAsyncScope(this.guarded<A, B, R>, this, method, self, a as A, b as B);
   }
 
-  private guarded<A extends unknown[], R>(method: (...args: A) => R, self: object, args: A): R | undefined {
+  private guarded<A, B, R>(method: (a: A, b: B) => R, self: object, a: A, b: B): R | undefined {
     try {
-      return Reflect.apply(method, self, args);
+      return method.call(self, a, b);
     } catch (error) {
       this.failed(error);
       return undefined;
@@ -299,7 +307,7 @@ export class Host {
    */
   private dispatch(): void {
     const tcp = this.stack.tcp;
-    for (let listener = tcp.acceptable.take(); listener !== null; listener = tcp.acceptable.take()) {
+    for (let listener = tcp.acceptable.take(); listener !== null && !this.closed; listener = tcp.acceptable.take()) {
       listener.signalled = false;
       try {
         listener.owner?.onAcceptable(listener);
@@ -308,7 +316,7 @@ export class Host {
         this.failed(error);
       }
     }
-    for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
+    for (let c = tcp.signalled.take(); c !== null && !this.closed; c = tcp.signalled.take()) {
       const bits = c.signals;
       c.signals = 0;
       if (c.owner === null) continue;
@@ -325,6 +333,7 @@ export class Host {
   private dispatchUdp(): void {
     const { signalled } = this.stack.udp;
     // Those that are not done are told again in a turn of their own.
+    if (signalled.length === 0) return;
     for (const socket of signalled.splice(0)) {
       socket.signalled = false;
       try {
@@ -473,9 +482,11 @@ export class Host {
     localPort: number,
     owner: ConnectionOwner,
   ): Connection | OpenError {
+    if (this.closed) return 'ENETUNREACH';
     if (local !== null) this.reachesItself(local);
     // To itself a host speaks from the very address, except that 127.0.0.1 speaks for all of its network.
-    if (this.reachesItself(remote) && local === null && !remote.isLoopback) local = remote;
+    if (this.reachesItself(remote) && local === null)
+      local = remote.isLoopback && remote.family === 4 ? LOOPBACK_V4 : remote;
     const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
     this.schedule();
     return c;
@@ -492,6 +503,25 @@ export class Host {
     const listener = listen(this.stack.tcp, address, family, port, backlog);
     if (typeof listener !== 'string') listener.owner = owner;
     return listener;
+  }
+
+  /**
+   * The families for which an address is configured, that of loopback aside; both when there is none at all. What
+   * AI_ADDRCONFIG goes by (RFC 3493 §6.1, as glibc reads it).
+   */
+  get configuredFamilies(): readonly (4 | 6)[] {
+    if (this.families !== null) return this.families;
+    const found = new Set<4 | 6>();
+    for (const iface of this.stack.interfaces) {
+      for (const { address } of iface.addresses) if (!address.isLoopback) found.add(address.family);
+    }
+    return found.size === 0 ? [4, 6] : [...found];
+  }
+
+  /** The connection's socket has let go of it; the process may have to wait until its last words are delivered. */
+  letGoOf(c: Connection): void {
+    // To oneself everything is delivered already, or its reader holds the process.
+    if (!isDone(c) && !this.closed && !this.stack.isLocal(c.remote)) new Lingering(this, c);
   }
 
   /** Whether a socket may be bound to `address`. */
@@ -538,9 +568,9 @@ export class Host {
     if (!this.inTurn) this.wakeLater();
   }
 
-  /** Looks at the connection again in the next turn. */
-  defer(c: Connection): void {
-    this.deferred.push(c);
+  /** Tells the connection's owner `signals` in the next turn. */
+  defer(connection: Connection, signals: number): void {
+    this.deferred.push({ connection, signals });
     if (!this.inTurn) this.wakeLater();
   }
 

@@ -36,8 +36,6 @@ export interface Loop {
 
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? ((): void => {});
 
-const domains = process as unknown as { domain?: object | null };
-
 interface FatalProcess {
   _fatalException?: (error: unknown) => boolean;
 }
@@ -120,6 +118,9 @@ class Phases {
   private readonly turn = new Doorbell(() => this.run());
   private tasks: (() => void)[] = [];
   private closings: (() => void)[] = [];
+  /** Those whose turn has ended: they run next, as immediates or in the next round. */
+  private due: (() => void)[] = [];
+  private dueInRound = false;
   private inside = false;
   private holding = false;
 
@@ -141,18 +142,39 @@ class Phases {
     this.inside = true;
     for (const task of tasks) this.call(task);
     this.inside = false;
-    // Handles close behind the program's own immediates.
-    if (this.closings.length > 0 && !inDomain()) setImmediate(() => this.round());
-    else if (this.closings.length > 0 || this.tasks.length > 0) this.nextRound.ring();
-    else this.hold(false);
+    if (this.closings.length > 0) this.closeSoon();
+    if (this.tasks.length > 0) this.nextRound.ring();
+    this.rest();
+  }
+
+  /** Handles close behind the program's own immediates. */
+  private closeSoon(): void {
+    this.due = this.due.concat(this.closings);
+    this.closings = [];
+    if (inDomain()) {
+      this.dueInRound = true;
+      this.nextRound.ring();
+    } else {
+      setImmediate(() => this.finish());
+    }
   }
 
   private round(): void {
-    const { closings } = this;
-    this.closings = [];
-    for (const task of closings) this.call(task);
-    if (this.closings.length > 0 || this.tasks.length > 0) this.turn.ring();
-    else this.hold(false);
+    if (this.dueInRound) this.finish();
+    if (this.tasks.length > 0) this.turn.ring();
+    this.rest();
+  }
+
+  private finish(): void {
+    const { due } = this;
+    this.due = [];
+    this.dueInRound = false;
+    for (const task of due) this.call(task);
+    this.rest();
+  }
+
+  private rest(): void {
+    if (this.tasks.length + this.closings.length + this.due.length === 0) this.hold(false);
   }
 
   private call(task: () => void): void {
@@ -181,7 +203,7 @@ export const nodeLoop: Loop = {
   clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
   soon: (task) => process.nextTick(task),
   // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
-  later: (task) => (domains.domain ? setTimeout(task, 0) : setImmediate(task)),
+  later: (task) => (inDomain() ? setTimeout(task, 0) : setImmediate(task)),
   poll: (task, hold) => phases.poll(task, hold),
   close: (task) => phases.close(task),
   between: () => runTicks(),

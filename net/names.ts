@@ -40,7 +40,8 @@ export function lookup(host: Host, name: string, options: LookupOptions, done: O
   const family = options.family === 'IPv4' ? 4 : options.family === 'IPv6' ? 6 : (options.family ?? 0);
   const found = known
     .map((address): Found => ({ address, family: isIP(address) as 4 | 6 }))
-    .filter((one) => family === 0 || one.family === family);
+    .filter((one) => family === 0 || one.family === family)
+    .filter((one) => !((options.hints ?? 0) & dns.ADDRCONFIG) || host.configuredFamilies.includes(one.family));
   const answer = (): void => {
     const [first] = found;
     if (first === undefined) done(lookupException('ENOTFOUND', name));
