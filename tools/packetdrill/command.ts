@@ -1,16 +1,24 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cureFor } from '../exit';
+import { ladderSvg, ladderText } from '../ladder';
+import { CaptureError } from '../pcap/parser';
+import { readCaptureFile } from '../pcap/reader';
+import { FileSink } from '../pcap/sink';
 import type { Script } from './ast';
+import { both, RunCapture, RunLadder } from './capture';
 import { explainScript } from './explain';
 import { type Mutant, mutants } from './mutate';
 import { FLAG_OPTIONS, OPTIONS } from './options';
 import { type GivenOption, parseScript } from './parser';
+import { RecordError, recordScript } from './record';
 import { describeResult, exitCode, type ScriptResult } from './report';
 import { type RunOptions, runScript } from './run';
 import { ScriptError } from './source';
 import { stackTarget } from './stack-target';
 import type { Profile, TargetFactory } from './target';
+import { watchScripts } from './watch';
 
 /** Where the command writes and how it ends; replaced in tests. */
 export interface CommandIo {
@@ -19,13 +27,21 @@ export interface CommandIo {
   exit(code: number): void;
 }
 
-interface Flags {
+/** What the command line said. */
+export interface Flags {
   json?: boolean;
   profile: Profile;
   strict?: boolean;
   mutate?: boolean;
   mutateEvery?: boolean;
   explain?: boolean;
+  ladder?: boolean;
+  svg?: string;
+  pcap?: string;
+  watch?: boolean;
+  record?: boolean;
+  follow: number;
+  side?: 'client' | 'server';
   seed: number;
   define: string[];
   [option: string]: unknown;
@@ -59,13 +75,20 @@ export function registerPacketdrill(
   const command = program
     .command('packetdrill')
     .description('run packetdrill scripts on the stack, in virtual time: no root, no network')
-    .argument('<path...>', 'scripts (.pkt), or folders of them')
+    .argument('<path...>', 'scripts (.pkt), or folders of them; with --record captures')
     .option('--json', 'one object a script on standard output')
     .addOption(new Option('--profile <name>', 'constants of the stack').choices(['linux', 'rfc']).default('linux'))
     .option('--strict', 'no tolerance: times, PSH, windows and options exactly as written')
     .option('--mutate', 'also run falsified copies of each script, one of a kind: they must fail')
     .option('--mutate-every', 'the same with one copy for each place that can be falsified')
     .option('--explain', 'say in words what each line means, and run nothing')
+    .option('--ladder', 'draw what crossed the wire as a sequence diagram')
+    .option('--svg <file>', 'the same into an SVG file')
+    .option('--pcap <file>', 'write what crossed the wire into a capture (pcapng)')
+    .option('--watch', 'run again whatever is changed, until interrupted')
+    .option('--record', 'print a script made of a connection in a capture, and run nothing')
+    .option('--follow <number>', 'with --record: which connection, counted from 1', integer, 1)
+    .addOption(new Option('--side <end>', 'with --record: which end is the stack').choices(['client', 'server']))
     .option('--dry-run', 'check the syntax only')
     .option('-v, --verbose', 'show each event as it begins, and what code blocks print')
     .option('--seed <number>', 'of initial sequence numbers and ports', integer, 1)
@@ -76,13 +99,43 @@ export function registerPacketdrill(
     command.addOption(new Option(flags, 'as in the script, and stronger').hideHelp());
   }
   command.action((paths: string[], flags: Flags) => {
-    io.exit(new Session(flags, factory, io).run(paths));
+    if (flags.record === true) return io.exit(record(paths, flags, io));
+    const code = new Session(flags, factory, io).run(paths);
+    io.exit(code);
+    if (flags.watch === true && paths.every((path) => existsSync(path))) watchAndRun(paths, flags, factory, io);
   });
+}
+
+/** Runs what changes, until the process is told to go. Returns what stops it. */
+export function watchAndRun(paths: readonly string[], flags: Flags, factory: TargetFactory, io: CommandIo): () => void {
+  io.err(`watching ${paths.join(', ')}\n`);
+  return watchScripts(paths, (files) => {
+    const there = files.filter((file) => existsSync(file));
+    if (there.length > 0) io.exit(new Session(flags, factory, io).run(there));
+  });
+}
+
+/** Prints scripts made of captures; returns the exit code: 0, or 2 when there is none in them. */
+function record(paths: readonly string[], flags: Flags, io: CommandIo): number {
+  const { follow, side } = flags;
+  let code = 0;
+  for (const path of paths) {
+    try {
+      io.out(recordScript(readCaptureFile(path), { follow, ...(side && { side }) }));
+    } catch (error) {
+      const { code: cause } = error as NodeJS.ErrnoException;
+      if (!(error instanceof RecordError) && !(error instanceof CaptureError) && cause === undefined) throw error;
+      io.err(`${path}: ${(error as Error).message}\n`);
+      code = 2;
+    }
+  }
+  return code;
 }
 
 class Session {
   private readonly given: readonly GivenOption[];
   private readonly options: RunOptions;
+  private capture: RunCapture | null = null;
 
   constructor(
     private readonly flags: Flags,
@@ -101,7 +154,10 @@ class Session {
    */
   run(paths: readonly string[]): number {
     const files = paths.flatMap((path) => this.scriptsIn(path));
+    const { pcap } = this.flags;
+    if (pcap !== undefined) this.capture = new RunCapture(new FileSink(pcap));
     const codes = files.map((file) => (file === null ? 2 : this.runGuarded(file)));
+    this.capture?.close();
     if (files.length > 1 && this.flags.json !== true && this.flags.explain !== true) this.summary(codes);
     return [3, 1, 2].find((code) => codes.includes(code)) ?? 0;
   }
@@ -111,6 +167,8 @@ class Session {
     try {
       return this.runFile(file);
     } catch (error) {
+      // A file that cannot be written is nothing of the stack's.
+      if (cureFor(error) !== null) throw error;
       this.io.err(`${file}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
       return 3;
     }
@@ -152,10 +210,23 @@ class Session {
       this.io.out(`${file}\n${explainScript(script).join('\n')}\n`);
       return 0;
     }
-    const code = this.print(runScript(script, this.options), startedMs);
+    const code = this.runOne(script, startedMs);
     const mutate = this.flags.mutate === true || this.flags.mutateEvery === true;
     if (!mutate || code !== 0 || script.config.dryRun) return code;
     return this.runMutants(script);
+  }
+
+  private runOne(script: Script, startedMs: number): number {
+    const { file } = script.source;
+    const { ladder, svg, json } = this.flags;
+    const drawing = ladder === true || svg !== undefined ? new RunLadder(file) : null;
+    const observer = both(drawing?.observer, this.capture?.script(file));
+    const code = this.print(runScript(script, { ...this.options, ...(observer && { observer }) }), startedMs);
+    const diagram = drawing?.build();
+    if (diagram === undefined) return code;
+    if (svg !== undefined) writeFileSync(svg, ladderSvg(diagram));
+    if (ladder === true && json !== true) this.io.out(ladderText(diagram));
+    return code;
   }
 
   private print(result: ScriptResult, startedMs: number, text?: string): number {

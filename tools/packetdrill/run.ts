@@ -133,7 +133,7 @@ class Runner {
       return;
     }
     stage.log('in', text(linePieces(line)), stage.event.line, stage.world.nowUs);
-    stage.world.deliver(built.frame);
+    stage.world.deliver(built.frame, `line ${stage.event.line}`);
   }
 
   /** The connection under test; a packet that comes without one makes one. */

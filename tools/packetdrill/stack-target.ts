@@ -1,10 +1,12 @@
 import { Cidr, parseAddress } from '../../stack/base/address';
 import type { Bytes, Millis } from '../../stack/base/bytes';
 import { NEVER } from '../../stack/base/bytes';
+import { TRACE_KINDS } from '../../stack/base/trace';
 import { TX_BYTES } from '../../stack/base/tx-queue';
 import type { Interface } from '../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack } from '../../stack/stack';
 import { FAST_OPEN_ALL_LISTENERS, FAST_OPEN_CLIENT, FAST_OPEN_SERVER } from '../../stack/tcp/fast-open';
+import { RULES } from '../../stack/tcp/output';
 import { PROFILES, type TcpProfile } from '../../stack/tcp/profile';
 import type { RouteMetrics } from './commands';
 import type { Errno } from './constants';
@@ -18,6 +20,24 @@ const EPOCH_MS = 1_000_000;
 
 /** More than IP and TCP headers with options ever take. */
 const HEADERS_MAX = 100;
+/** The events are only listened to. */
+const TRACE = { trace: true, traceCapacity: 1 };
+/** Where 'segment-out' names the rule. */
+const RULE = TRACE_KINDS['segment-out'].indexOf('rule');
+
+/** The stack's reasons in the words of the RFCs. */
+const CAUSES: Readonly<Record<(typeof RULES)[number], string>> = {
+  syn: 'the handshake asks for it (RFC 9293 §3.5)',
+  data: 'text waited, and the windows allow it (RFC 9293 §3.8.6, RFC 5681)',
+  retransmit: 'it was taken to be lost (RFC 6298, RFC 6675, RFC 8985)',
+  fin: 'the application has closed, and all text is sent (RFC 9293 §3.6)',
+  ack: 'an acknowledgment was due (RFC 9293 §3.8.6.3)',
+  'window-probe': "the peer's window is closed (RFC 9293 §3.8.6.1)",
+  'keep-alive': 'the connection has been idle (RFC 9293 §3.8.4)',
+  'tail-probe': 'the end of the flight was not acknowledged for two round trips (RFC 8985 §7)',
+  reply: 'a segment came that nobody wants, or a connection was aborted (RFC 9293 §3.10.7.1, §3.10.5)',
+};
+
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
@@ -34,13 +54,18 @@ export class StackTarget implements Target {
   private readonly iface: Interface;
   /** Sockets with writes whose fate is to be told. */
   readonly watched = new Set<StackSocket>();
+  /** Why each TCP segment in the interface's queue is sent, in order. */
+  private readonly causes: (typeof RULES)[number][] = [];
   private frame: Bytes = new Uint8Array(2048);
 
   constructor(readonly config: TargetConfig) {
     this.defaults = scriptProfile(PROFILES[config.profile]!);
     this.profile = { ...this.defaults };
-    this.stack = new Stack({ ...DEFAULT_CONFIG, seed: config.seed, profile: this.profile, trace: false });
+    this.stack = new Stack({ ...DEFAULT_CONFIG, seed: config.seed, profile: this.profile, ...TRACE });
     const { stack } = this;
+    stack.trace.listener = (event) => {
+      if (event.kind === 'segment-out') this.causes.push(RULES[event.numbers[RULE]!]!);
+    };
     stack.tcp.fastOpen.setKeys([FAST_OPEN_KEY]);
     this.iface = stack.addInterface({
       name: 'script',
@@ -97,9 +122,12 @@ export class StackTarget implements Target {
       const bytes = queue.records[record + TX_BYTES]!;
       if (bytes > this.frame.length) this.frame = new Uint8Array(2 * bytes);
       queue.copyFrame(record, this.frame, 0);
-      this.config.emit(this.frame.subarray(0, bytes));
+      const isTcp = this.frame[this.config.wireVersion === 4 ? 9 : 6] === IPPROTO_TCP;
+      const rule = isTcp ? this.causes.shift() : undefined;
+      this.config.emit(this.frame.subarray(0, bytes), rule === undefined ? '' : CAUSES[rule]);
     }
     queue.clear();
+    this.causes.length = 0;
   }
 
   /** Tells sockets what happened to their connections, as the host does between batches. */

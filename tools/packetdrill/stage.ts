@@ -1,5 +1,6 @@
 import { formatAddress, parseAddress } from './address';
 import type { Event, Script } from './ast';
+import type { FrameObserver } from './capture';
 import type { Connection } from './connection';
 import type { Failure, FailureKind, LoggedPacket } from './report';
 import { Unsupported } from './source';
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Hears of each event as it begins, and what code blocks print. */
   readonly trace?: (line: string) => void;
+  /** Hears of every datagram on the wire. */
+  readonly observer?: FrameObserver;
 }
 
 /** What is wrong, without what the stage adds. */
@@ -60,6 +63,7 @@ export class Stage {
     const { family, wireVersion, localIp, remoteIp, gatewayIp, netmaskIp, mtu, mss } = script.config;
     const addresses = { localIp, remoteIp, gatewayIp, netmaskIp };
     this.world = new World(factory, { profile, seed, family, wireVersion, ...addresses, mtu, mss });
+    this.world.observer = options.observer ?? null;
     this.warnings = [...script.warnings];
     this.event = script.events[0]!;
   }

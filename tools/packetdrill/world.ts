@@ -1,4 +1,5 @@
 import type { Bytes } from '../../stack/base/bytes';
+import type { FrameObserver } from './capture';
 import type { Clock, Target, TargetConfig, TargetFactory } from './target';
 
 /** A datagram that the stack sent. */
@@ -28,6 +29,7 @@ export class World implements Clock {
   /** The link loses everything that the stack sends. */
   blackhole = false;
   waiter: Waiter | null = null;
+  observer: FrameObserver | null = null;
   readonly target: Target;
   private steps = 0;
 
@@ -36,6 +38,7 @@ export class World implements Clock {
       ...config,
       clock: this,
       emit: (frame, cause = '') => {
+        this.observer?.frame('out', frame, this.nowUs, this.blackhole ? 'lost: the link drops everything' : cause);
         if (this.blackhole) return false;
         this.sent.push({ frame: frame.slice(), atUs: this.nowUs, cause });
         return true;
@@ -78,8 +81,9 @@ export class World implements Clock {
     this.nowUs = Math.max(this.nowUs, us);
   }
 
-  /** One datagram arrives now. */
-  deliver(frame: Bytes): void {
+  /** One datagram arrives now; `comment` says where from. */
+  deliver(frame: Bytes, comment = ''): void {
+    this.observer?.frame('in', frame, this.nowUs, comment);
     this.target.receive(frame);
     this.settle();
   }

@@ -1,9 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { registerPacketdrill } from '../../../../tools/packetdrill/command';
+import { registerPacketdrill, watchAndRun } from '../../../../tools/packetdrill/command';
+import { stackTarget } from '../../../../tools/packetdrill/stack-target';
 import type { TargetFactory } from '../../../../tools/packetdrill/target';
+import { watchScripts } from '../../../../tools/packetdrill/watch';
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from '../../../../tools/pcap/format';
+import { readCaptureFile } from '../../../../tools/pcap/reader';
 import { toyStack } from './toy-stack';
 
 const GOOD = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -185,5 +189,123 @@ describe('options', () => {
     expect(() => tapwire(['--nosuch', file('a.pkt', GOOD)])).toThrow('unknown option');
     expect(() => tapwire(['--profile', 'bsd', file('a.pkt', GOOD)])).toThrow('Allowed choices are linux, rfc');
     expect(() => tapwire(['--seed', 'x', file('a.pkt', GOOD)])).toThrow('expected an integer');
+  });
+});
+
+describe('what crossed the wire', () => {
+  test('--ladder draws it', () => {
+    const { code, out } = tapwire(['--ladder', file('a.pkt', GOOD)], stackTarget);
+    expect(code).toBe(0);
+    expect(out).toBe(`a.pkt: ok, 0.000 s
+            192.0.2.1                                                        192.168.0.1
+    0.000000    |----------------------- S 0:0(0) win 1000 ---------------------->|  # line 4
+    0.000000    |<------------------ S. 0:0(0) ack 1 win 65535 -------------------|  # the handshake asks for it (RFC 9293 §3.5)
+`);
+  });
+
+  test('--svg <file>, also of a script that fails', () => {
+    const path = join(folder, 'o.svg');
+    expect(tapwire(['--svg', path, file('a.pkt', BAD)], stackTarget).code).toBe(1);
+    const svg = readFileSync(path, 'utf8');
+    expect(svg).toMatch(/^<svg .*>\n<title>192\.0\.2\.1, 192\.168\.0\.1: 2 packets<\/title>/);
+    expect(svg).toContain('S. 0:0(0) ack 1 win 65535');
+  });
+
+  test.each(['--svg', '--pcap'])('%s <file> that cannot be written is not the fault of the stack', (option) => {
+    const path = join(folder, 'nosuch/file');
+    expect(() => tapwire([option, path, file('a.pkt', GOOD)])).toThrow('ENOENT');
+  });
+
+  test('--pcap <file> has an interface for each script, and says who sent what and why', () => {
+    const path = join(folder, 'o.pcapng');
+    expect(tapwire(['--pcap', path, file('a.pkt', GOOD), file('b.pkt', BAD)], stackTarget).code).toBe(1);
+    const why = 'the handshake asks for it (RFC 9293 §3.5)';
+    const packets = [...readCaptureFile(path)];
+    expect(packets.map(({ iface, direction, comments }) => [iface.name, direction, comments])).toEqual([
+      ['a', DIRECTION_INBOUND, ['line 4']],
+      ['a', DIRECTION_OUTBOUND, [why]],
+      ['b', DIRECTION_INBOUND, ['line 4']],
+      ['b', DIRECTION_OUTBOUND, [why]],
+    ]);
+  });
+
+  test('--record prints a script of a capture', () => {
+    const path = join(folder, 'o.pcapng');
+    tapwire(['--pcap', path, file('a.pkt', GOOD)], stackTarget);
+    const { code, out } = tapwire(['--record', path]);
+    expect([code, out]).toEqual([0, expect.stringContaining('\n0.000000 > S. 0:0(0) ack 1 <mss 1460>\n')]);
+    expect(tapwire([file('b.pkt', out)], stackTarget).code).toBe(0);
+    expect(tapwire(['--record', '--side', 'client', path]).out).toContain('the client is the stack');
+    expect(tapwire(['--record', '--follow', '2', path])).toEqual({
+      code: 2,
+      out: '',
+      err: 'o.pcapng: no connection 2: the capture has one\n',
+    });
+    expect(tapwire(['--record', file('c.pkt', GOOD), join(folder, 'nosuch')])).toEqual({
+      code: 2,
+      out: '',
+      err: expect.stringMatching(/^c\.pkt: not a pcap or pcapng capture: .*\nnosuch: ENOENT: .*\n$/),
+    });
+  });
+
+  test('a failure names the reason of the stack', () => {
+    expect(tapwire([file('a.pkt', BAD)], stackTarget).out).toContain(
+      'sent because the handshake asks for it (RFC 9293 §3.5)',
+    );
+  });
+});
+
+describe('--watch', () => {
+  /** Waits for the watcher to run something, in real time: it listens to the file system. */
+  const until = async (done: () => boolean): Promise<void> => {
+    while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
+  test('runs what changes, and only that', async () => {
+    const path = file('a.pkt', BAD);
+    file('b.pkt', GOOD);
+    const ran: Ran = { out: '', err: '', code: null };
+    const io = {
+      out: (text: string) => void (ran.out += text.replaceAll(`${folder}/`, '').replace(/ in [\d.]+ ms/g, '')),
+      err: (text: string) => void (ran.err += text.replaceAll(`${folder}/`, '')),
+      exit: (code: number) => void (ran.code = code),
+    };
+    const stop = watchAndRun([folder], { profile: 'linux', follow: 1, seed: 1, define: [] }, toyStack(), io);
+    try {
+      writeFileSync(path, GOOD);
+      await until(() => ran.out !== '');
+      expect(ran).toEqual({ out: 'a.pkt: ok, 0.000 s\n', err: `watching ${folder}\n`, code: 0 });
+      writeFileSync(path, BAD);
+      await until(() => ran.code === 1);
+      rmSync(path);
+      mkdirSync(join(folder, 'sub'));
+      file('note.txt', 'no script');
+      file('sub/c.pkt', GOOD);
+      ran.out = '';
+      await until(() => ran.out !== '');
+      expect(ran.out).toBe('sub/c.pkt: ok, 0.000 s\n');
+    } finally {
+      stop();
+    }
+  });
+
+  test('a file that an editor replaces', async () => {
+    const path = file('a.pkt', GOOD);
+    const seen: string[][] = [];
+    const stop = watchScripts([path], (files) => void seen.push([...files]));
+    try {
+      file('b.pkt', GOOD);
+      renameSync(file('new', BAD), path);
+      await until(() => seen.length > 0);
+      expect(seen).toEqual([[path]]);
+    } finally {
+      stop();
+    }
+  });
+
+  test('a path that is not there', () => {
+    expect(() => watchScripts([join(folder, 'nosuch.pkt')], () => {})).toThrow('ENOENT');
+    const ran = tapwire(['--watch', join(folder, 'nosuch.pkt')]);
+    expect([ran.code, ran.err]).toEqual([2, expect.not.stringContaining('watching')]);
   });
 });
