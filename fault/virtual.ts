@@ -5,6 +5,7 @@ import type { SimHost } from '../sim/sim-host';
 import { createWorld, type World } from '../sim/world';
 import type { Bytes, Millis } from '../stack/base/bytes';
 import { LINUX, PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { leavingScopes } from './async-stack';
 import type { Side } from './conn';
 import type { HostControl, Medium } from './medium';
 import { ProgramGate } from './stall';
@@ -68,6 +69,8 @@ export class VirtualMedium implements Medium, HostControl {
 
   constructor(options: VirtualOptions) {
     this.world = createWorld({ seed: options.seed, timers: options.timers });
+    const drain = this.world.drain.bind(this.world);
+    this.world.drain = () => leavingScopes(drain);
     this.linkType = options.linkType;
     this.halfWayMs = options.rtt / 4;
     const link = new OpenLink(this.world.scheduler, this.world.random.fork(), () => {}, 'wire', {

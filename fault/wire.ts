@@ -72,6 +72,8 @@ export interface ServeOptions extends http.ServerOptions {
 }
 
 const SETTLE_MS = 0.1;
+/** A day: who waits for longer waits for ever. */
+const RUN_MS = 86_400_000;
 
 const wires = new Set<Wire>();
 
@@ -292,14 +294,17 @@ export class Wire {
   // ── running ──
 
   /** Time passes, over silences too, until the promise is settled; rejects when that takes longer, or can never be. */
-  async run<T>(promise: PromiseLike<T>, withinMs: Millis = 86_400_000): Promise<T> {
+  async run<T>(promise: PromiseLike<T>, withinMs: Millis = RUN_MS): Promise<T> {
     let settled = false;
     const began = this.clock.now();
+    // The clock stops there on its way to what comes later.
+    const stop = withinMs < RUN_MS ? this.medium.at(began + withinMs, () => {}) : null;
     const done = (): void => {
       settled = true;
     };
     promise.then(done, done);
     await this.driver.until(() => settled || this.clock.now() - began >= withinMs);
+    if (stop !== null) this.medium.cancel(stop);
     if (!settled) {
       const took = this.clock.now() - began;
       const why = took >= withinMs ? `within ${withinMs} ms` : 'and nothing is left to happen';

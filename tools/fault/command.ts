@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Scenario, ScenarioResult } from '../../fault/scenarios';
 import { EXIT_FAILURE, UsageError } from '../exit';
 import { integer } from '../wire-options';
+import { story } from './story';
 
 interface RunOptions {
   client: string;
@@ -53,6 +54,14 @@ export function registerFault(program: Command): void {
       if (failed > 0) process.exitCode = EXIT_FAILURE;
     });
   fault
+    .command('docs')
+    .description('write a page about each scenario, with the diagram of a run')
+    .argument('<folder>')
+    .action(async (folder: string) => {
+      const { writePages } = require('./docs') as typeof import('./docs');
+      process.stdout.write(`${await writePages(folder)} pages in ${folder}\n`);
+    });
+  fault
     .command('proxy')
     .description('a TCP proxy without root whose wire has faults, with an HTTP control API like that of toxiproxy')
     .option('--listen <host:port>', 'where clients connect', '127.0.0.1:0')
@@ -83,15 +92,6 @@ function list(json: boolean): void {
   const width = Math.max(...SCENARIOS.map(({ id }) => id.length));
   for (const { number, id, title } of SCENARIOS)
     process.stdout.write(`${String(number).padStart(2)}  ${id.padEnd(width)}  ${title}\n`);
-}
-
-/** A scenario's story as Markdown. */
-export function story({ number, id, title, seen, picture, node, cope, expect }: Scenario): string {
-  const lines = [`# ${number}. ${title}`, '', `\`tapwire fault run ${id}\``, ''];
-  if (seen.length > 0) lines.push(`Seen in ${seen.join(', ')}.`, '');
-  lines.push(`**On the wire.** ${picture}`, '', `**What Node reports.** ${node}`, '', `**How to cope.** ${cope}`, '');
-  for (const [client, said] of Object.entries(expect)) lines.push(`With ${client}:`, '', '```', ...said, '```', '');
-  return `${lines.join('\n')}`;
 }
 
 async function run(scenario: Scenario, options: RunOptions): Promise<boolean> {

@@ -1,0 +1,73 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { registerFault } from '../../../tools/fault/command';
+import { scenarioPages } from '../../../tools/fault/docs';
+import { CaptureParser } from '../../../tools/pcap/parser';
+import { readCaptureFile } from '../../../tools/pcap/reader';
+
+const docs = join(__dirname, '../../../docs/faults');
+
+/** Runs a command line; resolves with what it wrote. */
+async function run(...args: string[]): Promise<string> {
+  let text = '';
+  const write = jest.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    text += String(chunk);
+    return true;
+  });
+  try {
+    const program = new Command().exitOverride();
+    registerFault(program);
+    await program.parseAsync(['fault', ...args], { from: 'user' });
+  } finally {
+    write.mockRestore();
+  }
+  return text;
+}
+
+afterEach(() => {
+  process.exitCode = undefined;
+});
+
+test('list: 52 scenarios, one a line', async () => {
+  const lines = (await run('list')).trimEnd().split('\n');
+  expect(lines).toHaveLength(52);
+  expect(lines[0]).toMatch(/^ 1 {2}keepalive-fin-crosses-request/);
+  expect(JSON.parse(await run('list', '--json'))).toHaveLength(52);
+});
+
+test('show tells the story', async () => {
+  expect(await run('show', '33')).toContain('**How to cope.**');
+});
+
+test('run: the outcome, a diagram, and reports that can be read', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fault-'));
+  try {
+    const text = await run('run', 'content-length-short-rst', '--ladder', '--report', folder);
+    expect(text).toContain('GET /: 200, 4 bytes, then read ECONNRESET (not reused)');
+    expect(text).toContain('http: as promised');
+    expect(text).toMatch(/RA \d+:\d+\(0\) ack/);
+    const files = readdirSync(folder).sort();
+    expect(files.map((name) => name.split('.')[1])).toEqual(['json', 'mmd', 'pcapng', 'txt']);
+    const capture = readCaptureFile(join(folder, files.find((name) => name.endsWith('pcapng'))!), new CaptureParser());
+    const comments = [...capture].flatMap((packet) => packet.comments);
+    expect(comments.some((comment) => comment.includes('forged') && comment.includes('res(1).body(4)'))).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.each([
+  [['run', 'nothing-like-it'], 'there is no scenario'],
+  [['run', '1', '--client', 'curl'], 'unknown client'],
+  [['run', '1', '--client', 'axios'], 'npm install'],
+])('%j is refused with one line', async (args, message) => {
+  await expect(run(...args)).rejects.toThrow(message);
+});
+
+test('the pages in docs/faults are those of the scenarios (tapwire fault docs docs/faults)', async () => {
+  const pages = await scenarioPages();
+  expect(existsSync(docs) ? readdirSync(docs).sort() : []).toEqual([...pages.keys()].sort());
+  for (const [name, text] of pages) expect([name, readFileSync(join(docs, name), 'utf8')]).toEqual([name, text]);
+});
