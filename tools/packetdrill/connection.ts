@@ -81,7 +81,7 @@ export class Connection {
 
   /** The sequence number on the wire of what an ICMP error quotes. */
   quotedSeq(line: IcmpLine): number {
-    const from = line.quote?.protocol === 'tcp' ? line.quote.from : 1;
+    const from = line.quote?.protocol === 'tcp' ? line.quote.from : 0;
     return add(from, this.liveLocalIsn);
   }
 
