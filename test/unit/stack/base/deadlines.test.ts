@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { NEVER } from '../../../../stack/base/bytes';
 import { DeadlineQueue, type Timed } from '../../../../stack/base/deadlines';
+import { Random } from '../../../../stack/base/random';
 
 class Item implements Timed {
   deadline = NEVER;
@@ -40,6 +41,23 @@ test('the earliest true deadline comes first, whatever was told late', () => {
       },
     ),
   );
+});
+
+test('removing and moving among many keeps the earliest on top', () => {
+  const random = new Random(5);
+  const queue = new DeadlineQueue<Item>();
+  const items = Array.from({ length: 200 }, () => new Item());
+  for (let i = 0; i < 20_000; i++) {
+    const item = items[random.below(items.length)]!;
+    if (random.chance(400_000)) {
+      queue.remove(item);
+      item.deadline = NEVER;
+    } else {
+      item.deadline = random.below(10_000);
+      queue.update(item, item.deadline);
+    }
+    if (i % 10 === 0) expect(queue.next()).toBe(Math.min(...items.map((other) => other.deadline)));
+  }
 });
 
 test('what has no deadline leaves the queue by itself', () => {

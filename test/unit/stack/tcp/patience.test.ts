@@ -40,6 +40,18 @@ everywhere('MUST-24 to MUST-29: keep-alive', (g) => {
     t.after(9999).txNothing().after(1).tx('. 0:0(0) ack 11');
   });
 
+  test('times with fractions make no timer that comes due for ever', () => {
+    for (let i = 1; i <= 200; i++) {
+      const t = alive(10_000 / 3, 1000, 3).after(i * 0.137);
+      t.rx('P. 1:2(1) ack 1 win 257');
+      t.drain();
+      t.after(10_000 / 3 - 1)
+        .txNothing()
+        .after(2);
+      expect(t.drain().length).toBe(1);
+    }
+  });
+
   test('MUST-26: only when nothing is outstanding: retransmissions do its work', () => {
     const t = alive(1000, 1000, 3).write(10);
     t.at(20_000);

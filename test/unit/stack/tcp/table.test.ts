@@ -47,6 +47,24 @@ test('finds what was put in, and nothing that was taken out, in whatever order',
   );
 });
 
+test('a long life of opening and closing, with as many collisions as there are', () => {
+  const random = new Random(11);
+  const table = newTable();
+  const entries = Array.from({ length: 400 }, (_, i) => new Entry(LOCAL, 80, Address.v4(0x0a000002 + (i % 7)), i));
+  const inside = new Set<Entry>();
+  for (let i = 0; i < 40_000; i++) {
+    const entry = entries[random.below(entries.length)]!;
+    if (inside.delete(entry)) {
+      table.remove(entry);
+    } else {
+      table.insert(entry);
+      inside.add(entry);
+    }
+    if (i % 50 === 0) expect(entries.filter((other) => (find(table, other) === other) !== inside.has(other))).toEqual([]);
+  }
+  expect(table.size).toBe(inside.size);
+});
+
 test('each of the four parts tells connections apart', () => {
   const table = newTable();
   const entry = new Entry(LOCAL, 80, Address.v4(0x0a000002), 5000);

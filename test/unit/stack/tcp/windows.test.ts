@@ -36,12 +36,12 @@ everywhere('the send window', (g) => {
 
   test('WL1/WL2: an old segment does not change the window', () => {
     const t = g.established();
-    t.rx('P. 1:101(100) ack 1 win 257', 'P. 101:201(100) ack 1 win 100').drain();
+    t.rx('P. 1:101(100) ack 1 win 257', 'P. 201:301(100) ack 1 win 100').drain();
     expect(t.c.sndWnd).toBe(12_800);
-    // Earlier in the peer's stream, acknowledging no more: it left before the one that said 100.
-    t.rx('P. 1:101(100) ack 1 win 5');
-    expect(t.c.sndWnd).toBe(12_800);
-    t.rx('. 201:201(0) ack 1 win 7');
+    // It is wanted, it fills the hole; but it left before the one that said 100.
+    t.rx('P. 101:201(100) ack 1 win 5');
+    expect([t.c.sndWnd, t.c.readable]).toEqual([12_800, 300]);
+    t.rx('. 301:301(0) ack 1 win 7');
     expect(t.c.sndWnd).toBe(896);
   });
 
@@ -195,15 +195,40 @@ everywhere('MUST-39: no silly windows from the receiver', (g) => {
     expect(edge).toBeGreaterThan(20_000);
   });
 
+  test('what is told on any other occasion does not grow in small steps either', () => {
+    const t = g.established({ profile: buffer });
+    let at = 1;
+    while (t.c.rcvWnd > 0) {
+      const bytes = Math.min(1000, t.c.rcvWnd);
+      t.rx(`P. ${at}:${at + bytes}(${bytes}) ack 1 win 257`).after(300);
+      at += bytes;
+      t.drain();
+    }
+    // The peer probes while the application takes a little at a time.
+    for (let taken = 0; taken < 900; taken += 100) {
+      t.readSome(100);
+      t.drain();
+      t.after(1000).rx(`. ${at - 1}:${at - 1}(0) ack 1 win 257`);
+      expect(toldWindow(t)).toBe(0);
+    }
+    t.readSome(4000);
+    t.drain();
+    t.after(1000).rx(`. ${at - 1}:${at - 1}(0) ack 1 win 257`);
+    expect(toldWindow(t)).toBeGreaterThanOrEqual(1000);
+  });
+
   test('RFC 7323 §2.4: what was inside any window ever told is taken, though the scale made a later one smaller', () => {
     const profile = { receiveBufferInitial: 40_000, receiveBufferMax: 40_000, windowScale: 14 };
-    const t = g.established({ profile });
-    t.rx('P. 1:1001(1000) ack 1 win 257').drain();
-    const edge = 1 + t.c.receiveLimit;
-    t.rx(`P. 3001:16001(13000) ack 1 win 257`, 'P. 16001:17001(1000) ack 1 win 257').drain();
-    expect(edge).toBeGreaterThan(17_000);
-    t.rx('P. 1001:3001(2000) ack 1 win 257');
-    expect(t.c.readable).toBe(17_000);
+    const t = g.established({ profile }).rx('P. 1:1001(1000) ack 1 win 257');
+    const edge = 1001 + toldWindow(t);
+    expect(edge).toBe(1001 + 32_768);
+    // Text beyond a hole fills the buffer: the next window cannot be rounded up any more.
+    t.rx('P. 20001:30001(10000) ack 1 win 257').drain();
+    t.rx('P. 1001:1501(500) ack 1 win 257');
+    expect(1501 + toldWindow(t)).toBeLessThan(18_000);
+    t.rx('P. 18001:19001(1000) ack 1 win 257').drain();
+    t.rx('P. 1501:18001(16500) ack 1 win 257');
+    expect(t.c.readable).toBe(19_000);
   });
 
   test('a buffer below one step of the scale still opens a window', () => {
