@@ -463,6 +463,8 @@ export class Host {
   private arm(): void {
     const next = this.stack.nextDeadline();
     if (next >= this.timerAt) return;
+    // What is due and cannot go waits for room on the link, which is tried again anyway: no timer brings that nearer.
+    if (this.retryDue && next <= this.loop.now()) return;
     if (this.timer !== null) this.loop.clear(this.timer);
     this.timerAt = next;
     this.timer = this.loop.timer(next, () => {

@@ -4,6 +4,10 @@ import type { Happening, Scheduler } from './scheduler';
 
 /** What one turn of a virtual event loop takes: without it, code that asks for another turn again and again stops time. */
 export const TURN_MS = 0.01;
+/** So many turns in a row, each asked for by the one before, are let pass; then the loop is spinning. */
+const SPINS_FREE = 32;
+/** Turns of a loop that spins, against a link that is full for long, get longer, or it would be most of what happens. */
+const SPIN_TURN_MAX_MS = 1;
 
 /** What a loop needs of its world. */
 export interface LoopWorld {
@@ -31,6 +35,8 @@ export class VirtualLoop implements Loop {
   private stalledUntil: Millis = 0;
   private readonly timers = new Set<Timer>();
   private halted = false;
+  /** How many turns in a row have led to the one that runs. */
+  private spins = 0;
   /** Called after everything that ran on this host. */
   ran: () => void = () => {};
 
@@ -75,7 +81,13 @@ export class VirtualLoop implements Loop {
   }
 
   later(task: () => void): void {
-    this.post(this.world.scheduler.now + TURN_MS, task);
+    const spins = this.spins + 1;
+    const turn = Math.min(TURN_MS * 2 ** Math.max(0, spins - SPINS_FREE), SPIN_TURN_MAX_MS);
+    this.post(this.world.scheduler.now + turn, () => {
+      this.spins = spins;
+      task();
+      this.spins = 0;
+    });
   }
 
   between(): void {

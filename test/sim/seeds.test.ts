@@ -198,6 +198,13 @@ describe('a failing run', () => {
   });
 });
 
+test('a link that is full for long makes no host spin, whatever comes due meanwhile', () => {
+  // Seventeen writers of single bytes over 256 kbit/s: a timer is due while the link has no room for minutes on end.
+  const outcome = runScenario(generate(102_104));
+  expect(outcome.failure).toBeNull();
+  expect(outcome.events).toBeLessThan(500_000);
+});
+
 test('a run that never ends is stopped and said so', () => {
   const outcome = runScenario(PLAN, { eventsMax: 100 });
   expect(outcome.failure).toContain('100 events and no end');
