@@ -90,5 +90,9 @@ function install() {
   );
 }
 
-const message = install();
-if (message !== null) console.log(message);
+module.exports = { headers };
+
+if (require.main === module) {
+  const message = install();
+  if (message !== null) console.log(message);
+}

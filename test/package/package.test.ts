@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -19,9 +19,9 @@ let folder = '';
 let project = '';
 let files: string[] = [];
 
-function run(command: string, args: readonly string[], cwd = project): string {
+function run(command: string, args: readonly string[], cwd = project, more: NodeJS.ProcessEnv = {}): string {
   // The addon is tested elsewhere; here nothing is compiled, as on a machine without a compiler.
-  const env = { ...process.env, TAPWIRE_SKIP_NATIVE: '1', NODE_OPTIONS: '' };
+  const env = { ...process.env, TAPWIRE_SKIP_NATIVE: '1', NODE_OPTIONS: '', ...more };
   try {
     return execFileSync(command, args, {
       cwd,
@@ -166,3 +166,27 @@ test('without the addon a device says how to get it', () => {
   const text = "require('tapwire').openTun()";
   expect(() => run('node', [put('tun.cjs', text)])).toThrow(/npm rebuild tapwire|need Linux/);
 });
+
+/** Why TUN cannot be opened by an installed tapwire, and what its installation says where there is no compiler. */
+function withoutCompiler(): { said: string; code: string } {
+  const nothing = { CC: '/nonexistent/cc', npm_config_node_gyp: '/nonexistent/node-gyp.js', TAPWIRE_SKIP_NATIVE: '' };
+  const said = run('node', [join('node_modules', 'tapwire', 'scripts', 'install.cjs')], project, nothing);
+  const look =
+    "const { openTun } = require('tapwire/device'); try { openTun({ fd: 99999 }) } catch (e) { console.log(e.code) }";
+  return { said, code: run('node', ['-e', look]).trim() };
+}
+
+test('the addon that a tarball carries needs no compiler (on Linux)', () => {
+  if (process.platform !== 'linux') return;
+  const before = withoutCompiler();
+  expect(before.said).toContain('the native addon could not be built');
+  // What `npm pack` does, on a copy: the addon in use here is left alone.
+  const copy = join(folder, 'copy');
+  for (const part of ['package.json', 'binding.gyp', 'scripts', 'device/native'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  run('node', ['scripts/prebuild.cjs'], copy);
+  cpSync(join(copy, 'prebuilds'), join(project, 'node_modules', 'tapwire', 'prebuilds'), { recursive: true });
+  const after = withoutCompiler();
+  expect([before.code, after.said, after.code]).toEqual(['ERR_TAPWIRE_NATIVE', '', 'EBADF']);
+}, 120_000);
