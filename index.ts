@@ -11,6 +11,7 @@ import type * as NodeDgram from 'node:dgram';
 import type * as NodeHttp from 'node:http';
 import type * as NodeHttps from 'node:https';
 import type * as NodeNet from 'node:net';
+import { basename } from 'node:path';
 import type { Device } from './device/device';
 import { Host, type HostOptions as StackHostOptions } from './net/host';
 import type { Trace } from './stack/base/trace';
@@ -37,6 +38,8 @@ export interface HostOptions extends Omit<StackHostOptions, 'devices'> {
   /** "10.0.0.1/24", one or several, for `device`. */
   addresses?: string | readonly string[];
   devices?: StackHostOptions['devices'];
+  /** Lets `tapwire ss` of the same user look at this host; a string names it there. Default: false. */
+  control?: boolean | string;
 }
 
 /** A TCP/IP stack on its devices, with Node's modules on top. */
@@ -45,6 +48,7 @@ export class TapwireHost extends Host {
   private httpModule: typeof NodeHttp | null = null;
   private httpsModule: typeof NodeHttps | null = null;
   private dgramModule: typeof NodeDgram | null = null;
+  private hide: (() => void) | null = null;
 
   /** Node's `net`, and typed like it: its sockets connect from this host, its servers listen on it. */
   get net(): typeof NodeNet {
@@ -79,6 +83,18 @@ export class TapwireHost extends Host {
     return this.stack.trace;
   }
 
+  /** Lets `tapwire ss` look at this host, under that name, until it is closed. */
+  show(name: string): void {
+    const { showHost } = require('./tools/control/server') as typeof import('./tools/control/server');
+    this.hide ??= showHost(name, this, basename(process.argv[1] ?? 'node'));
+  }
+
+  override close(): void {
+    this.hide?.();
+    this.hide = null;
+    super.close();
+  }
+
   /** What the stack holds and has counted. */
   stats(): HostReport {
     return hostReport(this);
@@ -91,9 +107,11 @@ export class TapwireHost extends Host {
  * @throws RangeError for an address, route or profile that makes no sense.
  */
 export function createHost(options: HostOptions = {}): TapwireHost {
-  const { device, addresses = [], devices = [], ...rest } = options;
+  const { device, addresses = [], devices = [], control = false, ...rest } = options;
   const list = typeof addresses === 'string' ? [addresses] : addresses;
   if (device === undefined && list.length > 0) throw new RangeError('addresses need a device');
   const attached = device === undefined ? devices : [{ device, addresses: list }, ...devices];
-  return new TapwireHost({ ...rest, devices: attached });
+  const host = new TapwireHost({ ...rest, devices: attached });
+  if (control !== false) host.show(control === true ? 'host' : control);
+  return host;
 }

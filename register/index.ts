@@ -12,13 +12,14 @@ import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
 import { patch } from './patch';
-import { hostOfEnvironment } from './wire';
+import { hostOfEnvironment, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 const stack = net as unknown as NetModule;
 
 const host = hostOfEnvironment();
 if (host !== null) setDefaultHost(host);
+showIfAsked();
 
 // Node's TLS asks this class for its instances: those of ours are to it what any Duplex is.
 // To the program, secured sockets are sockets.

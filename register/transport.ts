@@ -13,6 +13,7 @@ import type { NetModule } from '../http/module';
 import { createTls, tlsLooks } from '../http/tls';
 import { net } from '../net';
 import { patch } from './patch';
+import { showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 
@@ -34,6 +35,7 @@ function hideFromTls(): void {
   });
 }
 
+showIfAsked();
 hideFromTls();
 const tls = createTls(net as unknown as NetModule);
 patch(builtin('net'), net);

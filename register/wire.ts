@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Host } from '../net/host';
 
 /**
@@ -22,4 +23,12 @@ export function hostOfEnvironment(): Host | null {
   const wire = openWire(command.opts(), null);
   process.once('exit', () => wire.close());
   return wire.host;
+}
+
+/** With TAPWIRE_CONTROL=1 `tapwire ss` may look at the program's stack. To be called before anything is replaced. */
+export function showIfAsked(): void {
+  if (process.env['TAPWIRE_CONTROL'] !== '1') return;
+  const { showHost } = require('../tools/control/server') as typeof import('../tools/control/server');
+  const { defaultHost } = require('../net/default-host') as typeof import('../net/default-host');
+  showHost('default', defaultHost(), basename(process.argv[1] ?? 'node'));
 }

@@ -115,10 +115,10 @@ function countBy(words: readonly string[]): Record<string, number> {
 const mebibytes = (bytes: number): number => Math.round(bytes / 104_857.6) / 10;
 
 /** For people: a few lines for the process and each stack. */
-export function reportText(report: Report): string {
+export function reportText(report: Report, pid = process.pid): string {
   const { descriptors, resources, heapMiB, buffersMiB, uptimeSeconds } = report.process;
   const lines = [
-    `process ${process.pid}: up ${uptimeSeconds} s, ${descriptors ?? '?'} descriptors, heap ${heapMiB} MiB, buffers ${buffersMiB} MiB`,
+    `process ${pid}: up ${uptimeSeconds} s, ${descriptors ?? '?'} descriptors, heap ${heapMiB} MiB, buffers ${buffersMiB} MiB`,
     `  loop: ${pairs(resources)}`,
   ];
   for (const [name, host] of Object.entries(report.hosts)) lines.push(...hostLines(name, host));

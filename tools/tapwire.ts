@@ -12,6 +12,7 @@ interface LazyCommand {
 const COMMANDS: readonly LazyCommand[] = [
   { name: 'serve', load: () => (require('./serve/command') as typeof import('./serve/command')).registerServe },
   { name: 'get', load: () => (require('./get') as typeof import('./get')).registerGet },
+  { name: 'ss', load: () => (require('./ss/command') as typeof import('./ss/command')).registerSs },
   { name: 'decode', load: () => (require('./decode') as typeof import('./decode')).registerDecode },
   { name: 'trace', load: () => (require('./ladder') as typeof import('./ladder')).registerTrace },
   {

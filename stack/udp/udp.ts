@@ -155,6 +155,11 @@ export class Udp {
 
   // ── sockets ──
 
+  /** Every socket that is bound, in no particular order. */
+  *allSockets(): Generator<UdpSocket> {
+    for (const list of this.sockets.values()) yield* list;
+  }
+
   /**
    * Opens a socket on `address` (null: any of `family`, or of both when that is 0); port 0 picks a free one. `reuse`: shared
    * with others that say so too.

@@ -1,10 +1,13 @@
 import type { IncomingMessage, Server } from 'node:http';
 import * as kernel from 'node:net';
+import { showHost } from '../control/server';
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, surviveClosedOutput } from '../exit';
 import { type Forward, startForward } from '../forward';
 import { modulesOf } from '../modules';
 import { CaptureFile } from '../pcap/recorder';
 import { type Report, reportOn, reportText, watchLoop } from '../report';
+import { hostSockets } from '../ss/entries';
+import { type Row, socketTable } from '../ss/table';
 import { version } from '../version';
 import { openWire, type Wire } from '../wire';
 import type { HostPort } from '../wire-options';
@@ -21,6 +24,8 @@ const GOODBYE_MS = 300;
 const SAME_SIGNAL_MS = 500;
 /** How often a device is asked whether it still works. */
 const DEVICE_CHECK_MS = 1000;
+/** Sockets that SIGUSR2 shows. */
+const ROWS_MAX = 50;
 
 /** Everything that has to be ended again. */
 interface Running {
@@ -36,18 +41,30 @@ export async function runServe(root: string | null, options: ServeOptions): Prom
   surviveClosedOutput(() => {});
   const capture = options.pcap === undefined ? null : new CaptureFile(options.pcap);
   let wire: Wire | null = null;
+  let hide = (): void => {};
   try {
     wire = openWire(options, capture);
     const running = await start(root, wire, capture, options);
     if (options.json) watchLoop();
     // Whoever reads the announcement may send a signal at once.
     const end = stopped(running);
+    hide = showWire(wire);
     announce(running, root);
     await end;
   } finally {
+    hide();
     wire?.close();
     capture?.close();
   }
+}
+
+/** From now on `tapwire ss` finds it. Returns what ends that. */
+function showWire({ host, peer }: Wire): () => void {
+  const shown = [showHost('server', host, 'tapwire serve')];
+  if (peer !== null) shown.push(showHost('client', peer, 'tapwire serve'));
+  return () => {
+    for (const hide of shown) hide();
+  };
 }
 
 async function start(
@@ -120,6 +137,7 @@ function announce(running: Running, root: string | null): void {
     `  why    ${wire.why}`,
     `  try    curl ${wire.kind === 'packet' ? '(from another machine) ' : ''}${url}`,
     `  stop   Ctrl-C; kill -USR2 ${process.pid} shows what the process holds`,
+    '  look   tapwire ss -ti shows its connections',
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
@@ -131,8 +149,20 @@ function print(value: unknown): void {
 function report({ wire, options }: Running): void {
   const now: Report = reportOn({ server: wire.host, ...(wire.peer === null ? {} : { client: wire.peer }) });
   if (options.json) print({ event: 'report', ...now });
-  else process.stderr.write(reportText(now));
+  else process.stderr.write(reportText(now) + socketText(wire));
 }
+
+/** The table of `tapwire ss -tioa`, but of the first connections only: a person is to read it. */
+function socketText({ host }: Wire): string {
+  const rows: Row[] = [];
+  for (const entry of hostSockets(host)) {
+    if (rows.length === ROWS_MAX) return `${tableOf(rows)}and more: tapwire ss -tioa --pid ${process.pid}\n`;
+    rows.push({ entry, process: '' });
+  }
+  return tableOf(rows);
+}
+
+const tableOf = (rows: readonly Row[]): string => socketTable(rows, true, { info: true, timers: true });
 
 // ── the end ──
 
