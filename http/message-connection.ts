@@ -58,7 +58,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   /** More must not be read, for reasons beside the message's stream. */
   protected abstract get blocked(): boolean;
   /** The async context in which all that concerns the message being read runs. */
-  protected abstract get scope(): AsyncResource;
+  protected abstract readonly scope: AsyncResource;
   abstract onHead(head: Head): number;
 
   // ── bytes in ──

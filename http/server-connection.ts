@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
-import { connectionReset, parseFailure, requestTimeout, socketEncoding } from './errors';
+import { connectionReset, endFailure, requestTimeout, socketEncoding } from './errors';
 import { keepOffsets } from './field-offsets';
 import { closeSoon, finishSoon } from './finish-queue';
 import { METHOD_CONNECT, METHODS } from './grammar';
@@ -33,8 +33,6 @@ interface Served extends IncomingMessage {
   _response: ServerResponse;
   /** The request behind it on the same connection. */
   _behind: Served | null;
-  /** The async context in which all that concerns it runs. */
-  _scope: AsyncResource;
 }
 
 /**
@@ -62,6 +60,9 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   private requestsCount = 0;
   private keepAliveTimeoutSet = false;
   private began = false;
+  private hearsClose = false;
+  /** As in Node, one for all requests of a connection: it begins where the server was told of the connection. */
+  protected readonly scope = new AsyncResource('HTTPINCOMINGMESSAGE');
   /** The socket's own `write`; an application that puts another in its place wants to see every write. */
   private readonly socketWrite: unknown;
 
@@ -95,10 +96,6 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.began = false;
   }
 
-  protected get scope(): AsyncResource {
-    return this.incoming!._scope;
-  }
-
   listen(): void {
     const { socket } = this;
     this.attach();
@@ -115,7 +112,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
       reader.finish();
       // Set by `finish`.
       if ((reader.error as ParseError | null) !== null) {
-        connectionFailed.call(socket, parseFailure(reader.error!, 0, Buffer.alloc(0)));
+        connectionFailed.call(socket, endFailure(reader.error!));
         return;
       }
     }
@@ -125,7 +122,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 
   protected refused(error: Error): void {
-    connectionFailed.call(this.socket, error);
+    this.scope.runInAsyncScope(connectionFailed, this.socket, error);
   }
 
   /** HTTP ends here: the socket goes to whoever takes the upgrade, with what he was already sent. */
@@ -165,6 +162,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (this.oldest === null) {
       this.oldest = this.newest = request;
       this.turn = response;
+      this.hearClose();
       response.assignSocket(this.socket);
     } else {
       this.newest!._behind = request;
@@ -175,6 +173,13 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.pauseIfBehind();
     this.offer(request, response, head);
     return head.upgrade ? HEAD_NO_UPGRADE : HEAD_GOES_ON;
+  }
+
+  /** The response hears of the socket's end behind whoever listened before there was one, as in Node. */
+  private hearClose(): void {
+    if (this.hearsClose) return;
+    this.hearsClose = true;
+    this.socket.on('close', onCloseResponse);
   }
 
   private newRequest(head: Head): Served {
@@ -194,7 +199,6 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (server.joinDuplicateHeaders) request.joinDuplicateHeaders = true;
     request._reader = this;
     request._behind = null;
-    request._scope = new AsyncResource('HTTPINCOMINGMESSAGE');
     this.incoming = request;
     return request;
   }
@@ -220,7 +224,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   private publish(channel: diagnostics.Channel, request: Served): void {
     const { server, socket } = this;
     const message = { request, response: request._response, socket, server };
-    request._scope.runInAsyncScope(channel.publish, channel, message, undefined);
+    this.scope.runInAsyncScope(channel.publish, channel, message, undefined);
   }
 
   /** Gives the request to the application, or answers it for the application. */
@@ -423,7 +427,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   closed(): void {
     this.release();
     for (let request = this.oldest; request !== null; request = request._behind) {
-      request._scope.runInAsyncScope(request.destroy, request, connectionReset('aborted'));
+      request.destroy(connectionReset('aborted'));
     }
     this.oldest = this.newest = null;
   }
@@ -523,7 +527,6 @@ export function serve(connection: ServerConnection): void {
   socket.on('error', connectionFailed);
   socket.on('end', onEnd);
   socket.on('close', onClose);
-  socket.on('close', onCloseResponse);
   socket.on('drain', onDrain);
   (socket as unknown as { setEncoding: unknown }).setEncoding = refuseEncoding;
 }

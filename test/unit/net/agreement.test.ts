@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Server, Socket } from '../../../net';
 import { closed, fieldsOf, type Kit, once, pass, recordBoth, turns } from './both';
 
@@ -893,6 +895,45 @@ describe('servers', () => {
     const server = await kit.listen(undefined, { captureRejections: true });
     (server as unknown as Record<symbol, boolean>)[Symbol.for('nodejs.rejection') as never] ??= false;
     kit.log(typeof (server as unknown as Record<symbol, unknown>)[Symbol.for('nodejs.rejection')]);
+  });
+});
+
+describe('paths', () => {
+  const path = join(tmpdir(), `tapwire-${process.pid}.sock`);
+
+  agrees('a path in the file system', async (kit) => {
+    let s!: Socket;
+    const server = kit.net.createServer((socket) => {
+      kit.log('connection', socket.remoteAddress, JSON.stringify(socket.address()));
+      s = kit.watch('s', socket);
+    });
+    server.listen(path);
+    kit.log(server.listening);
+    await once(server, 'listening');
+    kit.log(server.address() === path);
+    const c = kit.watch('c', kit.net.connect(path));
+    await once(c, 'ready');
+    await pass(5);
+    s.on('data', (chunk) => s.end(chunk));
+    c.write('there and back');
+    await closed(c, s);
+    kit.log(c.bytesRead, c.bytesWritten, s.bytesRead, s.bytesWritten);
+    server.close();
+    await once(server, 'close');
+  });
+
+  agrees('a path where nobody listens', async (kit) => {
+    const c = kit.watch('c', kit.net.connect({ path: `${path}.none` }));
+    await once(c, 'close');
+    attempt(kit, 'path', () => kit.net.connect({ path: 5 } as never));
+  });
+
+  agrees('a path where nobody may', async (kit) => {
+    const server = kit.net.createServer();
+    server.on('error', (error) => kit.log('error', error));
+    server.listen('/nowhere/at/all.sock');
+    await pass(5);
+    kit.log(server.listening);
   });
 });
 
