@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { enter } from '../lab';
@@ -29,7 +29,14 @@ const run = (command: string, ...args: string[]): void => {
 
 const children: ChildProcess[] = [];
 
-function start(command: string, args: readonly string[]): Promise<ChildProcess> {
+/**
+ * As root, children go ahead of everything else on the machine: a kernel's TCP acts the moment a packet comes, and neither
+ * the emulator's clock nor ours is to wait for other people's work meanwhile.
+ */
+const AHEAD: readonly string[] = spawnSync('chrt', ['-r', '10', 'true']).status === 0 ? ['chrt', '-r', '10'] : [];
+
+function start(program: string, programArgs: readonly string[]): Promise<ChildProcess> {
+  const [command, ...args] = [...AHEAD, program, ...programArgs] as [string, ...string[]];
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   children.push(child);
   return new Promise((resolve, reject) => {
@@ -113,6 +120,9 @@ function counts(emulator: ChildProcess): Promise<Record<string, number>> {
   });
 }
 
+/** With no more loss than this a flow takes as many packets a second as the emulator can carry. */
+const FAST_PPM = 1000;
+
 interface Result {
   readonly cell: string;
   readonly linuxSeconds: number;
@@ -124,19 +134,20 @@ interface Result {
 
 async function runCell(lab: Lab, cell: number, seeds: number): Promise<Result> {
   const { congestion, lossPpm } = CELLS[cell]!;
+  const fast = lossPpm <= FAST_PPM;
   run('ip', 'route', 'replace', `${RECEIVER}/32`, 'dev', 'emu-l', 'src', '10.95.1.2', 'congctl', congestion);
   const times: { linux: number[]; tapwire: number[] } = { linux: [], tapwire: [] };
   const one = async (seed: number): Promise<void> => {
     const port = portOf(cell, seed);
     // Fast flows one after the other, or they would compete for this machine; slow ones at once.
     const linux = race(lab.kernel, port);
-    if (lossPpm === 0) await linux;
+    if (fast) await linux;
     const tapwire = race(lab.tapwire[congestion], port);
     times.linux.push((await linux) / 1000);
     times.tapwire.push((await tapwire) / 1000);
   };
   const all = Array.from({ length: seeds }, (_, seed) => seed);
-  if (lossPpm === 0) for (const seed of all) await one(seed);
+  if (fast) for (const seed of all) await one(seed);
   else await Promise.all(all.map(one));
   const sent = await counts(lab.emulator);
   const needed = Math.ceil(FLOW_BYTES / SEGMENT_BYTES);
