@@ -96,3 +96,12 @@ export function parseFailure(fault: ParseError, bytesParsed: number, packet: Buf
   error.rawPacket = packet;
   return error;
 }
+
+/** The peer ended in the middle of a message. No packet is at fault, and Node's text has no reason. */
+export function endFailure(fault: ParseError): HttpParseError {
+  const error = new Error('Parse Error') as HttpParseError;
+  error.bytesParsed = 0;
+  error.code = fault.code;
+  error.reason = fault.reason;
+  return error;
+}

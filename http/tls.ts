@@ -101,6 +101,26 @@ function secure(socket: unknown, make: () => nodeTls.TLSSocket): nodeTls.TLSSock
   return secured;
 }
 
+type Starts = { _start(this: nodeTls.TLSSocket): void };
+
+/**
+ * The handshake begins when the socket below is connected, as Node's does. Over what it takes for any Duplex, Node begins
+ * at once, and what goes wrong at once is told before the program can listen.
+ */
+function startOnceConnected<T>(socket: unknown, make: () => T): T {
+  if (!isOurs(socket) || !socket.connecting) return make();
+  const prototype = NodeTLSSocket.prototype as unknown as Starts;
+  const start = prototype._start;
+  prototype._start = function () {
+    this.once('connect', start);
+  };
+  try {
+    return make();
+  } finally {
+    prototype._start = start;
+  }
+}
+
 interface ConnectOptions extends Record<string, unknown> {
   socket?: unknown;
   path?: string;
@@ -130,7 +150,8 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
     const below = { ...options, timeout: undefined, signal: undefined, onread: undefined, allowHalfOpen: false };
     socket = net.createConnection(below as unknown as NodeNet.NetConnectOpts);
   }
-  const secured = secure(socket, () => nodeConnect(socket ? { ...options, socket } : options));
+  const make = () => startOnceConnected(socket, () => nodeConnect(socket ? { ...options, socket } : options));
+  const secured = secure(socket, make);
   if (typeof callback === 'function') secured.once('secureConnect', callback as () => void);
   if (own) {
     closeTogether(secured, socket as NodeNet.Socket);

@@ -1,0 +1,31 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { HttpParseError } from '../../../http/errors';
+import { MODULES } from './exchange';
+
+// What suites of other packages found.
+
+describe.each(['node', 'our http and net'] as const)('%s', (name) => {
+  const { http, net } = MODULES[name];
+
+  test.each(['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc', 'POST / HTTP/1.1\r\nHo'])(
+    'a peer that ends in the middle of a message is told of without a packet: %j',
+    async (text) => {
+      const server = http.createServer((req) => void req.on('error', () => {}));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const client = net.connect(port, '127.0.0.1', () => void client.end(text));
+      const [error, socket] = (await once(server, 'clientError')) as [HttpParseError, Socket];
+      expect({ ...error, message: error.message }).toEqual({
+        message: 'Parse Error',
+        code: 'HPE_INVALID_EOF_STATE',
+        reason: 'Invalid EOF state',
+        bytesParsed: 0,
+      });
+      socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  );
+});
