@@ -4,6 +4,7 @@ import type { NetworkError } from '../base/datagram';
 import type { Timed } from '../base/deadlines';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
+import { type Cells, defineCells, newTimes, UNTROUBLED } from './cells';
 import type { CongestionControl } from './congestion/control';
 import type { FastOpening } from './fast-open';
 import type { Listener } from './listener';
@@ -78,12 +79,18 @@ export interface ConnectionOwner {
  * The Transmission Control Block (RFC 9293 §3.3.1). Names are the RFC's; times are milliseconds, windows bytes,
  * congestion figures packets as in Linux. Functions in this folder work on it; `enter` alone changes its state.
  */
-export class Connection implements Timed {
+export class Connection implements Timed, Cells {
+  // Where the fields that are only declared here really stand: cells.ts.
+  readonly times = newTimes();
+  bits = 0;
+  trouble = UNTROUBLED;
+  settings: readonly number[];
+
   /** 'CLOSED' until opened, and again at the end. */
   state: State = 'CLOSED';
   owner: ConnectionOwner | null = null;
   /** The owner has closed: nobody will read or write any more. */
-  orphaned = false;
+  declare orphaned: boolean;
   /** SYN-RECEIVED came from LISTEN, not from SYN-SENT (MUST-11). */
   readonly passive: boolean;
   path: Path;
@@ -107,12 +114,12 @@ export class Connection implements Timed {
   sndWndMax = 0;
   sndScale = 0;
   /** SND.UP; valid while `urgentOut`. */
-  sndUp = 0 as Seq;
-  urgentOut = false;
+  declare sndUp: Seq;
+  declare urgentOut: boolean;
   readonly sendBuffer: SendBuffer;
   /** The application has closed its direction; the FIN goes behind the last byte. */
-  finQueued = false;
-  finSent = false;
+  declare finQueued: boolean;
+  declare finSent: boolean;
   /** End of the last segment below the MSS (Minshall's Nagle). */
   sndSmall = 0 as Seq;
   /** Text per segment at most: the peer's MSS and the path, less options (MUST-16). */
@@ -120,12 +127,12 @@ export class Connection implements Timed {
   /** SEG.MSS of the peer's SYN, or the default. */
   peerMss = 536;
   readonly sent = new SentList();
-  sendLimit: number;
+  declare sendLimit: number;
   /** TCP_NOTSENT_LOWAT: no more than so many bytes may wait to be sent. */
-  notSentLimit: number;
+  declare notSentLimit: number;
   /** A write did not fit: tell WRITABLE when there is room. */
-  wantsRoom = false;
-  wantsAcknowledged = false;
+  declare wantsRoom: boolean;
+  declare wantsAcknowledged: boolean;
 
   // ── receive sequence space ──
   irs = 0 as Seq;
@@ -142,161 +149,162 @@ export class Connection implements Timed {
   readTail = NONE;
   readable = 0;
   /** Text beyond a hole, sorted. */
-  oooHead = NONE;
-  oooTail = NONE;
-  oooNodes = 0;
+  declare oooHead: number;
+  declare oooTail: number;
+  declare oooNodes: number;
   /** What the queued text costs, in bytes, overhead included. */
   charged = 0;
-  receiveLimit: number;
+  declare receiveLimit: number;
   /** An application that set its buffer size switches autotuning off. */
-  receiveLimitFixed = false;
-  sendLimitFixed = false;
-  finReceived = false;
+  declare receiveLimitFixed: boolean;
+  declare sendLimitFixed: boolean;
+  declare finReceived: boolean;
   /** Where the peer's FIN stands; valid once `finSeqKnown`, though text before it may still be missing. */
   finSeq = 0 as Seq;
-  finSeqKnown = false;
+  declare finSeqKnown: boolean;
   /** RCV.UP; valid while `urgentIn`. */
-  rcvUp = 0 as Seq;
-  urgentIn = false;
+  declare rcvUp: Seq;
+  declare urgentIn: boolean;
   /** The largest segments that the peer sends, for the ACK and window decisions. */
   rcvMss = 536;
-  /** Edges of recently received blocks beyond the hole, newest first, and of a duplicate to report once (RFC 2883). */
-  readonly sackRecent = new Int32Array(8);
-  sackRecentCount = 0;
-  dsackStart = 0 as Seq;
-  dsackEnd = 0 as Seq;
-  hasDsack = false;
+  /** Edges of recently received blocks beyond the hole, newest first; null before the first. */
+  sackRecent: Int32Array | null = null;
+  declare sackRecentCount: number;
+  /** Edges of a duplicate to report once (RFC 2883). */
+  declare dsackStart: Seq;
+  declare dsackEnd: Seq;
+  declare hasDsack: boolean;
   /** Receive buffer autotuning: bytes the application took in the current round trip. */
   rcvSpace = 0;
   rcvSpaceSeq = 0 as Seq;
-  rcvSpaceAt: Millis = 0;
-  rcvRtt: Millis = 0;
+  declare rcvSpaceAt: Millis;
+  declare rcvRtt: Millis;
   rcvRttSeq = 0 as Seq;
-  rcvRttAt: Millis = 0;
+  declare rcvRttAt: Millis;
   copied = 0 as Seq;
 
   // ── acknowledging ──
-  ackNow = false;
+  declare ackNow: boolean;
   /** Received text not yet acknowledged. */
-  ackPending = false;
-  delayedAckAt: Millis = NEVER;
+  declare ackPending: boolean;
+  declare delayedAckAt: Millis;
   /** ACKs to send without delay. */
   quickAcks = 0;
   /** The estimated gap between arrivals: how long to delay. */
-  ato: Millis = 0;
-  lastTextAt: Millis = 0;
+  declare ato: Millis;
+  declare lastTextAt: Millis;
   /** Request and response alternate: ACKs can wait for the response. */
   pingPong = 0;
-  challengeWindowAt: Millis = 0;
-  challenges = 0;
-  lastInvalidAckAt: Millis = -1e9;
+  declare challengeWindowAt: Millis;
+  declare challenges: number;
+  declare lastInvalidAckAt: Millis;
 
   // ── options agreed ──
-  timestamps = false;
-  sackOk = false;
-  ecnOk = false;
+  declare timestamps: boolean;
+  declare sackOk: boolean;
+  declare ecnOk: boolean;
   tsRecent = 0;
-  tsRecentAt: Millis = 0;
+  declare tsRecentAt: Millis;
   /** Added to the clock so that timestamps of different connections are unrelated (RFC 7323 §5.4). */
   tsOffset = 0;
 
   // ── round-trip time and the one retransmission timer ──
-  srtt: Millis = 0;
-  rttvar: Millis = 0;
-  mdev: Millis = 0;
-  mdevMax: Millis = 0;
+  declare srtt: Millis;
+  declare rttvar: Millis;
+  declare mdev: Millis;
+  declare mdevMax: Millis;
   rttSeq = 0 as Seq;
   /** The shortest round trip of the last minutes (rtt.ts), and what it is kept with. */
-  minRtt: Millis = NEVER;
-  minRttNewer: Millis = NEVER;
-  minRttSince: Millis = 0;
+  declare minRtt: Millis;
+  declare minRttNewer: Millis;
+  declare minRttSince: Millis;
   /** With the doublings since the last sample (RFC 6298 §5.5). */
-  rto: Millis;
+  declare rto: Millis;
   /** Doublings of the RTO, or of the distance between window probes, since the last sample or answer. */
   backoff = 0;
   retransmitTimer: RetransmitTimer = 'none';
-  retransmitAt: Millis = NEVER;
+  declare retransmitAt: Millis;
   /** Timeouts since the last progress. */
-  retransmits = 0;
+  declare retransmits: number;
   /** When the first of them was, or -1: R1, R2 and the user timeout count from here. */
-  stalledAt: Millis = -1;
+  declare stalledAt: Millis;
   /** When the first retransmission of this recovery went out, or -1: what is echoed from before it is the original's. */
-  retransmittedAt: Millis = -1;
+  declare retransmittedAt: Millis;
   /** Unanswered probes of a closed window, and when the first one was due, or -1. */
-  windowProbes = 0;
-  windowProbesSince: Millis = -1;
-  keepAlive = false;
-  keepAliveIdle: Millis;
-  keepAliveInterval: Millis;
-  keepAliveProbes: number;
+  declare windowProbes: number;
+  declare windowProbesSince: Millis;
+  declare keepAlive: boolean;
+  declare keepAliveIdle: Millis;
+  declare keepAliveInterval: Millis;
+  declare keepAliveProbes: number;
   /** Unanswered keep-alive probes. */
-  probesSent = 0;
-  keepAliveAt: Millis = NEVER;
+  declare probesSent: number;
+  declare keepAliveAt: Millis;
   /** FIN-WAIT-2 of an orphan, linger, SYN-RECEIVED: the state's own end. */
-  lingerAt: Millis = NEVER;
-  userTimeout: Millis;
-  lastReceivedAt: Millis = 0;
-  lastSentAt: Millis = 0;
+  declare lingerAt: Millis;
+  declare userTimeout: Millis;
+  declare lastReceivedAt: Millis;
+  declare lastSentAt: Millis;
   /** When text was last sent: how long the connection has been idle (RFC 5681 §4.1). */
-  lastTextSentAt: Millis = 0;
-  lastAckReceivedAt: Millis = 0;
+  declare lastTextSentAt: Millis;
+  declare lastAckReceivedAt: Millis;
 
   // ── the scoreboard (packets) ──
   recovery: RecoveryState = 'Open';
   packetsOut = 0;
   /** Without SACK: the duplicate ACKs since the last progress, each of which says that a packet has left the network. */
-  sackedOut = 0;
-  lostOut = 0;
-  retransOut = 0;
+  declare sackedOut: number;
+  declare lostOut: number;
+  declare retransOut: number;
   /** Ever taken to be lost. */
-  lost = 0;
+  declare lost: number;
   /** SND.NXT when recovery began: it ends when this is acknowledged. */
-  highSeq = 0 as Seq;
+  declare highSeq: Seq;
   /** The end of what was SACKed; valid while `sackedOut` is not 0. */
-  highestSack = 0 as Seq;
+  declare highestSack: Seq;
   /** The SACK blocks of the last ACK in order, edges in pairs, so that they are not walked again; null before the first. */
   sackSeen: Int32Array | null = null;
-  sackSeenBlocks = 0;
+  declare sackSeenBlocks: number;
   /** How far apart, in packets, the network has been seen to reorder, at least profile.reordering; and how often it did. */
-  reordering: number;
-  reorderings = 0;
+  declare reordering: number;
+  declare reorderings: number;
   /** The peer has forgotten what it had SACKed (RFC 2018 §8). */
-  sackReneged = false;
+  declare sackReneged: boolean;
   /** Duplicates that the peer reported. */
-  duplicates = 0;
+  declare duplicates: number;
   /** What output is to send first when an acknowledgment or a timer has said so. */
   resend: Resend = 'nothing';
 
   // ── RACK-TLP (RFC 8985) ──
   /** Transmission time and end of the packet sent last among those delivered, and its round-trip time. */
-  rackSentAt: Millis = -1;
+  declare rackSentAt: Millis;
   rackEnd = 0 as Seq;
-  rackRtt: Millis = 0;
+  declare rackRtt: Millis;
   /** They changed since losses were last looked for. */
-  rackAdvanced = false;
+  declare rackAdvanced: boolean;
   /** The reordering timer has been restarted by a duplicate ACK already. */
-  rackProlonged = false;
-  rackDuplicateSeen = false;
+  declare rackProlonged: boolean;
+  declare rackDuplicateSeen: boolean;
   /** Quarters of the minimal round trip that reordering is allowed to take. */
-  rackSteps = 1;
+  declare rackSteps: number;
   /** Recoveries that this still holds for. */
-  rackPersist = 0;
-  rackLastDelivered = 0;
+  declare rackPersist: number;
+  declare rackLastDelivered: number;
   /** A loss probe is out: SND.NXT when it was sent, and whether it was a retransmission. */
-  probeOut = false;
-  probeEnd = 0 as Seq;
-  probeRetransmitted = false;
+  declare probeOut: boolean;
+  declare probeEnd: Seq;
+  declare probeRetransmitted: boolean;
 
   // ── undoing what turns out to have been no loss ──
   /** Everything that recovery did can be undone: it began at `undoMarker`, and so many retransmissions are unproven. */
-  undoable = false;
-  undoMarker = 0 as Seq;
-  undoRetransmissions = 0;
+  declare undoable: boolean;
+  declare undoMarker: Seq;
+  declare undoRetransmissions: number;
   /** The threshold and window before the reduction; threshold 0: they must not be restored. */
-  priorSsthresh = 0;
-  priorCwnd = 0;
+  declare priorSsthresh: number;
+  declare priorCwnd: number;
   /** F-RTO (RFC 5682) is finding out whether the timeout was spurious. */
-  frto = false;
+  declare frto: boolean;
 
   // ── congestion control (packets) ──
   cwnd: number;
@@ -305,83 +313,83 @@ export class Connection implements Timed {
   cwndCredit = 0;
   congestion: CongestionControl;
   /** RFC 6937: delivered and sent since the reduction began. */
-  prrDelivered = 0;
-  prrOut = 0;
+  declare prrDelivered: number;
+  declare prrOut: number;
   /** The network, not the application, limited the current window's flight (RFC 7661): only then may cwnd grow. */
-  cwndLimited = false;
+  declare cwndLimited: boolean;
   /** The window that this is about ends here; the most that was in flight in it. */
   cwndUsageEnd = 0 as Seq;
   packetsOutMax = 0;
   /** Since when, and with how much in flight, an application has not used its window. */
-  cwndUsedAt: Millis = 0;
+  declare cwndUsedAt: Millis;
   cwndUsed = 0;
   /** Delivered so far, and when last; when the packet that was delivered last had been sent. */
   delivered = 0;
-  deliveredAt: Millis = 0;
-  firstSentAt: Millis = 0;
+  declare deliveredAt: Millis;
+  declare firstSentAt: Millis;
   /** `delivered` when the gap that the application left will have passed through the network; 0: there is none. */
   appLimited = 0;
   /** The last rate that the network set: packets per interval, for tcp_info. */
   rateDelivered = 0;
-  rateInterval: Millis = 0;
-  rateAppLimited = false;
+  declare rateInterval: Millis;
+  declare rateAppLimited: boolean;
   /** Bytes a millisecond that output may send; Infinity: as many as the window lets it. */
-  pacingRate = NEVER;
+  declare pacingRate: number;
   /** When the next segment may go, and the deadline for it while output waits. */
-  pacingNext: Millis = 0;
-  pacingAt: Millis = NEVER;
+  declare pacingNext: Millis;
+  declare pacingAt: Millis;
   /** It was pacing that stopped output last, not a window or the end of the text. */
-  pacingHeld = false;
+  declare pacingHeld: boolean;
   /** RFC 3168: CE arrived and is echoed until CWR comes; our next text carries CWR. */
-  ecnEcho = false;
-  ecnReducedDue = false;
+  declare ecnEcho: boolean;
+  declare ecnReducedDue: boolean;
 
   // ── what is to be sent, decided by arrivals, calls and timeouts, done by output ──
   /** Stands in the layer's list of connections that want output. */
-  ready = false;
-  synDue = false;
+  declare ready: boolean;
+  declare synDue: boolean;
   /** A probe of one of these kinds is due. */
   probeDue: 'none' | 'keep-alive' | 'window' = 'none';
   /** RFC 8985 §7.3 loss probe: retransmit the tail or send one new segment beyond cwnd. */
-  tailProbeDue = false;
-  noDelay = false;
-  corked = false;
+  declare tailProbeDue: boolean;
+  declare noDelay: boolean;
+  declare corked: boolean;
   /** The last write said that more follows at once: a small rest waits for it, until an acknowledgment comes. */
-  more = false;
+  declare more: boolean;
   /** What waits goes at once, even if corked: the application has just said so. Until the next write. */
-  pushing = false;
+  declare pushing: boolean;
   /** Ends of records that no segment may reach across, as far as they are not sent; null before the first. */
   recordEnds: Seq[] | null = null;
-  linger: Millis = -1;
+  declare linger: Millis;
   /** Fast Open (RFC 7413); null without it. */
   fast: FastOpening | null = null;
   /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
-  userMss = 0;
-  windowClamp = 0;
+  declare userMss: number;
+  declare windowClamp: number;
   /** Repetitions of our SYN; -1: as the profile says. */
-  synRetries = -1;
+  declare synRetries: number;
   /** How long FIN-WAIT-2 lasts without an application; negative: not at all. */
-  finWait2: Millis;
-  tos = 0;
-  hopLimit = 64;
+  declare finWait2: Millis;
+  declare tos: number;
+  declare hopLimit: number;
 
   // ── counters for tcp_info ──
   bytesSent = 0;
   bytesAcked = 0;
   bytesReceived = 0;
-  bytesRetransmitted = 0;
+  declare bytesRetransmitted: number;
   segmentsOut = 0;
   segmentsIn = 0;
   dataSegmentsOut = 0;
   dataSegmentsIn = 0;
-  totalRetransmits = 0;
-  openedAt: Millis = 0;
+  declare totalRetransmits: number;
+  declare openedAt: Millis;
   /** What the sender is doing, since when, and how long it did before (busy-time.ts). */
   timeKind = 0;
-  timeSince: Millis = 0;
-  busyTime: Millis = 0;
-  windowLimitedTime: Millis = 0;
-  bufferLimitedTime: Millis = 0;
+  declare timeSince: Millis;
+  declare busyTime: Millis;
+  declare windowLimitedTime: Millis;
+  declare bufferLimitedTime: Millis;
 
   queueIndex = -1;
   queueKey: Millis = NEVER;
@@ -399,20 +407,12 @@ export class Connection implements Timed {
     congestion: CongestionControl,
     readonly listener: Listener | null,
   ) {
+    this.settings = tcp.initialSettings;
     this.path = path;
     this.passive = listener !== null;
     this.sendBuffer = new SendBuffer(tcp.blocks, 0 as Seq);
-    this.sendLimit = profile.sendBufferInitial;
-    this.notSentLimit = profile.notSentLimit;
-    this.receiveLimit = profile.receiveBufferInitial;
     this.rto = profile.rtoInitialMs;
     this.cwnd = profile.initialWindow;
-    this.reordering = profile.reordering;
-    this.keepAliveIdle = profile.keepAliveIdleMs;
-    this.keepAliveInterval = profile.keepAliveIntervalMs;
-    this.keepAliveProbes = profile.keepAliveProbes;
-    this.userTimeout = profile.userTimeoutMs;
-    this.finWait2 = profile.finWait2Ms;
     this.congestion = congestion;
   }
 
@@ -447,3 +447,5 @@ export class Connection implements Timed {
     return Math.max(0, (this.sendBuffer.end - this.sndNxt) | 0);
   }
 }
+
+defineCells(Connection.prototype);

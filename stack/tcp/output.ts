@@ -562,8 +562,8 @@ function writeSackOption(c: Connection, header: Uint8Array, at: number, bytes: n
     blocks = 1;
   }
   for (let i = 0; i < c.sackRecentCount && blocks < most; i++, blocks++) {
-    edges[2 * blocks] = c.sackRecent[2 * i]!;
-    edges[2 * blocks + 1] = c.sackRecent[2 * i + 1]!;
+    edges[2 * blocks] = c.sackRecent![2 * i]!;
+    edges[2 * blocks + 1] = c.sackRecent![2 * i + 1]!;
   }
   return blocks === 0 ? at : writeSack(header, at, edges, blocks);
 }

@@ -127,7 +127,7 @@ function noteBlock(c: Connection, store: ReceiveStore, node: number): void {
   for (let next = store.next(node); next !== NONE && store.seq(next) === end; next = store.next(next)) {
     end = seqAdd(end, store.bytes(next));
   }
-  const r = c.sackRecent;
+  const r = (c.sackRecent ??= new Int32Array(8));
   let kept = 0;
   let s0 = start;
   let e0 = end;
@@ -156,6 +156,7 @@ function noteBlock(c: Connection, store: ReceiveStore, node: number): void {
 /** Blocks at or below RCV.NXT need no report any more. */
 function forgetBlocks(c: Connection): void {
   const r = c.sackRecent;
+  if (r === null) return;
   let kept = 0;
   for (let i = 0; i < c.sackRecentCount; i++) {
     if (!seqAfter(r[2 * i + 1]! as Seq, c.rcvNxt)) continue;

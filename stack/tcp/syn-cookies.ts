@@ -193,7 +193,7 @@ function openFromCookie(
   const c = tcp.newConnection(local, seg.destinationPort, remote, seg.sourcePort, path, listener, now);
   if (listener.settings !== null) applySettings(tcp, c, listener.settings, now);
   c.iss = iss;
-  c.sndUna = c.sndUp = c.cwndUsageEnd = iss;
+  c.sndUna = c.cwndUsageEnd = iss;
   c.sendBuffer.restart(seqAdd(iss, 1));
   rememberSyn(seg, mss, seg.tsEcr & OPTION_MASK);
   acceptSyn(tcp, c, remembered, now);

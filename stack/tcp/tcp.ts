@@ -10,6 +10,7 @@ import type { Trace } from '../base/trace';
 import type { Path, Transmitter } from '../base/transmit';
 import { WorkList } from '../base/work-list';
 import { AckSample } from './ack-sample';
+import { settingsOf } from './cells';
 import { newController } from './congestion/controllers';
 import { Reno } from './congestion/reno';
 import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError, WRITABLE } from './connection';
@@ -87,6 +88,8 @@ export class Tcp {
   private nextId = 1;
   /** Where connections begin instead, for tests of the numbers' wrap: never on a real network (RFC 6528). */
   initialSequenceFixed: Seq | null = null;
+  /** What a new connection's settings are. */
+  initialSettings: readonly number[];
   readonly segment = new Segment();
   /** What the acknowledgment in hand told. */
   readonly ackSample = new AckSample();
@@ -117,6 +120,7 @@ export class Tcp {
     readonly drops: DropCounters,
     readonly trace: Trace,
   ) {
+    this.initialSettings = settingsOf(profile);
     this.secret = Secret.from(random);
     this.fastOpen = new FastOpen(random.fork());
     this.connections = new ConnectionTable(this.secret);
@@ -245,7 +249,7 @@ export class Tcp {
     );
     c.openedAt = now;
     c.iss = this.initialSequence(c, now);
-    c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.cwndUsageEnd = c.iss;
+    c.sndUna = c.sndNxt = c.sndSmall = c.cwndUsageEnd = c.iss;
     c.ecnOk = listener === null && this.profile.ecn === 'request';
     c.tsOffset = this.timestampOffset(local, remote);
     c.rcvRttAt = c.rcvSpaceAt = now;
@@ -362,6 +366,11 @@ export class Tcp {
     if (oldest === null) return;
     this.endTimeWait(oldest);
     this.counters.timeWaitsEvicted++;
+  }
+
+  /** The profile, which a test rig may change between two connections, has changed. */
+  profileChanged(): void {
+    this.initialSettings = settingsOf(this.profile);
   }
 
   // ── telling and sending ──

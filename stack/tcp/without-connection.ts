@@ -89,7 +89,7 @@ export function listenArrives(
 function moveBeyond(c: Connection, waiting: TimeWait): void {
   if (seqDiff(c.iss, waiting.sndNxt) > 0) return;
   c.iss = seqAdd(waiting.sndNxt, 65_535 + 2);
-  c.sndUna = c.sndNxt = c.sndUp = c.sndSmall = c.iss;
+  c.sndUna = c.sndNxt = c.sndSmall = c.iss;
   c.sendBuffer.restart(seqAdd(c.iss, 1));
 }
 
@@ -98,7 +98,6 @@ export function acceptSyn(tcp: Tcp, c: Connection, seg: Segment, now: Millis): v
   c.irs = seg.seq;
   c.rcvNxt = seqAdd(seg.seq, 1);
   c.rcvWup = c.rcvEdge = c.copied = c.rcvSpaceSeq = c.rcvNxt;
-  c.rcvUp = c.rcvNxt;
   applySynOptions(tcp, c, seg, now);
   agreeEcn(tcp, c, seg);
   c.rcvWnd = initialWindow(c);

@@ -104,5 +104,6 @@ export function applySysctl(tcp: Tcp, profile: Mutable<TcpProfile>, name: string
   }
   if (!Object.hasOwn(APPLIED, name)) return WITHOUT_EFFECT.has(name);
   APPLIED[name]!(profile, value);
+  tcp.profileChanged();
   return true;
 }

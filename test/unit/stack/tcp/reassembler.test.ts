@@ -64,8 +64,8 @@ everywhere('the reassembler agrees with a set of bytes', (g) => {
 /** What would be reported is a part of what is there: each block a run, or the end of one that has grown. */
 function expectBlocks(t: Harness, held: [number, number][]): void {
   for (let i = 0; i < t.c.sackRecentCount; i++) {
-    const from = (t.c.sackRecent[2 * i]! - t.c.irs) | 0;
-    const to = (t.c.sackRecent[2 * i + 1]! - t.c.irs) | 0;
+    const from = (t.c.sackRecent![2 * i]! - t.c.irs) | 0;
+    const to = (t.c.sackRecent![2 * i + 1]! - t.c.irs) | 0;
     expect(held.some(([start, end]) => start <= from && to <= end)).toBe(true);
   }
   expect(t.c.sackRecentCount > 0).toBe(held.length > 0);
