@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { MUTANTS } from '../mutation/mutants';
 import { CHAPTERS, type Clause, OFTEN_FAILED } from './clauses';
 
 /*
@@ -91,6 +92,9 @@ export function page(all: readonly Title[] = titles(), most = 4): string {
     'without a test, and without a reason in [deviations](deviations.md), fails the build. Most tests run over IPv4 and',
     'IPv6, with sequence numbers that begin anywhere, just before 2^31 and just before 2^32.',
     '',
+    'The last column names deliberate bugs from `test/mutation`: with any one of them in the sources a test of the rule fails,',
+    'which `npm run mutants` proves.',
+    '',
   ];
   for (const { title, clauses } of CHAPTERS) lines.push(...chapter(title, rows(clauses, all), most));
   lines.push(...chapter('Where other stacks are known to fail', rows(OFTEN_FAILED, all), most));
@@ -100,7 +104,7 @@ export function page(all: readonly Title[] = titles(), most = 4): string {
 }
 
 function chapter(title: string, list: readonly Row[], most: number): string[] {
-  const lines = [`## ${title}`, '', '| rule | | proved by |', '|---|---|---|'];
+  const lines = [`## ${title}`, '', '| rule | | proved by | seen to fail with |', '|---|---|---|---|'];
   for (const { clause, tests } of list) {
     const shown = tests.slice(0, most).map(({ file, text }) => `\`${file}\`: ${cell(text)}`);
     if (tests.length > most) shown.push(`and ${tests.length - most} more`);
@@ -111,7 +115,8 @@ function chapter(title: string, list: readonly Row[], most: number): string[] {
         .replace(/ /g, '-');
       shown.push(`deviation: [${clause.deviation}](deviations.md#${anchor})`);
     }
-    lines.push(`| ${clause.id} | ${cell(clause.text)} | ${shown.join('<br>') || '**nothing**'} |`);
+    const bugs = MUTANTS.filter(({ clauses }) => clauses.includes(clause.id)).map(({ name }) => `\`${name}\``);
+    lines.push(`| ${clause.id} | ${cell(clause.text)} | ${shown.join('<br>') || '**nothing**'} | ${bugs.join(', ')} |`);
   }
   return [...lines, ''];
 }

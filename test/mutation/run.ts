@@ -1,0 +1,147 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Mutant } from './mutant';
+import { MUTANTS } from './mutants';
+
+/*
+ * Proves that the tests of the stack can fail: puts each deliberate bug into the sources, as jest loads them, and runs the
+ * tests that must notice. The files themselves are never touched.
+ *
+ *     npm run mutants [-- --only NAME[,NAME…]] [--from NAME] [--all-tests] [--seconds S]
+ */
+
+const ROOT = resolve(__dirname, '..', '..');
+/** A bug may make the code run for ever: that is noticed, too. */
+const TIME_LIMIT_MS = 300_000;
+
+const USAGE = `usage: npm run mutants -- [options]
+  --only NAME,…    these bugs, or those whose name begins so with NAME*
+  --from NAME      begin with this one
+  --all-tests      look in all tests of the stack, not only where the bug should be noticed
+  --seconds S      stop after this long
+`;
+
+interface Report {
+  readonly numFailedTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+  readonly numTotalTests: number;
+  readonly testResults: readonly {
+    readonly message: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+/** `noticed`: by the test named. `missed`: all tests passed. `broken`: the tests could not be run, which proves nothing. */
+interface Verdict {
+  readonly kind: 'noticed' | 'missed' | 'broken';
+  readonly by: string;
+}
+
+/** Runs the tests with the bug, or as the sources are. */
+function judge(mutant: Mutant | null, tests: readonly string[]): Verdict {
+  const folder = mkdtempSync(join(tmpdir(), 'tapwire-mutant-'));
+  const output = join(folder, 'report.json');
+  const args = [
+    join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js'),
+    '--config',
+    join(__dirname, 'jest.config.cjs'),
+    '--runInBand',
+    '--silent',
+    '--json',
+    `--outputFile=${output}`,
+    ...tests,
+  ];
+  const env = { ...process.env, TAPWIRE_MUTANT: JSON.stringify(mutant) };
+  try {
+    const run = spawnSync(process.execPath, args, { cwd: ROOT, env, timeout: TIME_LIMIT_MS, encoding: 'utf8' });
+    if (run.error !== undefined && 'code' in run.error && run.error.code === 'ETIMEDOUT') {
+      return { kind: 'noticed', by: `no end after ${TIME_LIMIT_MS / 1000} s` };
+    }
+    return read(JSON.parse(readFileSync(output, 'utf8')) as Report);
+  } catch (error) {
+    return { kind: 'broken', by: String(error) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function read(report: Report): Verdict {
+  for (const { assertionResults } of report.testResults) {
+    const failed = assertionResults.find(({ status }) => status === 'failed');
+    if (failed !== undefined) return { kind: 'noticed', by: failed.fullName };
+  }
+  if (report.numRuntimeErrorTestSuites > 0 || report.numTotalTests === 0) {
+    return { kind: 'broken', by: report.testResults[0]?.message.split('\n').slice(0, 4).join(' ') ?? 'no test ran' };
+  }
+  return { kind: 'missed', by: `${report.numTotalTests} tests` };
+}
+
+const pathOf = (test: string): string => join('test', 'unit', 'stack', `${test}.test.ts`);
+
+interface Options {
+  only: string[];
+  from: string | null;
+  allTests: boolean;
+  seconds: number;
+}
+
+/** @throws RangeError when an argument is unknown or has no sense. */
+function parse(words: readonly string[]): Options {
+  const options: Options = { only: [], from: null, allTests: false, seconds: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === '--all-tests') options.allTests = true;
+    else if (word === '--only') options.only = (words[++i] ?? '').split(',');
+    else if (word === '--from') options.from = words[++i] ?? '';
+    else if (word === '--seconds') options.seconds = Number(words[++i]);
+    else throw new RangeError(`unknown option ${word}`);
+  }
+  const known = (name: string): boolean => MUTANTS.some((mutant) => isMeant(mutant.name, name));
+  const unknown = [...options.only, ...(options.from === null ? [] : [options.from])].find((name) => !known(name));
+  if (unknown !== undefined) throw new RangeError(`no such bug: ${unknown}`);
+  if (!(options.seconds > 0)) throw new RangeError('--seconds needs a number');
+  return options;
+}
+
+const isMeant = (name: string, pattern: string): boolean =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+
+function chosen({ only, from }: Options): readonly Mutant[] {
+  const list = only.length === 0 ? MUTANTS : MUTANTS.filter(({ name }) => only.some((one) => isMeant(name, one)));
+  return from === null ? list : list.slice(list.findIndex(({ name }) => isMeant(name, from)));
+}
+
+function main(words: readonly string[]): number {
+  let options: Options;
+  try {
+    options = parse(words);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${USAGE}`);
+    return 2;
+  }
+  const mutants = chosen(options);
+  const testsOf = ({ tests }: Mutant): string[] => (options.allTests ? ['test/unit/stack'] : tests.map(pathOf));
+  // Tests that fail anyway would notice everything.
+  const without = judge(null, [...new Set(mutants.flatMap(testsOf))]);
+  if (without.kind !== 'missed') {
+    process.stdout.write(`without any bug the tests fail already: ${without.by}\n`);
+    return 1;
+  }
+  const began = Date.now();
+  const kept: string[] = [];
+  let done = 0;
+  for (const mutant of mutants) {
+    if (Date.now() - began > options.seconds * 1000) break;
+    const verdict = judge(mutant, testsOf(mutant));
+    done++;
+    if (verdict.kind !== 'noticed') kept.push(mutant.name);
+    process.stdout.write(`${verdict.kind.padEnd(8)} ${mutant.name}: ${verdict.by}\n`);
+  }
+  process.stdout.write(`${done} of ${MUTANTS.length} bugs: ${done - kept.length} noticed`);
+  process.stdout.write(kept.length === 0 ? '\n' : `; not ${kept.join(', ')}\n`);
+  return kept.length === 0 ? 0 : 1;
+}
+
+if (require.main === module) process.exitCode = main(process.argv.slice(2));
