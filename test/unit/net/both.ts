@@ -118,5 +118,13 @@ export const once = (emitter: Socket | Server, event: string): Promise<void> =>
 export const closed = (...sockets: Array<Socket | Server>): Promise<void[]> =>
   Promise.all(sockets.map((socket) => once(socket, 'close')));
 
-/** Milliseconds, for what only time brings about. */
-export const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/**
+ * At least so many milliseconds, for what only time brings about. The loop turns at least as often: a machine that stands
+ * still for a while does not cut short what was under way.
+ */
+export async function pass(ms: number): Promise<void> {
+  for (let i = 0; i < ms; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await turns(2);
+  }
+}
