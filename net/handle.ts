@@ -13,6 +13,7 @@ import {
   Text,
 } from '../stack/tcp/calls';
 import {
+  ACKNOWLEDGED,
   ADVICE,
   CONNECTED,
   type Connection,
@@ -95,6 +96,8 @@ export class TcpHandle implements ConnectionOwner {
   private bound: { address: Address; port: number } | null = null;
   private resource: AsyncResource;
   readonly queue = new SendQueue();
+  private ownerOfAcknowledged: (() => void) | null = null;
+  private acknowledgedBefore = 0;
   private shutdownDone: (() => void) | null = null;
 
   /** @param mapped the socket is an IPv6 one even if its connection is IPv4. */
@@ -188,6 +191,10 @@ export class TcpHandle implements ConnectionOwner {
     if ((bits & WRITABLE) !== 0) {
       this.writable(c);
       return bits & ~WRITABLE;
+    }
+    if ((bits & ACKNOWLEDGED) !== 0) {
+      this.ownerOfAcknowledged?.();
+      return bits & ~ACKNOWLEDGED;
     }
     return (bits & (READABLE | END | FAILED)) !== 0 ? this.deliver(c) : 0;
   }
@@ -367,6 +374,21 @@ export class TcpHandle implements ConnectionOwner {
     return this.queue.waiting;
   }
 
+  /** Bytes that the peer acknowledged. What is known when the connection ends is what remains known. */
+  get bytesAcknowledged(): number {
+    const c = this.connection;
+    if (c !== null && !this.closed && c.state !== 'CLOSED') {
+      this.acknowledgedBefore = this.bytesWritten - this.queue.waiting - c.sendBuffer.bytes;
+    }
+    return this.acknowledgedBefore;
+  }
+
+  /** Calls `listener`, the only one, whenever the peer acknowledged more; null ends that. */
+  watchAcknowledged(listener: (() => void) | null): void {
+    this.ownerOfAcknowledged = listener;
+    if (this.connection !== null) this.connection.wantsAcknowledged = listener !== null;
+  }
+
   /**
    * Sends `chunks`. Returns true when all fitted the send buffer: the caller may go on at once. False: `done` is called
    * when the rest did, or with the reason why it never will. A string: it cannot be sent for this reason.
@@ -517,6 +539,8 @@ export class TcpHandle implements ConnectionOwner {
   private end(done: (() => void) | undefined, rude: boolean, how: (c: Connection) => void): void {
     if (this.closed) return;
     const c = this.connection;
+    void this.bytesAcknowledged;
+    this.ownerOfAcknowledged = null;
     this.closed = true;
     this.connecting = this.reading = false;
     if (c !== null) {

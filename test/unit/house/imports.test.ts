@@ -23,6 +23,7 @@ const AREAS: readonly (readonly [area: string, files: RegExp])[] = [
   ['device', /^device\//],
   ['net', /^net\//],
   ['http', /^http\//],
+  ['electron', /^electron\//],
   ['register', /^register\//],
   ['fault', /^fault\//],
   ['sim', /^sim\//],
@@ -44,13 +45,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   device: ['base'],
   net: [...CORE, 'device'],
   http: ['base', 'parser', 'net'],
+  // The second seed's client: what its sessions emulate is put on the wire between sockets.
+  electron: ['net', 'http'],
   // The drop-in chooses its wire by the options that the command has, and stands as high as it.
   register: ['net', 'http', 'tools'],
   // What a run writes down, and how it is told in lines: of use to whoever makes runs.
   captures: ['base', 'device'],
   fault: [...CORE, 'parser', 'device', 'net', 'http', 'sim', 'captures'],
   sim: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'captures'],
-  tools: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'sim', 'captures'],
+  tools: [...CORE, 'parser', 'device', 'net', 'http', 'electron', 'fault', 'sim', 'captures'],
 };
 
 const PURE = [...CORE, 'parser'];

@@ -14,7 +14,7 @@ export interface Source {
   names: Set<string>;
 }
 
-const FOLDERS = ['device', 'stack', 'net', 'http', 'register', 'fault', 'sim', 'tools'];
+const FOLDERS = ['device', 'stack', 'net', 'http', 'electron', 'register', 'fault', 'sim', 'tools'];
 
 /** Every module of the product. */
 export function readSources(): Source[] {

@@ -1,0 +1,106 @@
+import type * as http from 'node:http';
+import { Readable } from 'node:stream';
+import type { Exchange } from './exchange';
+
+const HIGH_WATER = 64 * 1024;
+
+/** Told how a response's body ended. */
+export interface BodyOwner {
+  /** It was cut short. */
+  bodyBroke(error: unknown): void;
+  /** The application does not want the rest. */
+  bodyDestroyed(): void;
+  /** Nothing more will be emitted. */
+  bodyClosed(): void;
+}
+
+/**
+ * A response: a Readable of its body. `headers` is as Node has it; 'aborted' is emitted when the request is aborted while
+ * the body comes.
+ */
+export class IncomingMessage extends Readable {
+  /** Bytes of the body so far. */
+  private received = 0;
+  private finished = false;
+  private broken = false;
+
+  constructor(
+    private readonly message: http.IncomingMessage,
+    exchange: Exchange,
+    private readonly owner: BodyOwner,
+  ) {
+    super({ highWaterMark: HIGH_WATER, emitClose: true, autoDestroy: true });
+    message.on('data', (chunk: Buffer) => {
+      this.received += chunk.length;
+      if (!this.push(chunk)) message.pause();
+      this.emit('download-progress', this.received);
+    });
+    message.pause();
+    message.on('end', () => {
+      this.finished = true;
+      exchange.finish();
+      this.push(null);
+    });
+    const broke = (): void => {
+      if (this.finished || this.broken) return;
+      this.broken = true;
+      owner.bodyBroke(exchange.error ?? new Error('aborted'));
+    };
+    // It may have broken while nobody had asked for it: before credentials came, say.
+    if (message.destroyed && !message.readableEnded && !message.complete) process.nextTick(broke);
+    message.on('close', broke);
+    this.once('close', () => owner.bodyClosed());
+  }
+
+  get statusCode(): number {
+    return this.message.statusCode!;
+  }
+  get statusMessage(): string {
+    return this.message.statusMessage!;
+  }
+  get httpVersion(): string {
+    return this.message.httpVersion;
+  }
+  get httpVersionMajor(): number {
+    return this.message.httpVersionMajor;
+  }
+  get httpVersionMinor(): number {
+    return this.message.httpVersionMinor;
+  }
+  /** By lower-case name; set-cookie is a list, other repeated fields are joined, singletons keep the first value. */
+  get headers(): Record<string, string | string[]> {
+    return this.message.headers as Record<string, string | string[]>;
+  }
+  /** Names and values in turn, as received. */
+  get rawHeaders(): string[] {
+    return this.message.rawHeaders;
+  }
+  /** @throws Error always */
+  get trailers(): never {
+    throw new Error('HTTP trailers are not supported');
+  }
+  /** @throws Error always */
+  get rawTrailers(): never {
+    throw new Error('HTTP trailers are not supported');
+  }
+
+  /** The whole body has come, read or not. */
+  get isComplete(): boolean {
+    return this.finished;
+  }
+
+  /** True while it can still break: it was not read to its end. */
+  get isLive(): boolean {
+    return !this.destroyed && !this.readableEnded;
+  }
+
+  override _read(): void {
+    this.message.resume();
+  }
+
+  /** An error is told only where somebody listens: a response cut short is not the end of a program. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.finished) this.owner.bodyDestroyed();
+    callback(this.listenerCount('error') === 0 ? null : error);
+  }
+}

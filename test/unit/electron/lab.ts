@@ -1,0 +1,216 @@
+import { EventEmitter, once } from 'node:events';
+import type * as NodeHttp from 'node:http';
+import type * as NodeNet from 'node:net';
+import type { ClientRequest } from '../../../electron/client-request';
+import { modulesOf } from '../../../electron/modules';
+import { createElectronNet, type ElectronNet } from '../../../electron/net';
+import type { ClientRequestOptions } from '../../../electron/options';
+import type {
+  AuthChallenge,
+  Authorization,
+  AuthTarget,
+  Credentials,
+  ElectronModules,
+  ProxyServer,
+  RequestSession,
+  Route,
+  Sessions,
+  TrackedRequest,
+} from '../../../electron/session-types';
+import { createHost, type Host } from '../../../net/host';
+
+/** A session of the simplest kind: a jar of cookies by host, Basic credentials by realm, agents that connect directly. */
+export class PlainSession implements RequestSession {
+  userAgent = 'lab';
+  acceptLanguage = '';
+  browserHeaders = false;
+  offline = false;
+  readonly cookies = new Map<string, Map<string, string>>();
+  readonly credentials = new Map<string, Credentials>();
+  readonly tracked = new Set<TrackedRequest>();
+  proxies: readonly ProxyServer[] = [{ type: 'direct' }];
+  readonly agents: { http: NodeHttp.Agent; https: NodeHttp.Agent };
+
+  constructor(
+    readonly modules: ElectronModules,
+    agentOptions: object = {},
+  ) {
+    const options = { keepAlive: true, maxSockets: 6, rejectUnauthorized: false, ...agentOptions };
+    this.agents = { http: new modules.http.Agent(options), https: new modules.https.Agent(options) };
+  }
+
+  cookieHeader(url: URL): string | undefined {
+    const jar = this.cookies.get(url.hostname);
+    if (jar === undefined || jar.size === 0) return undefined;
+    return [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+  storeCookies(url: URL, setCookie: readonly string[]): void {
+    const jar = this.cookies.get(url.hostname) ?? new Map<string, string>();
+    this.cookies.set(url.hostname, jar);
+    for (const line of setCookie) {
+      const [, name, value] = /^([^=;]+)=([^;]*)/.exec(line) ?? [];
+      if (name !== undefined) jar.set(name, value!);
+    }
+  }
+  proxiesFor(): readonly ProxyServer[] {
+    return this.proxies;
+  }
+  route(url: URL): Route {
+    return { agent: url.protocol === 'https:' ? this.agents.https : this.agents.http, absoluteForm: false };
+  }
+  readChallenge(target: AuthTarget, fields: readonly string[]): AuthChallenge | undefined {
+    const [, realm] = /^basic realm="([^"]*)"/i.exec(fields[0] ?? '') ?? [];
+    return realm === undefined ? undefined : { ...target, scheme: 'basic', realm, parameters: { realm } };
+  }
+  private place({ host, port }: AuthTarget): string {
+    return `${host}:${port}`;
+  }
+  preemptiveAuthorization(target: AuthTarget): Authorization | undefined {
+    const credentials = this.credentials.get(this.place(target));
+    return credentials === undefined ? undefined : basic(credentials);
+  }
+  credentialsFor(challenge: AuthChallenge, rejected: Credentials | undefined): Credentials | undefined {
+    const kept = this.credentials.get(this.place(challenge));
+    if (kept === undefined || kept !== rejected) return kept;
+    this.credentials.delete(this.place(challenge));
+    return undefined;
+  }
+  rememberCredentials(challenge: AuthChallenge, credentials: Credentials): void {
+    this.credentials.set(this.place(challenge), credentials);
+  }
+  forgetCredentials(challenge: AuthChallenge): void {
+    this.credentials.delete(this.place(challenge));
+  }
+  authorize(_challenge: AuthChallenge, credentials: Credentials): Authorization {
+    return basic(credentials);
+  }
+  track(request: TrackedRequest): void {
+    this.tracked.add(request);
+  }
+  untrack(request: TrackedRequest): void {
+    this.tracked.delete(request);
+  }
+  async resolveHost(host: string): Promise<{ endpoints: { address: string; family: 'ipv4' | 'ipv6' }[] }> {
+    const found = await this.modules.lookup(host, {});
+    return { endpoints: found.map(({ address, family }) => ({ address, family: family === 4 ? 'ipv4' : 'ipv6' })) };
+  }
+}
+
+export const basic = (credentials: Credentials): Authorization => ({
+  value: `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`,
+  credentials,
+});
+
+class PlainSessions implements Sessions<PlainSession> {
+  readonly Session = PlainSession;
+  readonly defaultSession: PlainSession;
+  private readonly named = new Map<string, PlainSession>();
+  constructor(private readonly modules: ElectronModules) {
+    this.defaultSession = new PlainSession(modules);
+  }
+  fromPartition(name: string): PlainSession {
+    if (name === '') return this.defaultSession;
+    const session = this.named.get(name) ?? new PlainSession(this.modules);
+    this.named.set(name, session);
+    return session;
+  }
+  requestSession(session: PlainSession): RequestSession {
+    return session;
+  }
+}
+
+type Handler = (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) => void;
+
+/** A host with Electron's net, and servers on the same host. */
+export class Lab {
+  readonly host: Host = createHost({ devices: [] });
+  readonly modules = modulesOf(this.host) as ElectronModules & {
+    http: typeof NodeHttp;
+    net: typeof NodeNet;
+    https: typeof import('node:https');
+  };
+  readonly sessions = new PlainSessions(this.modules);
+  readonly electron: ElectronNet = createElectronNet(this.modules, this.sessions, () => !this.host.isClosed);
+  private readonly servers: NodeNet.Server[] = [];
+
+  get session(): PlainSession {
+    return this.sessions.defaultSession;
+  }
+
+  /** Serves HTTP; gives the origin. */
+  async serve(handler: Handler): Promise<string> {
+    return `http://127.0.0.1:${await this.listen(this.modules.http.createServer(handler))}`;
+  }
+
+  /** Serves bytes. */
+  async accept(listener: (socket: NodeNet.Socket) => void): Promise<string> {
+    const server = this.modules.net.createServer((socket) => {
+      socket.on('error', () => {});
+      listener(socket);
+    });
+    return `http://127.0.0.1:${await this.listen(server)}`;
+  }
+
+  async listen(server: NodeNet.Server): Promise<number> {
+    this.servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as NodeNet.AddressInfo).port;
+  }
+
+  request(options: string | ClientRequestOptions): ClientRequest {
+    return this.electron.request(options);
+  }
+
+  /** Ends everything. Nothing of the requests may be left. */
+  close(): void {
+    for (const server of this.servers) server.close();
+    this.session.agents.http.destroy();
+    this.session.agents.https.destroy();
+    this.host.close();
+  }
+}
+
+export interface Outcome {
+  events: string[];
+  status: number | undefined;
+  body: string;
+  error: (Error & { code?: string; cause?: unknown }) | undefined;
+}
+
+const REQUEST_EVENTS = ['finish', 'response', 'login', 'redirect', 'abort', 'error', 'close'];
+const RESPONSE_EVENTS = ['end', 'aborted', 'error', 'close'];
+
+/** What a request and its response tell, in order, until the request's 'close'. */
+export function outcomeOf(request: ClientRequest): Promise<Outcome> {
+  const outcome: Outcome = { events: [], status: undefined, body: '', error: undefined };
+  const log = (name: string): void => void outcome.events.push(name);
+  for (const name of REQUEST_EVENTS) {
+    // A listener would change what 'login' means.
+    if (name !== 'login' || request.listenerCount('login') > 0) request.on(name, () => log(name));
+  }
+  request.on('error', (error) => {
+    outcome.error = error;
+  });
+  request.on('response', (response) => {
+    outcome.status = response.statusCode;
+    for (const name of RESPONSE_EVENTS) response.on(name, () => log(`response ${name}`));
+    response.on('data', (chunk: Buffer) => {
+      outcome.body += chunk.toString('latin1');
+    });
+  });
+  return new Promise((resolve) => request.on('close', () => resolve(outcome)));
+}
+
+/** Resolves when a condition holds; looks again after whatever happens in the program. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export const bodyOf = async (message: NodeHttp.IncomingMessage): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+};
+
+export { EventEmitter, once };
