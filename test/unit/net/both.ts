@@ -124,7 +124,7 @@ export const closed = (...sockets: Array<Socket | Server>): Promise<void[]> =>
  */
 export async function pass(ms: number): Promise<void> {
   for (let i = 0; i < ms; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
     await turns(2);
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
