@@ -13,10 +13,8 @@ export const TRACE_KINDS = {
   timeout: ['which', 'backoff'],
   congestion: ['from', 'to', 'cwnd', 'ssthresh', 'inFlight'],
   loss: ['seq', 'length', 'why'],
-  accept: ['listener'],
-  'call-open': ['active'],
-  'call-send': ['bytes'],
-  'call-receive': ['bytes'],
+  accept: ['port'],
+  'call-open': ['port'],
   'call-close': [],
   'call-abort': [],
   error: ['error'],
@@ -38,19 +36,20 @@ export interface TraceEvent {
   numbers: number[];
 }
 
+export type TraceListener = (event: TraceEvent) => void;
+
 /**
  * The append-only event log: a preallocated ring that keeps the newest events, and a hash over all of them. Off, it costs
  * one boolean test; callers write `if (trace.on) trace.add(...)`.
  */
 export class Trace {
-  private readonly times: Float64Array;
-  private readonly fields: Int32Array;
+  private times: Float64Array;
+  private fields: Int32Array;
   /** Events ever added. */
   count = 0;
   private hashLow = 0x811c9dc5 | 0;
   private hashHigh = 0x1b873593 | 0;
-  /** Called for each event, for live views; must not change the stack. */
-  listener: ((event: TraceEvent) => void) | null = null;
+  private readonly listeners: TraceListener[] = [];
 
   constructor(
     public on: boolean,
@@ -82,7 +81,30 @@ export class Trace {
     }
     this.hashLow = low;
     this.hashHigh = high;
-    if (this.listener !== null) this.listener(this.event(this.count - 1));
+    if (this.listeners.length > 0) this.tell();
+  }
+
+  private tell(): void {
+    const event = this.event(this.count - 1);
+    for (const listener of this.listeners) listener(event);
+  }
+
+  /** Keeps the log from now on, if it was not kept before. */
+  enable(): void {
+    if (this.times.length === 0) {
+      this.times = new Float64Array(this.capacity);
+      this.fields = new Int32Array(this.capacity * FIELDS);
+    }
+    this.on = true;
+  }
+
+  /** Calls `listener` for each event while the log is on, for live views. It must not change the stack. Returns what ends it. */
+  subscribe(listener: TraceListener): () => void {
+    this.listeners.push(listener);
+    return () => {
+      const at = this.listeners.indexOf(listener);
+      if (at >= 0) this.listeners.splice(at, 1);
+    };
   }
 
   drop(reason: Drop, at: Millis): void {

@@ -116,6 +116,7 @@ export function connect(
   effectiveMss(c);
   c.rcvWnd = initialWindow(c);
   tcp.counters.activeOpens++;
+  if (tcp.trace.on) tcp.trace.add('call-open', now, c.id, remotePort);
   tcp.enter(c, 'SYN-SENT', now);
   c.synDue = true;
   tcp.wantsOutput(c);
@@ -247,6 +248,7 @@ export function octetAt(tcp: Tcp, c: Connection, offset: number): number {
 /** Closes the sending direction: a FIN goes out behind what was written. Receiving goes on. */
 export function shutdown(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.finQueued) return;
+  if (tcp.trace.on) tcp.trace.add('call-close', now, c.id);
   switch (c.state) {
     case 'SYN-SENT':
     case 'CLOSED':
@@ -292,6 +294,7 @@ export function close(tcp: Tcp, c: Connection, now: Millis): void {
 
 /** A RST to the peer; everything unsent and unread is dropped. */
 export function abort(tcp: Tcp, c: Connection, now: Millis): void {
+  if (tcp.trace.on) tcp.trace.add('call-abort', now, c.id);
   c.orphaned = true;
   discardText(c, tcp.store);
   abortWithReset(tcp, c, now);

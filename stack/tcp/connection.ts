@@ -61,6 +61,25 @@ export const ACKNOWLEDGED = 256;
 /** Why a connection failed, by Node's and Linux's names. */
 export type TcpError = NetworkError | 'ECONNRESET' | 'ECONNABORTED' | 'ETIMEDOUT' | 'EPIPE' | 'ENOBUFS';
 
+/** All of them; traces show the position. */
+export const TCP_ERRORS: readonly TcpError[] = [
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOBUFS',
+  'ECONNREFUSED',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENONET',
+  'EPROTO',
+  'ENOPROTOOPT',
+  'EOPNOTSUPP',
+  'EMSGSIZE',
+  'EACCES',
+];
+
 /** Linux's congestion states: what loss recovery is in the middle of. */
 export type RecoveryState = 'Open' | 'Disorder' | 'CWR' | 'Recovery' | 'Loss';
 

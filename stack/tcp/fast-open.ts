@@ -167,7 +167,9 @@ export function synAckAnswers(tcp: Tcp, c: Connection, f: FastOpening, seg: Segm
   if (f.text === 0) return;
   if (c.packetsOut > 0) {
     // The SYN only, or less than all, was taken: the rest goes again at once.
-    for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) markLost(tcp, c, record);
+    for (let record = c.sent.head; record !== NONE; record = tcp.sent.next(record)) {
+      markLost(tcp, c, record, 'fast-open', now);
+    }
     return resendWithoutBlame(tcp, c, now);
   }
   f.textAcked = true;
@@ -271,6 +273,7 @@ export function acceptChild(
   c.rcvWup = c.rcvNxt;
   c.rcvEdge = seqAdd(c.rcvNxt, c.rcvWnd);
   listener.fastOpenPending++;
+  if (tcp.trace.on) tcp.trace.add('accept', c.openedAt, c.id, listener.port);
   listener.accepted.push(c);
   tcp.signalListener(listener);
 }

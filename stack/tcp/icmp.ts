@@ -84,7 +84,7 @@ function resendTooLarge(tcp: Tcp, c: Connection, now: Millis): void {
   const { sent } = tcp;
   let before = NONE;
   for (let record = c.sent.head; record !== NONE; record = sent.next(record)) {
-    if (seqDiff(sent.end(record), sent.seq(record)) > c.mss) markLost(tcp, c, record);
+    if (seqDiff(sent.end(record), sent.seq(record)) > c.mss) markLost(tcp, c, record, 'path-mtu', now);
     if (!isWaiting(sent.flags(record))) {
       before = NONE;
       continue;

@@ -546,6 +546,7 @@ function sentSegment(
   c.lastSentAt = now;
   tcp.counters.segmentsOut++;
   if (tcp.trace.on) tcp.trace.add('segment-out', now, c.id, flags, seq, c.rcvNxt, bytes, window, rule);
+  if (rule === RULE.retransmit) for (const observer of tcp.observers) observer.retransmitted(c, bytes, now);
 }
 
 const edges = new Int32Array(8);

@@ -52,9 +52,7 @@ export function rackDetectLoss(tcp: Tcp, c: Connection, now: Millis): Millis {
     if (!sentBeforeDelivered(c, sentAt, sent.end(record))) break;
     const remaining = limit - (now - sentAt);
     if (remaining <= 0) {
-      if (tcp.trace.on)
-        tcp.trace.add('loss', now, c.id, sent.seq(record), seqDiff(sent.end(record), sent.seq(record)), 0);
-      markLost(tcp, c, record);
+      markLost(tcp, c, record, 'rack', now);
     } else if (remaining > wait) {
       wait = remaining;
     }
@@ -89,7 +87,7 @@ export function noteReordering(tcp: Tcp, c: Connection, low: Seq): void {
 }
 
 /** RFC 6582 §3.2 for peers without SACK: three duplicates, or a partial acknowledgment, show that the first packet is lost. */
-export function newRenoMarkLost(tcp: Tcp, c: Connection, advanced: boolean): void {
+export function newRenoMarkLost(tcp: Tcp, c: Connection, advanced: boolean, now: Millis): void {
   const state = c.recovery;
   const begins = state !== 'Recovery' && state !== 'Loss' && c.sackedOut >= c.reordering;
   if (!begins && !(state === 'Recovery' && advanced)) return;
@@ -98,16 +96,16 @@ export function newRenoMarkLost(tcp: Tcp, c: Connection, advanced: boolean): voi
   if (tcp.sent.packets(head) > 1 && seqDiff(tcp.sent.end(head), tcp.sent.seq(head)) > c.mss) {
     splitRecord(tcp, c, head, seqAdd(tcp.sent.seq(head), c.mss));
   }
-  markLost(tcp, c, head);
+  markLost(tcp, c, head, 'duplicate-acks', now);
 }
 
 /** RFC 6675 §4 IsLost, for those who switch RACK off: lost is what has `reordering` SACKed packets above it. */
-export function sackMarkLost(tcp: Tcp, c: Connection): void {
+export function sackMarkLost(tcp: Tcp, c: Connection, now: Millis): void {
   const sent = tcp.sent;
   let above = c.sackedOut;
   for (let record = c.sent.head; record !== NONE && above >= c.reordering; record = sent.next(record)) {
     const flags = sent.flags(record);
     if ((flags & SACKED) !== 0) above -= sent.packets(record);
-    else if ((flags & LOST) === 0) markLost(tcp, c, record);
+    else if ((flags & LOST) === 0) markLost(tcp, c, record, 'sack', now);
   }
 }

@@ -127,10 +127,10 @@ function mayRecover(tcp: Tcp, c: Connection, s: AckSample, duplicates: number, n
 /** Looks for what the acknowledgment shows to be lost. */
 export function findLosses(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
   if (c.sent.head === NONE) return;
-  if (!c.sackOk) return newRenoMarkLost(tcp, c, (s.flags & UNA_ADVANCED) !== 0);
+  if (!c.sackOk) return newRenoMarkLost(tcp, c, (s.flags & UNA_ADVANCED) !== 0, now);
   const retransmitted = c.retransOut;
   if (!tcp.profile.rack) {
-    sackMarkLost(tcp, c);
+    sackMarkLost(tcp, c, now);
   } else if (c.rackAdvanced) {
     c.rackAdvanced = false;
     const wait = rackDetectLoss(tcp, c, now);
@@ -242,7 +242,7 @@ function markAllLost(tcp: Tcp, c: Connection, now: Millis): void {
   for (let record = head; record !== NONE; record = sent.next(record)) {
     if (forget) sent.setFlags(record, sent.flags(record) & ~SACKED);
     else if (rack && record !== head && sent.sentAt(record) > youngest) continue;
-    markLost(tcp, c, record);
+    markLost(tcp, c, record, 'timeout', now);
   }
   c.sent.lostHint = NONE;
   if (forget) {

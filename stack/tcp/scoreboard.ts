@@ -1,7 +1,8 @@
+import type { Millis } from '../base/bytes';
 import { NONE } from '../base/memory';
 import type { Connection } from './connection';
 import { EVER_RETRANSMITTED, LOST, RETRANSMITTED, SACKED } from './sent-table';
-import { type Seq, seqBefore } from './seq';
+import { type Seq, seqBefore, seqDiff } from './seq';
 import type { Tcp } from './tcp';
 
 /**
@@ -9,11 +10,19 @@ import type { Tcp } from './tcp';
  * SACKed (sack.ts), sent again (output.ts) and acknowledged (acknowledgment.ts).
  */
 
+/** Why a packet is taken to be lost; traces show the number. */
+export const LOSS_REASONS = ['rack', 'duplicate-acks', 'sack', 'timeout', 'path-mtu', 'fast-open'] as const;
+export type LossReason = (typeof LOSS_REASONS)[number];
+
 /** The record is taken to be lost, or its retransmission is: it may be sent again. */
-export function markLost(tcp: Tcp, c: Connection, record: number): void {
+export function markLost(tcp: Tcp, c: Connection, record: number, why: LossReason, now: Millis): void {
   const sent = tcp.sent;
   const flags = sent.flags(record);
   if ((flags & SACKED) !== 0) return;
+  if (tcp.trace.on && (flags & (LOST | RETRANSMITTED)) !== LOST) {
+    const bytes = seqDiff(sent.end(record), sent.seq(record));
+    tcp.trace.add('loss', now, c.id, sent.seq(record), bytes, LOSS_REASONS.indexOf(why));
+  }
   const packets = sent.packets(record);
   if ((flags & LOST) === 0) {
     c.lostOut += packets;

@@ -327,6 +327,7 @@ function finishPassiveOpen(tcp: Tcp, c: Connection, now: Millis): boolean {
     return false;
   }
   established(tcp, c, now);
+  if (tcp.trace.on) tcp.trace.add('accept', now, c.id, listener.port);
   listener.accepted.push(c);
   tcp.signalListener(listener);
   return true;

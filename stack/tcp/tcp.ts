@@ -13,10 +13,20 @@ import { AckSample } from './ack-sample';
 import { settingsOf } from './cells';
 import { newController } from './congestion/controllers';
 import { Reno } from './congestion/reno';
-import { CLOSED, Connection, FAILED, STATE_NUMBERS, type State, type TcpError, WRITABLE } from './connection';
+import {
+  CLOSED,
+  Connection,
+  FAILED,
+  STATE_NUMBERS,
+  type State,
+  TCP_ERRORS,
+  type TcpError,
+  WRITABLE,
+} from './connection';
 import { FastOpen } from './fast-open';
 import { readSegment, Segment } from './header';
 import type { Listener } from './listener';
+import type { TcpObserver } from './observer';
 import { output, sendReply } from './output';
 import type { TcpProfile } from './profile';
 import { discardBeyondHole, discardText } from './reassembler';
@@ -90,6 +100,8 @@ export class Tcp {
   initialSequenceFixed: Seq | null = null;
   /** What a new connection's settings are. */
   initialSettings: readonly number[];
+  /** Whoever wants to be told at once; most often one or none. */
+  readonly observers: TcpObserver[] = [];
   readonly segment = new Segment();
   /** What the acknowledgment in hand told. */
   readonly ackSample = new AckSample();
@@ -255,6 +267,7 @@ export class Tcp {
     c.rcvRttAt = c.rcvSpaceAt = now;
     c.sendBuffer.restart(seqAdd(c.iss, 1));
     this.connections.insert(c);
+    for (const observer of this.observers) observer.opened(c, now);
     return c;
   }
 
@@ -289,7 +302,9 @@ export class Tcp {
       if (c.fast?.child === true) c.listener.fastOpenPending--;
     }
     if (state === 'SYN-RECEIVED' && c.listener !== null) c.listener.halfOpen++;
+    const from = c.state;
     c.state = state;
+    for (const observer of this.observers) observer.entered(c, from, now);
   }
 
   /** The connection has failed: the owner gets one error, the block is gone. */
@@ -298,8 +313,15 @@ export class Tcp {
     if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') this.counters.attemptFails++;
     else this.counters.establishedResets++;
     c.error = error;
+    this.tellFailure(c, error, now);
     this.remove(c, now);
     this.signal(c, FAILED);
+  }
+
+  /** For logs and observers: the owner is about to be told of `error`. */
+  tellFailure(c: Connection, error: TcpError, now: Millis): void {
+    if (this.trace.on) this.trace.add('error', now, c.id, TCP_ERRORS.indexOf(error));
+    for (const observer of this.observers) observer.failed(c, error, now);
   }
 
   /** Takes the connection out of the layer and releases all that it held of the send side. What was received stays readable. */

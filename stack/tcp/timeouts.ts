@@ -190,6 +190,7 @@ function keepAliveDue(tcp: Tcp, c: Connection, now: Millis): void {
 
 function abortWithResetAndError(tcp: Tcp, c: Connection, now: Millis): void {
   c.error = 'ETIMEDOUT';
+  tcp.tellFailure(c, c.error, now);
   abortWithReset(tcp, c, now);
   tcp.signal(c, FAILED);
 }

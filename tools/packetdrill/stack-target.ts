@@ -63,9 +63,9 @@ export class StackTarget implements Target {
     this.profile = { ...this.defaults };
     this.stack = new Stack({ ...DEFAULT_CONFIG, seed: config.seed, profile: this.profile, ...TRACE });
     const { stack } = this;
-    stack.trace.listener = (event) => {
+    stack.trace.subscribe((event) => {
       if (event.kind === 'segment-out') this.causes.push(RULES[event.numbers[RULE]!]!);
-    };
+    });
     stack.tcp.fastOpen.setKeys([FAST_OPEN_KEY]);
     this.iface = stack.addInterface({
       name: 'script',

@@ -46,13 +46,27 @@ test('the hash covers what the ring has forgotten', () => {
 test('a drop names its reason, a listener sees every event', () => {
   const trace = new Trace(true, 4);
   const seen: string[] = [];
-  trace.listener = (event) => seen.push(`${event.kind} ${event.numbers}`);
+  const end = trace.subscribe((event) => seen.push(`${event.kind} ${event.numbers}`));
+  trace.subscribe((event) => seen.push(`again ${event.numbers}`));
   trace.drop('tcp-paws', 5);
-  expect(seen).toEqual([`drop ${DROPS.indexOf('tcp-paws')}`]);
+  const number = DROPS.indexOf('tcp-paws');
+  expect(seen).toEqual([`drop ${number}`, `again ${number}`]);
+  end();
+  end();
+  trace.drop('tcp-paws', 6);
+  expect(seen).toHaveLength(3);
 });
 
 test('off, it holds no memory', () => {
   const trace = new Trace(false, 1 << 20);
   expect([...trace.events()]).toEqual([]);
   expect(trace.count).toBe(0);
+});
+
+test('switched on later, it keeps what happens from then on', () => {
+  const trace = new Trace(false, 4);
+  trace.enable();
+  trace.add('frame-in', 1, 0, 2, 60);
+  trace.enable();
+  expect([...trace.events()]).toEqual([{ at: 1, kind: 'frame-in', connection: 0, numbers: [2, 60] }]);
 });

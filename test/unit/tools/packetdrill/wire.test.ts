@@ -261,8 +261,8 @@ describe('packets to the stack', () => {
     });
   });
 
-  test('without a quotation it is about the first byte; queries quote nothing', () => {
-    expect(record('< icmp unreachable')).toMatchObject({ quoted: { seq: 1, payloadBytes: 0 } });
+  test('without a quotation its number is 0; queries quote nothing', () => {
+    expect(record('< icmp unreachable')).toMatchObject({ quoted: { seq: 0, payloadBytes: 0 } });
     expect(record('< icmp echo_request id 9')).toMatchObject({ id: 9, quoted: null, payloadBytes: 0 });
     expect(record('< icmp unreachable [udp (30)]')).toMatchObject({ quoted: { protocol: 17, payloadBytes: 30 } });
     expect(record('< icmp unreachable [raw (9)]')).toMatchObject({ payloadBytes: 9 });
