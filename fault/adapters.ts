@@ -1,5 +1,5 @@
 import http from 'node:http';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type { Net, Socket } from '../net';
 
 /** Anything that opens a connection for a client: Node's `createConnection`. */
@@ -75,7 +75,35 @@ export function connectorOver(
   };
 }
 
+/** A wire may have taken the global one. */
+const realImmediate = setImmediate;
+
+/** A connector to a server that has one answer for everybody, without any network. */
+const nowhere: UndiciConnector = (_, callback) => {
+  const socket = new Duplex({
+    read() {},
+    write(_chunk, _encoding, done) {
+      realImmediate(() => {
+        this.push('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+        this.push(null);
+      });
+      done();
+    },
+  });
+  realImmediate(() => callback(null, socket));
+};
+
+/**
+ * Has an undici compile its parser, which it does in turns of the real loop when its first response is awaited: a wire's
+ * clock would go on in between, and the first run of a test would not be like the second.
+ */
+export async function warmUp(request: (url: string, connect: UndiciConnector) => Promise<unknown>): Promise<void> {
+  await request('http://0.0.0.0/', nowhere).catch(() => {});
+}
+
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
+
+let warm: Promise<void> | null = null;
 
 /**
  * A dispatcher for the built-in fetch whose connections come from `connector`. Node does not export the class; an instance
@@ -83,6 +111,7 @@ const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
  */
 export async function dispatcherFor(
   connector: UndiciConnector,
+  options: { readonly connections?: number } = {},
 ): Promise<{ close(): Promise<void>; destroy(): Promise<void> }> {
   // A test runner may give tests a global object of their own; fetch keeps its default in the one where it was made.
   const home = fetch.constructor('return globalThis') as () => object;
@@ -90,7 +119,12 @@ export async function dispatcherFor(
   if (holder[DISPATCHER] === undefined) await fetch('data:,').then((response) => response.text());
   const existing = holder[DISPATCHER];
   if (existing === undefined) throw new Error('this Node has no built-in fetch whose connections could be replaced');
-  return new existing.constructor({ connect: connector });
+  warm ??= warmUp(async (url, connect) => {
+    const dispatcher = new existing.constructor({ connect });
+    await (await fetch(url, { dispatcher } as RequestInit)).arrayBuffer();
+  });
+  await warm;
+  return new existing.constructor({ ...options, connect: connector });
 }
 
 /** Serves the connections of a net server of ours with an http.Server of Node's own. */

@@ -61,6 +61,8 @@ export interface EngineOptions {
   readonly medium: Medium;
   readonly hosts?: HostControl;
   readonly seed?: number;
+  /** 'off': rules, actions and boxes are taken and do nothing, so that a test can be seen to fail without its fault. */
+  readonly faults?: 'on' | 'off';
 }
 
 /**
@@ -83,6 +85,7 @@ export class FaultEngine {
   private readonly downs: Record<Side, 'rst' | 'silent' | null> = { left: null, right: null };
   private readonly windows: Record<Side, number | null> = { left: null, right: null };
   private readonly openGates = new Set<string>();
+  private readonly armed: boolean;
   /** Told when a rule acts. */
   onRule: ((rule: Rule, conn: Conn | null) => void) | null = null;
 
@@ -90,6 +93,7 @@ export class FaultEngine {
     this.medium = options.medium;
     this.hosts = options.hosts ?? foreignHosts;
     this.decisions = new DecisionLog(options.seed ?? 1);
+    this.armed = options.faults !== 'off';
   }
 
   // ── rules ──
@@ -101,18 +105,21 @@ export class FaultEngine {
 
   add(rule: Rule): Rule {
     this.rules.push(rule);
+    if (!this.armed) rule.off();
     if (rule.match.idle !== undefined) for (const flow of this.flows.values()) this.armIdle(flow);
     return rule;
   }
 
   /** Acts now, outside of any connection; what needs one acts on the latest that is open. */
   do(...actions: Action[]): void {
+    if (!this.armed) return;
     const conn = this.conns.findLast((candidate) => !candidate.over) ?? null;
     this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
   }
 
   /** Acts now, on a connection. */
   doOn(conn: Conn, ...actions: Action[]): void {
+    if (!this.armed) return;
     this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
   }
 
@@ -131,7 +138,7 @@ export class FaultEngine {
       fin: (conn, end) => this.closeEnd(conn, end, box.label),
       note: (text, conn) => this.trace.note(this.medium.now(), 'rule', null, text, conn.id),
     });
-    this.boxes.push(box);
+    if (this.armed) this.boxes.push(box);
     return box;
   }
 

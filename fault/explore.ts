@@ -11,7 +11,7 @@ import { createWire, type Wire, type WireOptions } from './wire';
 export type WireTest = (wire: Wire) => Promise<unknown>;
 
 /** What `explore` may be told. */
-export interface ExploreOptions extends WireOptions {
+export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   /** Where faults are placed. The only choice yet. */
   readonly points?: 'every segment boundary';
   /** Default: drop, rst, fin. */
@@ -74,7 +74,8 @@ function arrange(wire: Wire, plan: Plan): void {
 }
 
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
-  const wire = createWire({ ...options, seed: plan.seed });
+  const { faults: _, ...wireOptions } = options;
+  const wire = createWire({ ...wireOptions, seed: plan.seed });
   let error: Error | null = null;
   try {
     arrange(wire, plan);
@@ -235,7 +236,7 @@ export async function replay(token: string, test: WireTest, options: ExploreOpti
 }
 
 /** What `fuzz` is told. */
-export interface FuzzOptions extends ExploreOptions, Omit<WireOptions, 'seed'> {
+export interface FuzzOptions extends Omit<ExploreOptions, 'faults'> {
   /** How many seeds, from `seed` (default 1) on. */
   readonly seeds: number;
   /** The chance of each fault, for every segment: `{ drop: 0.02, rst: 0.001 }`. */

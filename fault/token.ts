@@ -30,6 +30,9 @@ export interface Plan {
   readonly placements: readonly Placement[];
   /** Chances of faults on every segment. */
   readonly chances: Readonly<Record<string, number>>;
+  /** The run of a scenario, with a client. */
+  readonly scenario?: string;
+  readonly client?: string;
 }
 
 /** The version of this package: the same plan may run otherwise in another. */

@@ -1,3 +1,4 @@
+import { RunningHash } from '../sim/hash';
 import type { Bytes, Millis } from '../stack/base/bytes';
 import type { Conn, Side } from './conn';
 import type { Dir } from './match';
@@ -90,6 +91,22 @@ export class Trace {
       ({ kind, flags, conn: id }) =>
         (kind === 'delivered' || kind === 'forged') && flags !== '' && (conn === undefined || id === conn),
     );
+  }
+
+  /**
+   * Sixteen hexadecimal digits over all entries: times, segments with their numbers, what rules did and programs were told.
+   * Not the text that segments carry: a Date field in it would make every second another run.
+   */
+  hash(): string {
+    const hash = new RunningHash();
+    for (const e of this.entries) {
+      hash.addTime(e.at);
+      hash.addText(`${e.kind} ${e.side} ${e.conn} ${e.flags} ${e.text} ${e.states}`);
+      hash.add(e.seq);
+      hash.add(e.ack);
+      hash.add(e.length);
+    }
+    return hash.toString();
   }
 
   /** A line for each entry, for people. */

@@ -8,6 +8,7 @@ import { type Reply, type RequestOptions, requestWith } from './client';
 import type { Side } from './conn';
 import { Driver } from './driver';
 import { FaultEngine, type Tap } from './engine';
+import { waitOn } from './idle-waits';
 import type { Match } from './match';
 import type { Box, BoxOptions } from './middlebox';
 import { Origin } from './origin';
@@ -43,6 +44,8 @@ export interface WireOptions {
   readonly patience?: Millis;
   /** Whose http serves and asks: Node's own, or ours. Default 'node'. */
   readonly http?: 'node' | 'tapwire';
+  /** 'off': rules, actions and middleboxes do nothing. A test that still passes then did not test its fault. Default 'on'. */
+  readonly faults?: 'on' | 'off';
 }
 
 /** The clock of a wire. */
@@ -94,6 +97,7 @@ export class Wire {
   private readonly dispatchers: { destroy(): Promise<void> }[] = [];
   private readonly listeners: { close(): unknown }[] = [];
   private sharedAgent: http.Agent | null = null;
+  private sharedDispatcher: object | null = null;
   private closed = false;
 
   constructor(readonly options: WireOptions = {}) {
@@ -112,7 +116,7 @@ export class Wire {
       timers: options.timers === 'global',
     });
     const { medium } = this;
-    this.engine = new FaultEngine({ medium, hosts: medium, seed: this.seed });
+    this.engine = new FaultEngine({ medium, hosts: medium, seed: this.seed, faults: options.faults });
     medium.arrives = (from, frame) => this.engine.arrives(from, frame);
     this.driver = new Driver(
       medium.world,
@@ -207,12 +211,15 @@ export class Wire {
   /** The built-in fetch over the wire. Relative URLs are of the first origin. */
   async fetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
     const target = new URL(url, this.origins[0]?.url ?? `http://${SERVER_ADDRESS}`);
-    return fetch(target, { ...init, dispatcher: await this.dispatcher() } as RequestInit);
+    return fetch(target, { dispatcher: await this.dispatcher(), ...init } as RequestInit);
   }
-  /** A dispatcher for the built-in fetch; one for the whole wire. */
-  async dispatcher(): Promise<object> {
-    if (this.dispatchers.length === 0) this.dispatchers.push(await dispatcherFor(this.connector()));
-    return this.dispatchers[0]!;
+  /** A dispatcher for the built-in fetch; without options it is one for the whole wire. */
+  async dispatcher(options?: { readonly connections?: number }): Promise<object> {
+    if (options === undefined && this.sharedDispatcher !== null) return this.sharedDispatcher;
+    const made = await dispatcherFor(this.connector(), options);
+    this.dispatchers.push(made);
+    if (options === undefined) this.sharedDispatcher = made;
+    return made;
   }
   /** One request with Node's http (or ours: option `http`) and an agent that keeps connections. */
   request(options: RequestOptions & { port?: number } = {}): Promise<Reply> {
@@ -223,7 +230,7 @@ export class Wire {
       http: this.options.http === 'tapwire' ? (this.http as unknown as typeof http) : undefined,
     };
     // Node's meaning of false is an agent for this one request; its own would leave the wire.
-    const agent = options.agent === false ? this.agent({ keepAlive: false }) : options.agent;
+    const agent = options.agent === false ? this.agentOf({ keepAlive: false }) : options.agent;
     return requestWith(base, { ...options, agent }, (text) => this.note('left', text));
   }
   get(path = '/', options: RequestOptions = {}): Promise<Reply> {
@@ -231,11 +238,15 @@ export class Wire {
   }
   /** The agent that `request` and `get` share. */
   get pool(): http.Agent {
-    this.sharedAgent ??= this.options.http === 'tapwire' ? this.ownAgent() : this.agent();
+    this.sharedAgent ??= this.agentOf();
     return this.sharedAgent;
   }
-  private ownAgent(): http.Agent {
-    const agent = new this.http.Agent({ keepAlive: true }) as unknown as http.Agent;
+  /** An agent of the http that the wire was made with: Node's own, or ours. */
+  agentOf(options: http.AgentOptions = {}): http.Agent {
+    return this.options.http === 'tapwire' ? this.ownAgent(options) : this.agent(options);
+  }
+  private ownAgent(options: http.AgentOptions = {}): http.Agent {
+    const agent = new this.http.Agent({ keepAlive: true, ...options }) as unknown as http.Agent;
     this.agents.push(agent);
     return agent;
   }
@@ -248,6 +259,7 @@ export class Wire {
     const own = (whose ?? this.options.http) === 'tapwire';
     const module = own ? (createHttp(this.serverNet as unknown as NetModule) as unknown as typeof http) : http;
     const server = module.createServer(rest);
+    if (own) waitOn(this.medium.hosts.right.host.loop, server as never);
     if (keepAliveTimeout !== undefined) server.keepAliveTimeout = keepAliveTimeout;
     if (headersTimeout !== undefined) server.headersTimeout = headersTimeout;
     const listener = own ? server : feedServer(server, this.serverNet);

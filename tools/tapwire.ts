@@ -19,6 +19,7 @@ const COMMANDS: readonly LazyCommand[] = [
     name: 'packetdrill',
     load: () => (require('./packetdrill/command') as typeof import('./packetdrill/command')).registerPacketdrill,
   },
+  { name: 'fault', load: () => (require('./fault/command') as typeof import('./fault/command')).registerFault },
 ];
 
 const VERSION_FLAGS = ['-V', '--version'];

@@ -37,6 +37,7 @@ export const bodies: readonly Scenario[] = [
     cope: 'Listen for response and for error, and take a response that came. Servers: read on for a while (or discard) before closing.',
     expect: {
       http: ['POST /: 413, 9 bytes, then write EPIPE (not reused)', 'POST /: read ECONNRESET (not reused)'],
+      fetch: ['POST /: 413, 9 bytes', 'POST /: fetch failed: read ECONNRESET'],
     },
     async play({ wire, serve, ask }) {
       await serve(tooLarge);
@@ -58,14 +59,17 @@ export const bodies: readonly Scenario[] = [
       http: [
         'POST /: 413, 9 bytes, then write EPIPE (not reused)',
         'POST /: 413, 9 bytes, then write ECONNRESET (not reused)',
+        'the last connection ended with RST',
       ],
+      fetch: ['POST /: 413, 9 bytes', 'POST /: 413, 9 bytes', 'the last connection ended with RST'],
     },
-    async play({ wire, serve, ask }) {
+    async play({ wire, serve, ask, say }) {
       await serve(tooLarge);
       wire.on(res(1).end()).do(fin({ to: 'c' }));
       await ask({ method: 'POST', body: UPLOAD });
       wire.on(res(2).end()).do(coalesce(), rst({ to: 'c' }));
       await ask({ method: 'POST', body: UPLOAD });
+      say(`the last connection ended with ${wire.trace.notation(2).includes('R') ? 'RST' : 'nothing'}`);
     },
   },
   {
@@ -76,11 +80,15 @@ export const bodies: readonly Scenario[] = [
     picture: 'S: whole response; C still sends; S: RST.',
     node: 'The request emits response and then error.',
     cope: 'An error after a complete response does not undo it.',
-    expect: { http: ['POST /: 413, 9 bytes, then read ECONNRESET (not reused)'] },
-    async play({ wire, serve, ask }) {
+    expect: {
+      http: ['POST /: 413, 9 bytes, then read ECONNRESET (not reused)', 'the last connection ended with RST'],
+      fetch: ['POST /: 413, 9 bytes', 'the last connection ended with RST'],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(tooLarge);
       wire.on(res(1).end()).do(rst({ to: 'c' }));
       await ask({ method: 'POST', body: UPLOAD });
+      say(`the last connection ended with ${wire.trace.notation(1).includes('R') ? 'RST' : 'nothing'}`);
     },
   },
   {
@@ -165,7 +173,10 @@ export const bodies: readonly Scenario[] = [
     picture: 'S: part of the body and RST; C’s program sees both at once.',
     node: 'Only the response’s "aborted": the reset reads as the end of input, no errno anywhere.',
     cope: 'As for FIN: check response.complete.',
-    expect: { http: ['GET /: 200, 4 bytes, then aborted [ECONNRESET] (not reused)'] },
+    expect: {
+      http: ['GET /: 200, 4 bytes, then aborted [ECONNRESET] (not reused)'],
+      fetch: ['GET /: 200, 4 bytes, then terminated: other side closed [UND_ERR_SOCKET]'],
+    },
     async play({ wire, serve, ask }) {
       await serve(plain);
       wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
@@ -182,6 +193,13 @@ export const bodies: readonly Scenario[] = [
     cope: 'A chunked body is complete only with its last chunk and the empty line.',
     expect: {
       http: [0, 5, 5, 11, 11].map((bytes) => `GET /: 200, ${bytes} bytes, then aborted [ECONNRESET] (not reused)`),
+      fetch: [
+        'GET /: 200, 0 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
+        'GET /: 200, 5 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
+        'GET /: 200, 5 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
+        'GET /: 200, 11 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
+        'GET /: 200, 11 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
+      ],
     },
     async play({ wire, serve, ask }) {
       await serve(chunked);
@@ -220,11 +238,17 @@ export const bodies: readonly Scenario[] = [
     picture: 'The last bytes of a complete body come one by one, each in a wake-up of its own.',
     node: 'A success, at every offset; some libraries that look at the bytes themselves report ERR_STREAM_PREMATURE_CLOSE.',
     cope: 'Libraries: trust the parser, not the last chunk of data.',
-    expect: { http: ['GET /: 200, 11 bytes'], fetch: ['GET /: 200, 11 bytes'] },
-    async play({ wire, serve, ask }) {
+    expect: {
+      http: ['GET /: 200, 11 bytes', 'the last chunk came in 5 pieces'],
+      fetch: ['GET /: 200, 11 bytes', 'the last chunk came in 5 pieces'],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(chunked);
       wire.on({ dir: 's2c', len: [1, 65_535] }).do(slice(1, 2));
       await ask();
+      const end = wire.engine.exchanges.list[0]!.res!.end;
+      const pieces = wire.trace.delivered().filter((e) => e.dir === 's2c' && e.length > 0 && e.seq - 1 >= end - 5);
+      say(`the last chunk came in ${pieces.length} pieces`);
     },
   },
   {
@@ -235,11 +259,17 @@ export const bodies: readonly Scenario[] = [
     picture: 'S: whole chunked response, keep-alive; RST.',
     node: 'Node 20: a success. Some later lines report a premature close through node-fetch 2.',
     cope: 'What was complete stays complete.',
-    expect: { http: ['GET /: 200, 11 bytes'], fetch: ['GET /: 200, 11 bytes'] },
-    async play({ wire, serve, ask }) {
+    expect: {
+      http: ['GET /: 200, 11 bytes', 'the connection ended with RST'],
+      fetch: ['GET /: 200, 11 bytes', 'the connection ended with RST'],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(chunked);
       wire.on(res(1).end()).do(coalesce(), rst({ to: 'c' }));
       await ask();
+      await wire.clock.advance(100);
+      const last = wire.trace.delivered().findLast(({ dir }) => dir === 's2c');
+      say(`the connection ended with ${last?.flags.includes('R') === true ? 'RST' : 'nothing'}`);
     },
   },
   {
@@ -250,9 +280,12 @@ export const bodies: readonly Scenario[] = [
     picture: 'Silence of S; C: FIN. No fault on the wire.',
     node: 'timeout, then "socket hang up" with code ECONNRESET: the same words as for a server that closed.',
     cope: 'Destroy with an error of your own, so that logs say who it was.',
-    expect: { http: ['GET /: socket hang up [ECONNRESET] (not reused)', 'the first FIN is of the client'] },
-    async play({ wire, serve, ask, say }) {
-      await serve(() => {});
+    expect: {
+      http: ['GET /: socket hang up [ECONNRESET] (not reused)', 'the first FIN is of the client'],
+      fetch: ['GET /: the client gave up', 'the first FIN is of the client'],
+    },
+    async play({ wire, serve, ask, say, faulty }) {
+      await serve(faulty ? () => {} : plain);
       await ask({ timeout: 3000 });
       await wire.clock.advance(100);
       const closed = wire.trace.delivered().find(({ flags }) => flags.includes('F'));
@@ -270,12 +303,19 @@ export const bodies: readonly Scenario[] = [
     expect: {
       http: [
         'GET /: 200, 10 bytes, then Parse Error: Expected HTTP/, RTSP/ or ICE/ [HPE_INVALID_CONSTANT] (not reused)',
+        'the connection was closed by the client',
       ],
+      tapwire: ['GET /: 200, 10 bytes', 'the connection was closed by the client'],
+      fetch: ['GET /: 200, 10 bytes', 'the connection was closed by the client'],
     },
-    async play({ wire, serve, ask }) {
+    async play({ wire, serve, ask, say }) {
       await serve(plain);
       wire.on(res(1).end()).do(coalesce(), inject('junk', { as: 's2c' }));
       await ask();
+      await wire.clock.advance(100);
+      say(
+        `the connection ${wire.engine.conns[0]!.c.finSent >= 0 || wire.engine.conns[0]!.over ? 'was closed by the client' : 'goes on'}`,
+      );
     },
   },
   {
@@ -286,7 +326,10 @@ export const bodies: readonly Scenario[] = [
     picture: 'S got the whole request and committed. RST before the response.',
     node: '"read ECONNRESET", the same as for a request that never arrived.',
     cope: 'Idempotency keys; retry a POST only with one.',
-    expect: { http: ['POST /pay: read ECONNRESET (not reused)', 'POST /pay: 200, 10 bytes', 'processed: 2 times'] },
+    expect: {
+      http: ['POST /pay: read ECONNRESET (not reused)', 'POST /pay: 200, 10 bytes', 'processed: 2 times'],
+      fetch: ['POST /pay: fetch failed: read ECONNRESET', 'POST /pay: 200, 10 bytes', 'processed: 2 times'],
+    },
     async play({ wire, serve, ask, say }) {
       const origin = await serve(plain);
       wire.on(req(1).end()).do(rst({ to: 'c' }));
@@ -304,9 +347,15 @@ export const bodies: readonly Scenario[] = [
     picture: 'S announces a window of 0; C probes after 0.2, 0.6, 1.4 s … and lives on as long as it is answered.',
     node: 'Only timeout, which closes nothing by itself; the program that destroys reads "socket hang up".',
     cope: 'An idle timeout for uploads, too.',
-    expect: { http: ['POST /: socket hang up [ECONNRESET] (not reused)', 'window probes: some'] },
+    expect: {
+      http: ['POST /: socket hang up [ECONNRESET] (not reused)', 'window probes: some'],
+      fetch: ['POST /: the client gave up', 'window probes: some'],
+    },
     async play({ wire, serve, ask, say }) {
-      await serve((request) => void request.resume());
+      await serve((request, response) => {
+        request.resume();
+        request.on('end', () => response.end('got it'));
+      });
       wire.on(req(1).bodyByte(50_000)).do(window('server', 0));
       await ask({ method: 'POST', body: Buffer.alloc(1_000_000), timeout: 20_000 });
       const probes = wire.trace.delivered().filter(({ dir, length, at }) => dir === 'c2s' && length <= 1 && at > 1000);
@@ -325,7 +374,10 @@ export const servers: readonly Scenario[] = [
     picture: 'C: RST in ESTABLISHED.',
     node: 'clientError "read ECONNRESET" with a socket that is not writable; nothing without a listener.',
     cope: 'In clientError, answer only if socket.writable; destroy otherwise.',
-    expect: { http: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'] },
+    expect: {
+      http: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'],
+      fetch: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'],
+    },
     async play({ wire, serve, ask, say }) {
       const origin = await serve(plain);
       origin.server.on('clientError', (_, socket) => socket.destroy());
@@ -344,7 +396,8 @@ export const servers: readonly Scenario[] = [
     node: 'The response emits close with writableFinished false; a later write calls back with an error; no clientError.',
     cope: 'Clients: do not half-close before the response. Servers: httpServer options cannot change it; answer fast, or use allowHalfOpen of your own.',
     expect: { http: ['the response was closed, finished false', 'the client got 0 bytes'] },
-    async play({ wire, serve, say }) {
+    level: 'socket',
+    async play({ wire, serve, say, faulty }) {
       await serve((_, response) => {
         response.on('close', () => say(`the response was closed, finished ${response.writableFinished}`));
         void wire.clock.sleep(500).then(() => response.end('late'));
@@ -354,7 +407,9 @@ export const servers: readonly Scenario[] = [
       socket.on('data', (chunk: Buffer) => {
         text += chunk.toString();
       });
-      socket.end('GET / HTTP/1.1\r\nHost: server\r\n\r\n');
+      const ask = 'GET / HTTP/1.1\r\nHost: server\r\n\r\n';
+      if (faulty) socket.end(ask);
+      else socket.write(ask);
       await wire.clock.advance(1000);
       say(`the client got ${text.length} bytes`);
     },
@@ -367,7 +422,10 @@ export const servers: readonly Scenario[] = [
     picture: 'C: part of the body, then FIN.',
     node: 'The server’s request: aborted, error "aborted" ECONNRESET, close with complete false.',
     cope: 'Listen for error on the request; look at request.complete before you commit.',
-    expect: { http: ['request: aborted', 'request: error aborted', 'request: close, complete false'] },
+    expect: {
+      http: ['request: aborted', 'request: error aborted', 'request: close, complete false'],
+      fetch: ['request: aborted', 'request: error aborted', 'request: close, complete false'],
+    },
     async play({ wire, serve, client, say }) {
       await serve((request) => {
         request.on('aborted', () => say('request: aborted'));
@@ -388,7 +446,7 @@ export const servers: readonly Scenario[] = [
     picture: 'C: RST in the middle of the response; S writes on.',
     node: 'The response closes; later writes only fail their callbacks, and no error is emitted.',
     cope: 'Stop producing on close of the response; pipeline() does.',
-    expect: { http: ['response: close', 'a later write: failed'] },
+    expect: { http: ['response: close', 'a later write: failed'], fetch: ['response: close', 'a later write: failed'] },
     async play({ wire, serve, client, say }) {
       await serve((_, response) => {
         response.on('close', () => say('response: close'));
@@ -411,6 +469,7 @@ export const servers: readonly Scenario[] = [
     picture: 'C: head with Expect; S: 100; C: RST instead of the body.',
     node: 'The server’s request: aborted, error "aborted", close with complete false.',
     cope: 'As for an upload that is aborted.',
+    level: 'socket',
     expect: { http: ['request: aborted', 'request: error aborted', 'request: close, complete false'] },
     async play({ wire, serve, say }) {
       await serve((request) => {

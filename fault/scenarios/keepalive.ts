@@ -92,19 +92,15 @@ export const keepAlive: readonly Scenario[] = [
       'The last byte of response 1 and FIN come in one wake-up. The agent hands the socket to the request that waits, which writes in CLOSE-WAIT.',
     node: '"socket hang up" with reusedSocket false: the socket came straight from the queue, so "retry if reusedSocket" misses this one.',
     cope: 'Do not rely on reusedSocket alone: count the responses of a socket yourself, or retry idempotent requests without any response byte.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET] (not reused)'] },
-    async play({ wire, serve, say }) {
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET] (not reused)', 'connections opened: 1'],
+      fetch: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       wire.on(res(1).end()).do(coalesce(), fin({ to: 'c' }));
-      const agent = wire.agent({ maxSockets: 1 });
-      const both = [wire.get('/1', { agent }), wire.get('/2', { agent })].map((made, i) =>
-        made.then(
-          (reply) => say(`GET /${i + 1}: ${reply.status}, ${reply.body.length} bytes`),
-          (error: NodeJS.ErrnoException & { reusedSocket: boolean }) =>
-            say(`GET /${i + 1}: ${error.message} [${error.code}] (${error.reusedSocket ? '' : 'not '}reused)`),
-        ),
-      );
-      await wire.run(Promise.all(both));
+      await Promise.all(['/1', '/2'].map((path) => ask({ path, queued: true })));
+      say(`connections opened: ${wire.engine.conns.length}`);
     },
   },
   {
@@ -116,7 +112,10 @@ export const keepAlive: readonly Scenario[] = [
       'An hour passes for the world, nothing for C. The server closed long ago, so FINs wait; or a box on the way has forgotten the flow and answers RST.',
     node: '"socket hang up" or "read ECONNRESET", reusedSocket true.',
     cope: 'Before first use after a pause, drop idle connections that are older than the server’s keep-alive time by the wall clock.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET] (reused)'] },
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET] (reused)'],
+      fetch: ['GET /1: 200, 10 bytes', 'GET /2: fetch failed: other side closed [UND_ERR_SOCKET]'],
+    },
     async play({ wire, serve, ask }) {
       await serve(plain, { keepAliveTimeout: 5000 });
       await ask({ path: '/1' });
@@ -139,6 +138,12 @@ export const keepAlive: readonly Scenario[] = [
         'GET /5: write ECONNRESET (reused)',
         'GET /6: write ECONNRESET (reused)',
       ],
+      fetch: [
+        '3 requests: 200, 200, 200',
+        'GET /4: fetch failed: write ECONNRESET',
+        'GET /5: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /6: fetch failed: write ECONNRESET',
+      ],
     },
     async play({ wire, serve, ask, client, say }) {
       await serve(plain, patient);
@@ -158,9 +163,10 @@ export const keepAlive: readonly Scenario[] = [
     picture: 'S closes at keepAliveTimeout (and a second of grace). The balancer writes in that moment and gets RST.',
     node: 'The server’s program sees nothing at all. Here the client plays the balancer: "read ECONNRESET", a 502 to its own client.',
     cope: 'Set server.keepAliveTimeout above the balancer’s idle time (65 s for 60 s), and headersTimeout above that.',
+    level: 'socket',
     expect: { http: ['request at 5.99 s: answered', 'request at 6.01 s: closed'] },
-    async play({ wire, serve, say }) {
-      await serve(plain, { keepAliveTimeout: 5000 });
+    async play({ wire, serve, say, faulty }) {
+      await serve(plain, { keepAliveTimeout: faulty ? 5000 : 65_000 });
       for (const at of [5.99, 6.01]) {
         const socket = wire.connect({ host: 'server', port: 80 });
         let text = '';
@@ -190,15 +196,43 @@ export const keepAlive: readonly Scenario[] = [
     seen: ['nodejs/node#27363'],
     picture:
       'Old servers started the clock of a request’s headers with the last response: a request after a long gap was cut.',
-    node: 'Fixed since; a server of today answers after any gap that keepAliveTimeout allows.',
+    node: '"socket hang up", reusedSocket true, although keepAliveTimeout was not over. Fixed since: the same client asks a server of today below, which answers after any gap.',
     cope: 'Sweep idle gaps in a test of your own server: in virtual time that costs nothing.',
-    expect: { http: Array.from({ length: 8 }, (_, i) => `GET /${1 + i * 10}: 200, 10 bytes`) },
-    async play({ wire, serve, ask }) {
-      await serve(plain, { keepAliveTimeout: 3_600_000, headersTimeout: 5000 });
-      for (let seconds = 1; seconds <= 71; seconds += 10) {
-        await ask({ path: `/${seconds}` });
-        await wire.clock.advance(seconds * 1000);
+    expect: {
+      http: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: 200, 10 bytes',
+        'GET /3: socket hang up [ECONNRESET] (reused)',
+        'the server of today, after 70 s: 200',
+      ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: 200, 10 bytes',
+        'GET /3: fetch failed: other side closed [UND_ERR_SOCKET]',
+        'the server of today, after 70 s: 200',
+      ],
+    },
+    async play({ wire, serve, ask, say, faulty }) {
+      // The server of old: it looks at the clock of the last response when the next head is there.
+      await wire.peer(async (peer) => {
+        for (let answered = 0; (await peer.readUntil('\r\n\r\n')) !== null; answered = wire.clock.now()) {
+          if (faulty && answered > 0 && wire.clock.now() - answered > 2000) return peer.end();
+          peer.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789');
+        }
+      });
+      for (const [path, gapMs] of [
+        ['/1', 1500],
+        ['/2', 2500],
+        ['/3', 0],
+      ] as const) {
+        await ask({ path });
+        await wire.clock.advance(gapMs);
       }
+      await serve(plain, { port: 8080, keepAliveTimeout: 3_600_000, headersTimeout: 5000 });
+      const get = (): Promise<{ status: number }> => wire.request({ port: 8080, path: '/' });
+      await get();
+      await wire.clock.advance(70_000);
+      say(`the server of today, after 70 s: ${(await get()).status}`);
     },
   },
   {
@@ -210,7 +244,10 @@ export const keepAlive: readonly Scenario[] = [
       'S’s loop is blocked past keepAliveTimeout. Timers run before polling: the socket is destroyed with unread bytes, so the kernel sends RST.',
     node: 'Server: socket timeout and close(false), no request event. Client: "read ECONNRESET", reusedSocket true.',
     cope: 'Server: keep the loop free; keepAliveTimeout far above the longest block. Client: such a request was not processed, but it cannot know that.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)', 'the handler ran for /2: 0 times'] },
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)', 'the handler ran for /2: 0 times'],
+      fetch: ['GET /1: 200, 10 bytes', 'GET /2: fetch failed: read ECONNRESET', 'the handler ran for /2: 0 times'],
+    },
     async play({ wire, serve, ask, say }) {
       const origin = await serve(
         (_, response) => {
@@ -234,19 +271,24 @@ export const keepAlive: readonly Scenario[] = [
       'S says timeout=3. An agent that has no timeout of its own never looks at the hint; one that has closes a second before it.',
     node: '`new Agent({ keepAlive: true })` without `timeout` keeps the socket; with `timeout: 60000` it closes at 2 s.',
     cope: 'Give the agent a timeout: only then does it heed the hint.',
+    level: 'agent',
     expect: { http: ['agent with a timeout: FIN of the client at 2.0 s', 'agent without: FIN of the server'] },
-    async play({ wire, serve, say }) {
-      await serve(plain, { keepAliveTimeout: 3000 });
+    async play({ wire, serve, say, agent: agentOf, faulty }) {
+      await serve(plain, { keepAliveTimeout: faulty ? 3000 : 3_600_000 });
       for (const [name, agent] of [
-        ['agent with a timeout', wire.agent({ timeout: 60_000 })],
-        ['agent without', wire.agent()],
+        ['agent with a timeout', agentOf({ timeout: 60_000 })],
+        ['agent without', agentOf()],
       ] as const) {
         await wire.get('/', { agent });
         const began = wire.clock.now();
         await wire.clock.advance(10_000);
         const closed = wire.trace.delivered().find((entry) => entry.at > began && entry.flags.includes('F'));
-        const seconds = ((closed!.at - began) / 1000).toFixed(1);
-        say(`${name}: FIN of the ${closed!.dir === 'c2s' ? `client at ${seconds} s` : 'server'}`);
+        if (closed === undefined) {
+          say(`${name}: nobody closes`);
+          continue;
+        }
+        const seconds = ((closed.at - began) / 1000).toFixed(1);
+        say(`${name}: FIN of the ${closed.dir === 'c2s' ? `client at ${seconds} s` : 'server'}`);
       }
     },
   },
@@ -258,22 +300,46 @@ export const keepAlive: readonly Scenario[] = [
     picture: 'C’s own FIN or RST goes out with a request in flight.',
     node: '"socket hang up", caused at home: no segment of the server ended it. The wire shows who did.',
     cope: 'A pool stops its timer before it hands a socket out. Test at T-1 ms, T and T+1 ms of the timer.',
+    level: 'agent',
     expect: {
-      http: ['request at 999 ms: 200', 'request at 1000 ms: 200', 'request at 1001 ms: 200'],
+      http: [
+        'request at 990 ms: socket hang up, the FIN is of the client',
+        'request at 1010 ms: 200',
+        'with a pool that stops its timer, at 990 ms: 200',
+      ],
     },
-    async play({ wire, serve, say }) {
+    async play({ wire, serve, say, agent: agentOf, faulty }) {
       await serve(plain, patient);
-      for (const ms of [999, 1000, 1001]) {
-        const agent = wire.agent({ timeout: 1000 });
+      for (const [name, ms, forgetful] of [
+        ['request at 990 ms', 990, faulty],
+        ['request at 1010 ms', 1010, faulty],
+        ['with a pool that stops its timer, at 990 ms', 990, false],
+      ] as const) {
+        const agent = agentOf();
+        agent.on('free', (socket: { destroy(): void; once(event: string, listener: () => void): void }) => {
+          let assigned = false;
+          socket.once('agentRemove', () => (assigned = true));
+          wire.clock.at(wire.clock.now() + 1000, () => {
+            const busy = Object.values(agent.sockets).some((list) => list?.includes(socket as never));
+            if (forgetful || (!busy && !assigned)) socket.destroy();
+          });
+        });
         await wire.get('/', { agent });
         await wire.clock.advance(ms);
+        const before = wire.trace.entries.length;
         const said = await wire.run(
           wire.get('/', { agent }).then(
             (reply) => String(reply.status),
             (error: Error) => error.message,
           ),
         );
-        say(`request at ${ms} ms: ${said}`);
+        await wire.clock.advance(20);
+        const closed = wire.trace.entries
+          .slice(before)
+          .find(({ kind, flags }) => kind === 'sent' && flags.includes('F'));
+        const who = closed === undefined ? '' : `, the FIN is of the ${closed.dir === 'c2s' ? 'client' : 'server'}`;
+        say(`${name}: ${said}${said === '200' ? '' : who}`);
+        agent.destroy();
       }
     },
   },
@@ -291,12 +357,17 @@ export const keepAlive: readonly Scenario[] = [
         'GET /2: socket hang up [ECONNRESET] (reused)',
         'the handler ran for /2: 0 times',
       ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: other side closed [UND_ERR_SOCKET]',
+        'the handler ran for /2: 0 times',
+      ],
     },
-    async play({ wire, serve, ask, say }) {
+    async play({ wire, serve, ask, say, faulty }) {
       const origin = await serve(plain, patient);
       await ask({ path: '/1' });
       await wire.clock.settle();
-      wire.clock.at(wire.clock.now() + 5, () => origin.server.closeIdleConnections());
+      if (faulty) wire.clock.at(wire.clock.now() + 5, () => origin.server.closeIdleConnections());
       await ask({ path: '/2' });
       say(`the handler ran for /2: ${origin.count('/2')} times`);
     },
@@ -311,6 +382,11 @@ export const keepAlive: readonly Scenario[] = [
     cope: 'Proxies retry idempotent requests once when a reused connection ended before a response byte.',
     expect: {
       http: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET] (reused)', 'GET /2: 200, 10 bytes'],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: other side closed [UND_ERR_SOCKET]',
+        'GET /2: 200, 10 bytes',
+      ],
     },
     async play({ wire, serve, ask }) {
       await serve(plain, patient);
@@ -337,7 +413,10 @@ export const keepAlive: readonly Scenario[] = [
     picture: 'The same race with nginx as the client: RST in answer to its request.',
     node: 'Here the client plays nginx: "read ECONNRESET".',
     cope: 'keepalive_timeout of the upstream block below server.keepAliveTimeout; proxy_next_upstream for idempotent requests.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)'] },
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)'],
+      fetch: ['GET /1: 200, 10 bytes', 'GET /2: fetch failed: read ECONNRESET'],
+    },
     async play({ wire, serve, ask }) {
       await serve(plain, patient);
       await ask({ path: '/1' });
@@ -360,6 +439,12 @@ export const keepAlive: readonly Scenario[] = [
         'GET /2: 200, 10 bytes',
         'GET /rst: read ECONNRESET (reused)',
       ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /fin: fetch failed: other side closed [UND_ERR_SOCKET]',
+        'GET /2: 200, 10 bytes',
+        'GET /rst: fetch failed: read ECONNRESET',
+      ],
     },
     async play({ wire, serve, ask }) {
       await serve(plain, patient);
@@ -378,6 +463,7 @@ export const keepAlive: readonly Scenario[] = [
     cope: 'A pool that gets bytes on an idle connection closes it; better still, it looks before it writes.',
     expect: {
       http: ['GET /a: 200, 10 bytes', 'GET /b: 200, 10 bytes', 'GET /c: 408, 0 bytes'],
+      fetch: ['GET /a: 200, 10 bytes', 'GET /b: 200, 10 bytes', 'GET /c: 408, 0 bytes'],
     },
     async play({ wire, serve, ask }) {
       await serve(plain, patient);
@@ -400,7 +486,10 @@ export const keepAlive: readonly Scenario[] = [
     picture: 'keepalive-fin-crosses-request; then a new SYN, if the client tries again.',
     node: 'Neither http nor fetch retries: the second connection is there only if the program asks again.',
     cope: 'Know what your client does: count SYNs.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)', 'connections opened: 1'] },
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET (reused)', 'connections opened: 1'],
+      fetch: ['GET /1: 200, 10 bytes', 'GET /2: fetch failed: read ECONNRESET', 'connections opened: 1'],
+    },
     async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       await ask({ path: '/1' });
@@ -422,7 +511,10 @@ export const keepAlive: readonly Scenario[] = [
       'S has lost its state. The next thing that C sends (a keep-alive probe, a second later) is answered by RST.',
     node: '"read ECONNRESET" on the idle socket; the agent drops it and nobody sees an error. A program with a socket of its own does.',
     cope: 'Enable TCP keep-alive on connections of your own; listen for error while idle.',
-    expect: { http: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'] },
+    expect: {
+      http: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
+      fetch: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: fetch failed: read ECONNRESET'],
+    },
     async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       await ask({ path: '/1' });

@@ -1,6 +1,8 @@
 import type { Report } from '../report';
+import { fromToken, toToken } from '../token';
 import { createWire, type WireOptions } from '../wire';
 import { clientNamed } from './clients';
+import { PACKAGES } from './packages';
 import { type ClientName, outcomeText, type Scenario, type Stage } from './scenario';
 
 /** How a scenario went. */
@@ -16,50 +18,106 @@ export interface ScenarioResult {
   readonly report: Report;
   /** Milliseconds of the wire's clock. */
   readonly virtualMs: number;
+  /** Of the whole story on the wire: segments, times, what rules did and programs were told. */
   readonly hash: string;
+  /** Runs the same again: `tapwire fault run TOKEN`. Empty when the fault was left out. */
+  readonly token: string;
+  /** What an error that nobody expected said; null: none. Only without the fault is that no bug. */
+  readonly broken: Error | null;
 }
 
-/** Plays a scenario on a wire of its own. Throws only when the scenario itself is broken. */
+/** What is promised for a client; null: nothing. */
+export function expectedOf({ id, expect, level }: Scenario, client: string): readonly string[] | null {
+  const isHttp = client === 'tapwire' || client === 'node';
+  const own = expect[client as ClientName] ?? PACKAGES[id]?.[client as ClientName];
+  return own ?? (isHttp || level !== undefined ? expect.http : null);
+}
+
+/**
+ * Plays a scenario on a wire of its own. Throws only when the scenario itself is broken. With `faults: 'off'` its fault is
+ * left out: then it must not go as promised, or it would prove nothing.
+ */
 export async function runScenario(
   scenario: Scenario,
   client: string = 'http',
   options: WireOptions = {},
 ): Promise<ScenarioResult> {
   const http = client === 'tapwire' ? 'tapwire' : 'node';
-  const wire = createWire({ http, ...scenario.wire, ...options });
+  const faulty = options.faults !== 'off';
+  const { clientPorts, ...others } = scenario.wire ?? {};
+  // The retries of got wait on timers of the program.
+  const timers = client === 'got' ? 'global' : undefined;
+  const wire = createWire({ http, timers, ...others, ...(faulty ? { clientPorts } : {}), ...options });
   const lines: string[] = [];
   const say = (line: string): void => {
     lines.push(line);
     wire.note(null, line);
   };
-  const player = clientNamed(client, wire);
-  const stage: Stage = {
-    wire,
-    client: player,
-    serve: (handler, serveOptions) => wire.serve(handler, serveOptions),
-    async ask(ask = {}) {
-      const outcome = await wire.run(player.ask(ask), 86_400_000);
-      say(outcomeText(outcome));
-      return outcome;
-    },
-    say,
-  };
+  let broken: Error | null = null;
   try {
-    await scenario.play(stage);
-    const expected = scenario.expect[client as ClientName] ?? null;
-    return {
+    const player = clientNamed(client, wire);
+    await player.ready;
+    const stage: Stage = {
+      wire,
+      client: player,
+      faulty,
+      serve: (handler, serveOptions) => wire.serve(handler, serveOptions),
+      agent: (agentOptions) => wire.agentOf(agentOptions),
+      async ask(ask = {}) {
+        const outcome = await wire.run(player.ask(ask), 86_400_000);
+        say(outcomeText(outcome));
+        return outcome;
+      },
+      say,
+    };
+    try {
+      await scenario.play(stage);
+    } catch (error) {
+      // Without its fault a scenario may wait for an error that never comes.
+      if (faulty) throw error;
+      broken = error as Error;
+    }
+    const expected = expectedOf(scenario, client);
+    const same =
+      expected === null || (expected.length === lines.length && expected.every((line, i) => line === lines[i]));
+    const hash = wire.trace.hash();
+    const plan = { seed: wire.seed, placements: [], chances: {}, scenario: scenario.id, client };
+    const report = wire.report(`${scenario.id} (${client})`);
+    const asExpected = same && broken === null;
+    const token = faulty ? toToken(plan, hash) : '';
+    const result = {
       scenario,
       client,
       lines,
       expected,
-      asExpected:
-        expected === null || (expected.length === lines.length && expected.every((line, i) => line === lines[i])),
-      report: wire.report(`${scenario.id} (${client})`),
+      asExpected,
+      report,
       virtualMs: wire.clock.now(),
-      hash: wire.engine.decisions.hash(),
+      hash,
+      token,
+      broken,
     };
-  } finally {
     await player.close();
+    return result;
+  } finally {
     wire.close();
   }
+}
+
+/**
+ * Plays the scenario of a token again, with its client and seed.
+ *
+ * @throws RangeError when it is no token of a scenario
+ * @throws Error when the run took another course
+ */
+export async function replayScenario(token: string, find: (name: string) => Scenario): Promise<ScenarioResult> {
+  const { plan, hash, version } = fromToken(token);
+  if (plan.scenario === undefined)
+    throw new RangeError('the token is of a test, not of a scenario: set TAPWIRE_REPLAY');
+  const result = await runScenario(find(plan.scenario), plan.client ?? 'http', { seed: plan.seed });
+  if (result.hash !== hash)
+    throw new Error(
+      `the replay took another course (${result.hash}, not ${hash}); the token was made by version ${version}`,
+    );
+  return result;
 }

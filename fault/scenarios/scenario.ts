@@ -26,11 +26,15 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   /** A connection that nothing else shares. */
   readonly fresh?: boolean;
+  /** Requests that say so share one connection, one after the other. */
+  readonly queued?: boolean;
 }
 
 /** The client under test, on a wire. */
 export interface Client {
   readonly name: string;
+  /** Has what it needs been loaded; awaited before the scenario begins. */
+  readonly ready?: Promise<unknown>;
   ask(ask: Ask): Promise<Outcome>;
   close(): Promise<void> | void;
 }
@@ -45,6 +49,10 @@ export interface Stage {
   ask(ask?: Ask): Promise<Outcome>;
   /** Adds a line to the result: what a server or a socket said. */
   say(line: string): void;
+  /** An agent of the http under test: Node's own, or ours. */
+  agent(options?: http.AgentOptions): http.Agent;
+  /** False when the scenario is played without its fault: for faults that are not on the wire but in a program. */
+  readonly faulty: boolean;
 }
 
 /** Names of the clients that scenarios know. */
@@ -66,7 +74,9 @@ export interface Scenario {
   /** How a client, a pool or a server should deal with it. */
   readonly cope: string;
   readonly wire?: WireOptions;
-  /** Lines that the clients give; of those that are absent nothing is promised. */
+  /** 'socket' or 'agent': it plays with these, whichever client is named. Default: with the client. */
+  readonly level?: 'socket' | 'agent';
+  /** Lines that the clients give; `tapwire` as `http` unless it is there. Of others that are absent nothing is promised. */
   readonly expect: { readonly http: readonly string[] } & Partial<Record<ClientName, readonly string[]>>;
   play(stage: Stage): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { story } from './story';
 interface RunOptions {
   client: string;
   seed: number;
+  withoutFault?: boolean;
   report?: string;
   ladder?: boolean;
   json?: boolean;
@@ -21,7 +22,7 @@ interface ProxyCommandOptions {
   host: string;
 }
 
-const CLIENTS = 'http, tapwire, fetch, undici, axios or got';
+const CLIENTS = 'http (or node), tapwire, fetch, undici, axios or got';
 
 /** Adds `tapwire fault` to the program. */
 export function registerFault(program: Command): void {
@@ -41,16 +42,23 @@ export function registerFault(program: Command): void {
   fault
     .command('run')
     .description('run a scenario in memory, in virtual time')
-    .argument('<scenario>', 'its name or number, or "all"')
+    .argument('<scenario>', 'its name or number, "all", or the token of a run, which is run again')
     .option('--client <name>', `the client under test: ${CLIENTS}`, 'http')
     .option('--seed <number>', 'the seed of everything random', integer(0, 0xffff_ffff), 1)
+    .option('--without-fault', 'leave the fault out: the run must then not go as promised')
     .option('--report <folder>', 'write a capture (pcapng with comments), a diagram and JSON there')
     .option('--ladder', 'print the sequence diagram')
     .option('--json', 'one JSON object for each scenario')
+    .addHelpText('after', '\nExit status: 0 all as promised, 1 something else happened, 2 no such scenario or client.')
     .action(async (name: string, options: RunOptions) => {
       const { SCENARIOS } = scenarios();
       let failed = 0;
-      for (const scenario of name === 'all' ? SCENARIOS : [named(name)]) if (!(await run(scenario, options))) failed++;
+      if (name.startsWith('twf1.')) failed = (await again(name, options)) ? 0 : 1;
+      else
+        for (const scenario of name === 'all' ? SCENARIOS : [named(name)])
+          if (!(await run(scenario, options))) failed++;
+      if (name === 'all' && options.json !== true)
+        process.stdout.write(`${SCENARIOS.length - failed} of ${SCENARIOS.length} as promised\n`);
       if (failed > 0) process.exitCode = EXIT_FAILURE;
     });
   fault
@@ -94,14 +102,26 @@ function list(json: boolean): void {
     process.stdout.write(`${String(number).padStart(2)}  ${id.padEnd(width)}  ${title}\n`);
 }
 
-async function run(scenario: Scenario, options: RunOptions): Promise<boolean> {
-  let result: ScenarioResult;
+/** The run of a token, once more. */
+async function again(token: string, options: RunOptions): Promise<boolean> {
   try {
-    result = await scenarios().runScenario(scenario, options.client, { seed: options.seed });
+    return show(await scenarios().replayScenario(token, named), options);
   } catch (error) {
-    if (/client/.test((error as Error).message)) throw new UsageError((error as Error).message);
+    throw error instanceof RangeError ? new UsageError(error.message) : error;
+  }
+}
+
+async function run(scenario: Scenario, options: RunOptions): Promise<boolean> {
+  const faults = options.withoutFault === true ? 'off' : 'on';
+  try {
+    return show(await scenarios().runScenario(scenario, options.client, { seed: options.seed, faults }), options);
+  } catch (error) {
+    if (/^(unknown client|the client )/.test((error as Error).message)) throw new UsageError((error as Error).message);
     throw error;
   }
+}
+
+function show(result: ScenarioResult, options: RunOptions): boolean {
   if (options.json === true) process.stdout.write(`${JSON.stringify(summary(result))}\n`);
   else process.stdout.write(resultText(result));
   if (options.ladder === true) process.stdout.write(`\n${result.report.ladder()}`);
@@ -109,7 +129,16 @@ async function run(scenario: Scenario, options: RunOptions): Promise<boolean> {
   return result.asExpected;
 }
 
-const summary = ({ scenario, client, lines, expected, asExpected, virtualMs, hash }: ScenarioResult): object => ({
+const summary = ({
+  scenario,
+  client,
+  lines,
+  expected,
+  asExpected,
+  virtualMs,
+  hash,
+  token,
+}: ScenarioResult): object => ({
   scenario: scenario.id,
   number: scenario.number,
   client,
@@ -118,15 +147,18 @@ const summary = ({ scenario, client, lines, expected, asExpected, virtualMs, has
   asExpected,
   virtualMs,
   hash,
+  token,
 });
 
 function resultText(result: ScenarioResult): string {
-  const { scenario, client, lines, expected, asExpected, virtualMs } = result;
+  const { scenario, client, lines, expected, asExpected, virtualMs, broken } = result;
   const verdict =
     expected === null ? 'nothing is promised for this client' : asExpected ? 'as promised' : 'NOT AS PROMISED';
   const text = [`${scenario.number}. ${scenario.title}`, ...lines.map((line) => `   ${line}`)];
+  if (broken !== null) text.push(`   ${broken.message.split('\n')[0]}`);
   if (!asExpected) text.push('   promised:', ...(expected ?? []).map((line) => `     ${line}`));
   text.push(`   ${client}: ${verdict}, ${(virtualMs / 1000).toFixed(3)} s of virtual time`);
+  if (result.token !== '') text.push(`   ${result.token}`);
   return `${text.join('\n')}\n`;
 }
 

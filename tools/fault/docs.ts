@@ -21,13 +21,14 @@ export async function scenarioPages(): Promise<Map<string, string>> {
     '',
     'Each page tells what happens on the wire, what Node reports and why, and how to cope; and each is a scenario that runs:',
     '`tapwire fault run NAME --client http|tapwire|fetch|undici|axios|got --ladder`. Written by `tapwire fault docs docs/faults`.',
+    'Without its fault (`--without-fault`) each goes otherwise, and the token that a run prints runs it again.',
     '',
   ];
   for (const scenario of SCENARIOS) {
     index.push(`${scenario.number}. [${scenario.title}](${scenario.id}.md)`);
     const { report } = await runScenario(scenario, 'http');
     const diagram = `What happened with http (seed 1), times in milliseconds:\n\n\`\`\`\n${shortened(report.ladder())}\n\`\`\`\n`;
-    pages.set(`${scenario.id}.md`, `${story(scenario)}${diagram}`);
+    pages.set(`${scenario.id}.md`, `${story(scenario)}\n${diagram}`);
   }
   pages.set('README.md', `${index.join('\n')}\n`);
   return pages;

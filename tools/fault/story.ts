@@ -1,10 +1,31 @@
-import type { Scenario } from '../../fault/scenarios';
+import { expectedOf, type Scenario } from '../../fault/scenarios';
+
+const CLIENTS = ['http', 'tapwire', 'fetch', 'undici', 'axios', 'got'] as const;
+
+/** What clients say, those that say the same together. */
+function said(scenario: Scenario): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const client of CLIENTS) {
+    const text = expectedOf(scenario, client)?.join('\n');
+    if (text === undefined) continue;
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, [client]);
+    else group.push(client);
+  }
+  return groups;
+}
 
 /** A scenario's story as Markdown. */
-export function story({ number, id, title, seen, picture, node, cope, expect }: Scenario): string {
+export function story(scenario: Scenario): string {
+  const { number, id, title, seen, picture, node, cope, level } = scenario;
   const lines = [`# ${number}. ${title}`, '', `\`tapwire fault run ${id}\``, ''];
   if (seen.length > 0) lines.push(`Seen in ${seen.join(', ')}.`, '');
   lines.push(`**On the wire.** ${picture}`, '', `**What Node reports.** ${node}`, '', `**How to cope.** ${cope}`, '');
-  for (const [client, said] of Object.entries(expect)) lines.push(`With ${client}:`, '', '```', ...said, '```', '');
-  return `${lines.join('\n')}`;
+  if (level !== undefined) {
+    const what = level === 'agent' ? 'an agent of http' : 'a socket of its own';
+    lines.push(`Played with ${what}, whichever client is named:`, '', '```', ...scenario.expect.http, '```', '');
+    return lines.join('\n');
+  }
+  for (const [text, clients] of said(scenario)) lines.push(`With ${clients.join(', ')}:`, '', '```', text, '```', '');
+  return lines.join('\n');
 }

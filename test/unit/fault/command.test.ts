@@ -58,10 +58,23 @@ test('run: the outcome, a diagram, and reports that can be read', async () => {
   }
 });
 
+test('run: the token of a run is that run, without its fault it is another, and all go as promised', async () => {
+  const made = JSON.parse(await run('run', '30', '--client', 'fetch', '--json')) as { token: string; lines: string[] };
+  const again = await run('run', made.token);
+  expect(again).toContain(made.lines[0]);
+  expect(again).toContain('fetch: as promised');
+  expect(process.exitCode).toBeUndefined();
+  expect(await run('run', '30', '--without-fault')).toContain('NOT AS PROMISED');
+  expect(process.exitCode).toBe(1);
+  process.exitCode = undefined;
+  expect(await run('run', 'all', '--client', 'node')).toContain('52 of 52 as promised');
+  expect(process.exitCode).toBeUndefined();
+});
+
 test.each([
   [['run', 'nothing-like-it'], 'there is no scenario'],
   [['run', '1', '--client', 'curl'], 'unknown client'],
-  [['run', '1', '--client', 'axios'], 'npm install'],
+  [['run', 'twf1.nonsense'], 'damaged'],
 ])('%j is refused with one line', async (args, message) => {
   await expect(run(...args)).rejects.toThrow(message);
 });

@@ -1,0 +1,302 @@
+import type { ClientName } from './scenario';
+
+/** What packages say in the scenarios that are played with them: recorded with undici 7.30.2, axios 1.21.1 and got 14.6.6. */
+export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readonly string[]>>>> = {
+  'keepalive-fin-crosses-request': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'keepalive-fin-waits-busy-client': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'keepalive-rst-waits-busy-client': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: write ECONNRESET'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: write ECONNRESET'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'queued-request-inherits-dying-socket': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]', 'connections opened: 1'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+  },
+  'frozen-runtime-dead-pool': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'retry-takes-next-stale-socket': {
+    undici: [
+      '3 requests: 200, 200, 200',
+      'GET /4: write ECONNRESET',
+      'GET /5: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'GET /6: read ECONNRESET',
+    ],
+    axios: [
+      '3 requests: 200, 200, 200',
+      'GET /4: write ECONNRESET',
+      'GET /5: write ECONNRESET',
+      'GET /6: write ECONNRESET',
+    ],
+    got: ['3 requests: 200, 200, 200', 'GET /4: write ECONNRESET', 'GET /5: 200, 10 bytes', 'GET /6: 200, 10 bytes'],
+  },
+  'headers-timeout-across-idle-gap': {
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: 200, 10 bytes',
+      'GET /3: other side closed [UND_ERR_SOCKET]',
+      'the server of today, after 70 s: 200',
+    ],
+    axios: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: 200, 10 bytes',
+      'GET /3: socket hang up [ECONNRESET]',
+      'the server of today, after 70 s: 200',
+    ],
+    got: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: 200, 10 bytes',
+      'GET /3: 200, 10 bytes',
+      'the server of today, after 70 s: 200',
+    ],
+  },
+  'server-timer-beats-pending-request': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'the handler ran for /2: 0 times'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'the handler ran for /2: 0 times'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'the handler ran for /2: 1 times'],
+  },
+  'graceful-shutdown-closes-idle': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: other side closed [UND_ERR_SOCKET]', 'the handler ran for /2: 0 times'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]', 'the handler ran for /2: 0 times'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'the handler ran for /2: 1 times'],
+  },
+  'pod-dies-before-endpoints-update': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'GET /3: connect ECONNREFUSED 10.0.0.2:80'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'GET /3: connect ECONNREFUSED 10.0.0.2:80'],
+    got: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: connect ECONNREFUSED 10.0.0.2:80',
+      'GET /3: connect ECONNREFUSED 10.0.0.2:80',
+    ],
+  },
+  'listener-closed-with-unaccepted': {
+    undici: ['GET /: read ECONNRESET', 'requests handled: 0'],
+    axios: ['GET /: read ECONNRESET', 'requests handled: 0'],
+    got: ['GET /: connect ECONNREFUSED 10.0.0.2:80', 'requests handled: 0'],
+  },
+  'conntrack-invalid-host-answers-rst': {
+    undici: ['GET /: the client gave up', 'server: read ECONNRESET'],
+    axios: ['GET /: socket hang up [ECONNRESET]', 'server: read ECONNRESET'],
+    got: ["GET /: Timeout awaiting 'request' for 10000ms [ETIMEDOUT]", 'server: read ECONNRESET'],
+  },
+  'conntrack-table-full': {
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /new: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'given up after 10 s',
+      'GET /2: 200, 10 bytes',
+    ],
+    axios: [
+      'GET /1: 200, 10 bytes',
+      'GET /new: connect ETIMEDOUT 10.0.0.2:80',
+      'given up after 127 s',
+      'GET /2: 200, 10 bytes',
+    ],
+    got: [
+      'GET /1: 200, 10 bytes',
+      'GET /new: connect ETIMEDOUT 10.0.0.2:80',
+      'given up after 384 s',
+      'GET /2: 200, 10 bytes',
+    ],
+  },
+  'silent-nat-drop-no-timeout': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ETIMEDOUT', 'GET /3: the client gave up'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: read ETIMEDOUT', 'GET /3: socket hang up [ECONNRESET]'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /3: 200, 10 bytes'],
+  },
+  'snat-port-exhaustion': {
+    undici: ['16 requests: 200', 'GET /new: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]', 'given up after 10 s'],
+    axios: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 127 s'],
+    got: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 384 s'],
+  },
+  'ephemeral-ports-gone': {
+    undici: [
+      '4 requests: 200',
+      'GET /new: connect EADDRNOTAVAIL 10.0.0.2:80 - Local (0.0.0.0:0)',
+      'given up after 0 s',
+    ],
+    axios: ['4 requests: 200', 'GET /new: connect EADDRNOTAVAIL 10.0.0.2:80 - Local (0.0.0.0:0)', 'given up after 0 s'],
+    got: ['4 requests: 200', 'GET /new: connect EADDRNOTAVAIL 10.0.0.2:80 - Local (0.0.0.0:0)', 'given up after 0 s'],
+  },
+  'proxy-upstream-reset-before-headers': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: other side closed [UND_ERR_SOCKET]', 'GET /2: 200, 10 bytes'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: socket hang up [ECONNRESET]', 'GET /2: 200, 10 bytes'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'nginx-104-from-node-upstream': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes'],
+  },
+  'early-response-unfinished-upload': {
+    undici: ['POST /: 413, 9 bytes', 'POST /: read ECONNRESET'],
+    axios: ['POST /: 413, 9 bytes', 'POST /: read ECONNRESET'],
+    got: ['POST /: 413, 9 bytes', 'POST /: read ECONNRESET'],
+  },
+  'early-response-unfinished-upload-fetch': {
+    undici: ['POST /: 413, 9 bytes', 'POST /: 413, 9 bytes', 'the last connection ended with RST'],
+    axios: ['POST /: 413, 9 bytes', 'POST /: 413, 9 bytes', 'the last connection ended with RST'],
+    got: ['POST /: 413, 9 bytes', 'POST /: 413, 9 bytes', 'the last connection ended with RST'],
+  },
+  'error-after-response': {
+    undici: ['POST /: 413, 9 bytes', 'the last connection ended with RST'],
+    axios: ['POST /: 413, 9 bytes', 'the last connection ended with RST'],
+    got: ['POST /: 413, 9 bytes', 'the last connection ended with RST'],
+  },
+  'fin-before-any-byte': {
+    undici: ['GET /: other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /: socket hang up [ECONNRESET]'],
+    got: ['GET /: 200, 10 bytes'],
+  },
+  'partial-header-block': {
+    undici: ['GET /fin: other side closed [UND_ERR_SOCKET]', 'GET /rst: read ECONNRESET'],
+    axios: ['GET /fin: socket hang up [ECONNRESET]', 'GET /rst: read ECONNRESET'],
+    got: ['GET /fin: 200, 10 bytes', 'GET /rst: 200, 10 bytes'],
+  },
+  'content-length-short-fin': {
+    undici: ['GET /: 200, 4 bytes, then other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /: stream has been aborted [ERR_BAD_RESPONSE]'],
+    got: ['GET /: 200, 10 bytes'],
+  },
+  'content-length-short-rst': {
+    undici: ['GET /: 200, 4 bytes, then read ECONNRESET'],
+    axios: ['GET /: read ECONNRESET'],
+    got: ['GET /: 200, 10 bytes'],
+  },
+  'content-length-short-rst-together': {
+    undici: ['GET /: 200, 4 bytes, then other side closed [UND_ERR_SOCKET]'],
+    axios: ['GET /: stream has been aborted [ERR_BAD_RESPONSE]'],
+    got: ['GET /: 200, 10 bytes'],
+  },
+  'truncated-chunked-body': {
+    undici: [
+      'GET /: 200, 0 bytes, then other side closed [UND_ERR_SOCKET]',
+      'GET /: 200, 5 bytes, then other side closed [UND_ERR_SOCKET]',
+      'GET /: 200, 5 bytes, then other side closed [UND_ERR_SOCKET]',
+      'GET /: 200, 11 bytes, then other side closed [UND_ERR_SOCKET]',
+      'GET /: 200, 11 bytes, then other side closed [UND_ERR_SOCKET]',
+    ],
+    axios: [
+      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
+      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
+      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
+      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
+      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
+    ],
+    got: [
+      'GET /: 200, 11 bytes',
+      'GET /: 200, 11 bytes',
+      'GET /: 200, 11 bytes',
+      'GET /: 200, 11 bytes',
+      'GET /: 200, 11 bytes',
+    ],
+  },
+  'close-delimited-truncation': {
+    undici: ['GET /together: 200, 4 bytes', 'GET /later: 200, 4 bytes'],
+    axios: ['GET /together: 200, 4 bytes', 'GET /later: read ECONNRESET'],
+    got: ['GET /together: 200, 4 bytes', 'GET /later: 200, 10 bytes'],
+  },
+  'premature-close-false-alarm': {
+    undici: ['GET /: 200, 11 bytes', 'the last chunk came in 5 pieces'],
+    axios: ['GET /: 200, 11 bytes', 'the last chunk came in 5 pieces'],
+    got: ['GET /: 200, 11 bytes', 'the last chunk came in 5 pieces'],
+  },
+  'complete-response-then-reset': {
+    undici: ['GET /: 200, 11 bytes', 'the connection ended with RST'],
+    axios: ['GET /: 200, 11 bytes', 'the connection ended with RST'],
+    got: ['GET /: 200, 11 bytes', 'the connection ended with RST'],
+  },
+  'reset-or-eof-lottery': {
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /fin: other side closed [UND_ERR_SOCKET]',
+      'GET /2: 200, 10 bytes',
+      'GET /rst: read ECONNRESET',
+    ],
+    axios: [
+      'GET /1: 200, 10 bytes',
+      'GET /fin: socket hang up [ECONNRESET]',
+      'GET /2: 200, 10 bytes',
+      'GET /rst: read ECONNRESET',
+    ],
+    got: ['GET /1: 200, 10 bytes', 'GET /fin: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /rst: 200, 10 bytes'],
+  },
+  'accept-then-reset': {
+    undici: ['GET /1: connect ECONNRESET 10.0.0.2:80', 'GET /2: read ECONNRESET', 'GET /3: 200, 10 bytes'],
+    axios: ['GET /1: connect ECONNRESET 10.0.0.2:80', 'GET /2: read ECONNRESET', 'GET /3: 200, 10 bytes'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /3: 200, 10 bytes'],
+  },
+  'accept-backlog-overflow': {
+    undici: ['7 requests: 200', 'SYNs sent more than once: yes'],
+    axios: ['7 requests: 200', 'SYNs sent more than once: yes'],
+    got: ['7 requests: 200', 'SYNs sent more than once: yes'],
+  },
+  'health-checker-resets-idle': {
+    undici: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'],
+    axios: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'],
+    got: ['GET /: 200, 10 bytes', 'clientError: read ECONNRESET'],
+  },
+  'upload-aborted': {
+    undici: ['request: aborted', 'request: error aborted', 'request: close, complete false'],
+    axios: ['request: aborted', 'request: error aborted', 'request: close, complete false'],
+    got: ['request: aborted', 'request: error aborted', 'request: close, complete false'],
+  },
+  'streaming-to-gone-client': {
+    undici: ['response: close', 'a later write: failed'],
+    axios: ['response: close', 'a later write: failed'],
+    got: ['response: close', 'a later write: failed'],
+  },
+  'own-timeout-looks-like-peer-reset': {
+    undici: ['GET /: the client gave up', 'the first FIN is of the client'],
+    axios: ['GET /: socket hang up [ECONNRESET]', 'the first FIN is of the client'],
+    got: ["GET /: Timeout awaiting 'request' for 3000ms [ETIMEDOUT]", 'the first FIN is of the client'],
+  },
+  'unsolicited-response-on-idle-socket': {
+    undici: ['GET /a: 200, 10 bytes', 'GET /b: 200, 10 bytes', 'GET /c: 408, 0 bytes'],
+    axios: ['GET /a: 200, 10 bytes', 'GET /b: 200, 10 bytes', 'GET /c: 408, 0 bytes'],
+    got: ['GET /a: 200, 10 bytes', 'GET /b: 200, 10 bytes', 'GET /c: 200, 10 bytes'],
+  },
+  'trailing-bytes-after-response': {
+    undici: ['GET /: 200, 10 bytes', 'the connection was closed by the client'],
+    axios: [
+      'GET /: Parse Error: Expected HTTP/, RTSP/ or ICE/ [HPE_INVALID_CONSTANT]',
+      'the connection was closed by the client',
+    ],
+    got: [
+      'GET /: Parse Error: Expected HTTP/, RTSP/ or ICE/ [HPE_INVALID_CONSTANT]',
+      'the connection was closed by the client',
+    ],
+  },
+  'stateful-retry-doubles-post': {
+    undici: ['POST /pay: read ECONNRESET', 'POST /pay: 200, 10 bytes', 'processed: 2 times'],
+    axios: ['POST /pay: read ECONNRESET', 'POST /pay: 200, 10 bytes', 'processed: 2 times'],
+    got: ['POST /pay: read ECONNRESET', 'POST /pay: 200, 10 bytes', 'processed: 2 times'],
+  },
+  'transparent-retry-of-other-runtimes': {
+    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'connections opened: 1'],
+    axios: ['GET /1: 200, 10 bytes', 'GET /2: read ECONNRESET', 'connections opened: 1'],
+    got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+  },
+  'peer-rebooted-half-open': {
+    undici: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: read ECONNRESET'],
+    axios: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
+    got: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
+  },
+  'zero-window-slow-reader': {
+    undici: ['POST /: the client gave up', 'window probes: some'],
+    axios: ['POST /: socket hang up [ECONNRESET]', 'window probes: some'],
+    got: ["POST /: Timeout awaiting 'request' for 20000ms [ETIMEDOUT]", 'window probes: some'],
+  },
+};
