@@ -3,18 +3,19 @@
  * `createHttp` makes the same module for any other net module.
  */
 import { net } from '../net';
-import type { Agent } from './agent';
+import type * as agent from './agent';
+import type * as clientRequest from './client-request';
 import { createHttp, type NetModule } from './module';
+import type * as server from './server';
 
-export type { Agent, AgentOptions } from './agent';
-export type { ClientRequest } from './client-request';
-export type { IncomingMessage } from './incoming';
+export type { AgentOptions } from './agent';
+export { IncomingMessage } from './incoming';
 export { createHttp, type HttpModule, type HttpOptions, type NetModule, type Request } from './module';
-export type { OutgoingMessage } from './outgoing';
+export { OutgoingMessage } from './outgoing';
 export type { HttpProfile, HttpProfileName } from './profiles';
 export type { RequestOptions } from './request-options';
-export type { RequestListener, Server, ServerOptions } from './server';
-export type { ServerResponse } from './server-response';
+export type { RequestListener, ServerOptions } from './server';
+export { ServerResponse } from './server-response';
 
 /** The module on the default host. */
 export const http = createHttp(net as unknown as NetModule);
@@ -23,6 +24,12 @@ export const _connectionListener = http._connectionListener;
 export const METHODS = http.METHODS;
 export const STATUS_CODES = http.STATUS_CODES;
 export const maxHeaderSize = http.maxHeaderSize;
+export const Agent = http.Agent;
+export type Agent = agent.Agent;
+export const ClientRequest = http.ClientRequest;
+export type ClientRequest = clientRequest.ClientRequest;
+export const Server = http.Server;
+export type Server = server.Server;
 export const createServer = http.createServer;
 export const get = http.get;
 export const request = http.request;

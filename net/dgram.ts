@@ -505,3 +505,4 @@ export function createDgram(host: Host | null): Dgram {
 
 /** `dgram` on the default host. */
 export const dgram: Dgram = createDgram(null);
+export const createSocket = dgram.createSocket;

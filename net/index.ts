@@ -1,3 +1,7 @@
+/**
+ * `tapwire/net`: what `require('net')` gives, on the default host, which is in memory unless the program chose another.
+ * `createNet` makes the same module for any other host.
+ */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { type ConnectOptions, normalizeArguments } from './arguments';
 import { derive } from './callable';
@@ -14,8 +18,8 @@ import { connectWith, Socket, type SocketOptions } from './socket';
 export type { ConnectOptions, ListenOptions } from './arguments';
 export type { DirectConsumer } from './direct';
 export type { SocketName } from './handle';
-export type { Server, ServerOptions } from './server';
-export type { OnReadOptions, Socket, SocketOptions } from './socket';
+export type { ServerOptions } from './server';
+export type { OnReadOptions, SocketOptions } from './socket';
 
 type ConnectionListener = (socket: Socket) => void;
 type ConnectListener = () => void;
@@ -90,3 +94,23 @@ export function createNet(host: Host | null): Net {
 
 /** `net` on the default host. */
 export const net: Net = createNet(null);
+
+export {
+  BlockList,
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  isIP,
+  isIPv4,
+  isIPv6,
+  normalizeArguments as _normalizeArgs,
+  Server,
+  Socket,
+  Socket as Stream,
+  SocketAddress,
+  setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+  setSimultaneousAccepts as _setSimultaneousAccepts,
+};
+export const connect = net.connect;
+export const createConnection = net.createConnection;
+export const createServer = net.createServer;

@@ -30,11 +30,19 @@ function entries() {
   return Object.values(manifest.exports).filter((entry) => typeof entry === 'object' && entry.import?.default);
 }
 
+/** What a module exports. Some act when they are loaded, so each is asked in a process of its own. */
+function namesOf(file) {
+  const script = 'process.stdout.write(JSON.stringify(Object.keys(require(process.argv[1]))), () => process.exit())';
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script, file], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${file} cannot be loaded:\n${stderr}`);
+  return JSON.parse(stdout).filter((name) => IDENTIFIER.test(name) && !RESERVED.has(name));
+}
+
 /** The names are taken from the module itself; values are bound once, when it is first imported. */
 function moduleFace(entry) {
   const commonJs = inFresh(entry.require.default);
   if (!existsSync(commonJs)) throw new Error(`package.json exports ${entry.require.default}, which was not built`);
-  const names = Object.keys(require(commonJs)).filter((name) => IDENTIFIER.test(name) && !RESERVED.has(name));
+  const names = namesOf(commonJs);
   const from = `./${basename(commonJs)}`;
   const list = names.map((name) => `  ${name},\n`).join('');
   writeFileSync(

@@ -10,8 +10,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   version: string;
   exports: Record<string, unknown>;
 };
-/** `tapwire/register` has no names: it acts. */
-const SILENT = ['./package.json', './register'];
+/** `tapwire/register` and `tapwire/register-net` have no names: they act. */
+const SILENT = ['./package.json', './register', './register-net'];
 const entries = Object.keys(manifest.exports).filter((entry) => !SILENT.includes(entry));
 const names = entries.map((entry) => `tapwire${entry.slice(1)}`);
 
