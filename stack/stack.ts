@@ -322,19 +322,19 @@ export class Stack implements PathFinder {
   }
 
   /**
-   * Where a datagram that was put together goes: behind the frames in the current slab if its text may be kept (TCP), else
-   * into memory of its own.
+   * Where a datagram that was put together goes: into memory of its own if nobody keeps its text where it lies, else (TCP,
+   * and extension headers with who knows what behind them) behind the frames in the current slab.
    */
-  private slabFor(done: PartialDatagram): Slab | null {
-    if (done.protocol !== TCP) {
-      const own = new Slab(-1, new Uint8Array(done.bytes));
-      own.fill = done.bytes;
+  private slabFor({ protocol, bytes }: PartialDatagram): Slab | null {
+    if (protocol === UDP || protocol === ICMP || protocol === ICMPV6) {
+      const own = new Slab(-1, new Uint8Array(bytes));
+      own.fill = bytes;
       return own;
     }
     const slab = this.slabs.current;
     const at = (slab.fill + 63) & ~63;
-    if (at + done.bytes > slab.bytes.length) return null;
-    slab.fill = at + done.bytes;
+    if (at + bytes > slab.bytes.length) return null;
+    slab.fill = at + bytes;
     return slab;
   }
 
