@@ -49,6 +49,7 @@ export class TapwireHost extends Host {
   private httpsModule: typeof NodeHttps | null = null;
   private dgramModule: typeof NodeDgram | null = null;
   private hide: (() => void) | null = null;
+  private readonly logs: { close(): void }[] = [];
 
   /** Node's `net`, and typed like it: its sockets connect from this host, its servers listen on it. */
   get net(): typeof NodeNet {
@@ -89,10 +90,25 @@ export class TapwireHost extends Host {
     this.hide ??= showHost(name, this, basename(process.argv[1] ?? 'node'));
   }
 
+  /**
+   * Records what TCP does, and why, as qlog, from now on until the host is closed, or what this returns: JSON-SEQ, or a
+   * line a record when the name ends in .ndjson. Keeps the event log from now on.
+   *
+   * @throws the system's error when the file cannot be created
+   */
+  qlog(path: string): { close(): void } {
+    const { QlogFile } = require('./tools/qlog/writer') as typeof import('./tools/qlog/writer');
+    const log = new QlogFile(path);
+    log.record(this);
+    this.logs.push(log);
+    return log;
+  }
+
   override close(): void {
     this.hide?.();
     this.hide = null;
     super.close();
+    for (const log of this.logs.splice(0)) log.close();
   }
 
   /** What the stack holds and has counted. */

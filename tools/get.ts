@@ -107,10 +107,10 @@ async function openWay(url: URL, options: GetOptions, capture: CaptureFile | nul
   const device = [options.tun, options.tap, options.packet, options.tunFd].some((wish) => wish !== undefined);
   const address = await resolve(hostOf(url));
   if (device) {
-    const wire = openWire(options, capture);
+    const wire = openWire(options, capture, 'client');
     return { wire, connectTo: { host: address, port: portOf(url) }, text: wire.text, close: () => wire.close() };
   }
-  const wire = openWire({ ...options, forward: { host: '', port: 0 } }, capture);
+  const wire = openWire({ ...options, forward: { host: '', port: 0 } }, capture, 'client');
   let forward: Forward | null = null;
   try {
     const exit = String(wire.peer!.stack.interfaces[0]!.addresses[0]!.address);

@@ -16,6 +16,7 @@ export interface WireOptions {
   mtu?: number;
   offload: boolean;
   pcap?: string;
+  qlog?: string;
   seed?: number;
   profile?: string;
 }
@@ -38,6 +39,7 @@ export function addWireOptions(command: Command): Command {
     .option('--mtu <bytes>', 'largest IP packet on the link', integer(68, 65_535))
     .option('--no-offload', 'complete checksums and packets no larger than the MTU, as on a cable')
     .option('--pcap <file>', 'record every frame in a pcapng file, which Wireshark opens')
+    .option('--qlog <file>', 'record what TCP does, and why, as qlog (JSON-SEQ; a line a record with .ndjson)')
     .option('--seed <number>', 'all randomness of the stack comes from it (default: random)', integer(0, 0xffff_ffff))
     .addOption(new Option('--profile <name>', 'constants of the TCP').choices(Object.keys(PROFILES)));
 }

@@ -9,6 +9,7 @@ import { createHost, type Host, type RouteOption } from '../net/host';
 import { Address, Cidr, parseAddress } from '../stack/base/address';
 import { UsageError } from './exit';
 import type { CaptureFile } from './pcap/recorder';
+import { QlogFile } from './qlog/writer';
 import { DEFAULT_ADDRESS, DEFAULT_HOST_ADDRESS, hostAddresses, type WireOptions } from './wire-options';
 
 /** A stack on its device, ready for use. */
@@ -39,7 +40,28 @@ const FLAGS = ['tun', 'tap', 'packet', 'tunFd', 'forward'] as const;
  * @param capture records what passes the stack's end.
  * @throws UsageError, DeviceError: one line that names the cure.
  */
-export function openWire(options: WireOptions, capture: CaptureFile | null): Wire {
+export function openWire(
+  options: WireOptions,
+  capture: CaptureFile | null,
+  vantagePoint: 'client' | 'server' = 'server',
+): Wire {
+  if (options.qlog === undefined) return openUnlogged(options, capture);
+  const log = new QlogFile(options.qlog, { vantagePoint });
+  try {
+    const wire = openUnlogged(options, capture);
+    log.record(wire.host);
+    const close = (): void => {
+      wire.close();
+      log.close();
+    };
+    return { ...wire, close };
+  } catch (error) {
+    log.close();
+    throw error;
+  }
+}
+
+function openUnlogged(options: WireOptions, capture: CaptureFile | null): Wire {
   const asked = FLAGS.filter((flag) => options[flag] !== undefined);
   if (asked.length > 1) {
     throw new UsageError(`${asked.map(optionName).join(' and ')} exclude each other: choose one wire`);

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cureFor } from '../exit';
 import { ladderSvg, ladderText } from '../ladder';
 import { CaptureError } from '../pcap/parser';
 import { readCaptureFile } from '../pcap/reader';
 import { FileSink } from '../pcap/sink';
+import { QlogWriter, qlogFormatOf } from '../qlog/writer';
 import type { Script } from './ast';
 import { both, RunCapture, RunLadder } from './capture';
 import { explainScript } from './explain';
@@ -16,7 +17,7 @@ import { RecordError, recordScript } from './record';
 import { describeResult, exitCode, type ScriptResult } from './report';
 import { type RunOptions, runScript } from './run';
 import { ScriptError } from './source';
-import { stackTarget } from './stack-target';
+import { EPOCH_MS, StackTarget, stackTarget } from './stack-target';
 import type { Profile, TargetFactory } from './target';
 import { watchScripts } from './watch';
 
@@ -38,6 +39,7 @@ export interface Flags {
   ladder?: boolean;
   svg?: string;
   pcap?: string;
+  qlog?: string;
   watch?: boolean;
   record?: boolean;
   follow: number;
@@ -85,6 +87,7 @@ export function registerPacketdrill(
     .option('--ladder', 'draw what crossed the wire as a sequence diagram')
     .option('--svg <file>', 'the same into an SVG file')
     .option('--pcap <file>', 'write what crossed the wire into a capture (pcapng)')
+    .option('--qlog <file>', 'write what the stack did, and why, as qlog (a line a record with .ndjson)')
     .option('--watch', 'run again whatever is changed, until interrupted')
     .option('--record', 'print a script made of a connection in a capture, and run nothing')
     .option('--follow <number>', 'with --record: which connection, counted from 1', integer, 1)
@@ -136,6 +139,7 @@ class Session {
   private readonly given: readonly GivenOption[];
   private readonly options: RunOptions;
   private capture: RunCapture | null = null;
+  private log: QlogWriter | null = null;
 
   constructor(
     private readonly flags: Flags,
@@ -154,10 +158,12 @@ class Session {
    */
   run(paths: readonly string[]): number {
     const files = paths.flatMap((path) => this.scriptsIn(path));
-    const { pcap } = this.flags;
+    const { pcap, qlog } = this.flags;
     if (pcap !== undefined) this.capture = new RunCapture(new FileSink(pcap));
+    if (qlog !== undefined) this.log = new QlogWriter(new FileSink(qlog), qlogFormatOf(qlog));
     const codes = files.map((file) => (file === null ? 2 : this.runGuarded(file)));
     this.capture?.close();
+    this.log?.close();
     if (files.length > 1 && this.flags.json !== true && this.flags.explain !== true) this.summary(codes);
     return [3, 1, 2].find((code) => codes.includes(code)) ?? 0;
   }
@@ -221,7 +227,9 @@ class Session {
     const { ladder, svg, json } = this.flags;
     const drawing = ladder === true || svg !== undefined ? new RunLadder(file) : null;
     const observer = both(drawing?.observer, this.capture?.script(file));
-    const code = this.print(runScript(script, { ...this.options, ...(observer && { observer }) }), startedMs);
+    const { log } = this;
+    const options = log === null ? this.options : { ...this.options, factory: logged(this.options.factory, log, file) };
+    const code = this.print(runScript(script, { ...options, ...(observer && { observer }) }), startedMs);
     const diagram = drawing?.build();
     if (diagram === undefined) return code;
     if (svg !== undefined) writeFileSync(svg, ladderSvg(diagram));
@@ -253,6 +261,17 @@ class Session {
     }
     return survivors.length === 0 ? 0 : 1;
   }
+}
+
+/** Makes stacks whose deeds are logged: `group_id` is the script's name and the connection's number. */
+function logged(factory: TargetFactory, log: QlogWriter, file: string): TargetFactory {
+  return (config) => {
+    const target = factory(config);
+    if (target instanceof StackTarget) {
+      log.attach(target.stack, () => target.now, `${basename(file, '.pkt')}-`, EPOCH_MS);
+    }
+    return target;
+  };
 }
 
 /** Options of the language that the command line gave. */

@@ -16,7 +16,7 @@ import { applySysctl } from './stack-sysctls';
 import type { Target, TargetConfig, TargetFactory, TargetSocket } from './target';
 
 /** The stack's clock when the script's stands at 0: nothing in the core may lean on the number. */
-const EPOCH_MS = 1_000_000;
+export const EPOCH_MS = 1_000_000;
 
 /** More than IP and TCP headers with options ever take. */
 const HEADERS_MAX = 100;

@@ -81,8 +81,11 @@ async function start(
     onError: (error) =>
       process.stderr.write(`tapwire serve: ${error instanceof Error ? error.stack : String(error)}\n`),
   });
-  const server = http.createServer(root === null ? limitTrace(wire.host.stack.trace, handler) : handler);
-  if (root !== null) wire.host.stack.trace.on = false;
+  const { trace } = wire.host.stack;
+  // The page needs the event log, and so does a qlog, which shall have no gaps.
+  const free = options.qlog === undefined;
+  const server = http.createServer(root === null && free ? limitTrace(trace, handler) : handler);
+  if (root !== null && free) trace.on = false;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, resolve);
