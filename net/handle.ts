@@ -95,7 +95,10 @@ export class TcpHandle implements ConnectionOwner {
   private holding = false;
   private bound: { address: Address; port: number } | null = null;
   private resource: AsyncResource;
-  readonly queue = new SendQueue();
+  /** Made for the first write that does not go the direct way. */
+  private queue: SendQueue | null = null;
+  /** Bytes handed to the connection, and those that still wait to be, as Node counts them. */
+  bytesWritten = 0;
   private ownerOfAcknowledged: (() => void) | null = null;
   private acknowledgedBefore = 0;
   private shutdownDone: (() => void) | null = null;
@@ -361,17 +364,9 @@ export class TcpHandle implements ConnectionOwner {
 
   // ── writing ──
 
-  /** Bytes handed to the connection, and those that still wait to be. */
-  get bytesWritten(): number {
-    return this.queue.bytesWritten;
-  }
-  set bytesWritten(bytes: number) {
-    this.queue.bytesWritten = bytes;
-  }
-
   /** Bytes of a write that did not fit the send buffer yet. */
   get writeQueueSize(): number {
-    return this.queue.waiting;
+    return this.queue === null ? 0 : this.queue.waiting;
   }
 
   /** Bytes that the peer acknowledged. What is known when the connection ends is what remains known. */
@@ -397,6 +392,8 @@ export class TcpHandle implements ConnectionOwner {
     const c = this.connection;
     const broken = c === null || this.closed ? 'EBADF' : this.brokenFor(c);
     if (broken !== null) return broken;
+    this.queue ??= new SendQueue();
+    for (let i = 0; i < chunks.length; i++) this.bytesWritten += chunks[i]!.length;
     const fitted = this.queue.start(this.host.stack.tcp, c!, chunks, done);
     this.host.schedule();
     if (!fitted) this.hold();
@@ -412,21 +409,22 @@ export class TcpHandle implements ConnectionOwner {
   }
 
   private writable(c: Connection): void {
-    const waited = this.queue.waiting > 0;
-    if (!this.queue.resume(this.host.stack.tcp, c)) return this.failWriter(c);
+    const { queue } = this;
+    const waited = this.writeQueueSize > 0;
+    if (waited && !queue!.resume(this.host.stack.tcp, c)) return this.failWriter(c);
     this.hold();
-    if (waited) this.queue.finish(null);
+    if (waited) queue!.finish(null);
     if (!this.closed) this.direct?.onRoom();
   }
 
   /** Whoever does not read learns of the failure when he waits to write. */
   private failWriter(c: Connection): void {
-    if (c.error === null || this.queue.waiting === 0 || this.closed) return;
+    if (c.error === null || this.writeQueueSize === 0 || this.closed) return;
     const code = this.brokenFor(c);
     if (code === null) return;
-    this.queue.drop();
+    this.queue!.drop();
     this.hold();
-    this.queue.finish(code);
+    this.queue!.finish(code);
   }
 
   /** FIN behind what was written; `done` one turn later. */
@@ -501,7 +499,7 @@ export class TcpHandle implements ConnectionOwner {
    * connection that nobody reads from and nobody waits to write to does not.
    */
   private hold(): void {
-    const requests = this.connecting || this.queue.waiting > 0 || this.shutdownDone !== null;
+    const requests = this.connecting || this.writeQueueSize > 0 || this.shutdownDone !== null;
     const held = !this.closed && (requests || (this.refed && this.reading && !this.eof));
     if (held === this.holding) return;
     this.holding = held;
@@ -566,9 +564,9 @@ export class TcpHandle implements ConnectionOwner {
 
   private closeDone(done: (() => void) | undefined): void {
     // Requests are cancelled before the handle is gone.
-    if (this.queue.waiting > 0) {
-      this.queue.drop();
-      this.queue.finish(null);
+    if (this.writeQueueSize > 0) {
+      this.queue!.drop();
+      this.queue!.finish(null);
     }
     this.finishShutdown();
     const { direct } = this;

@@ -15,14 +15,11 @@ export class SendQueue {
   private done: ((code: string | null) => void) | null = null;
   /** Bytes that did not fit yet. */
   waiting = 0;
-  /** Bytes taken over, waiting ones included, as Node counts them. */
-  bytesWritten = 0;
 
   /** Returns true when everything fitted; else `done` is kept for `finish`. */
   start(tcp: Tcp, c: Connection, chunks: readonly Uint8Array[], done: (code: string | null) => void): boolean {
     let left = 0;
     for (let i = 0; i < chunks.length; i++) left += chunks[i]!.length;
-    this.bytesWritten += left;
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i]!;
       const taken = send(tcp, c, chunk, 0, chunk.length);

@@ -106,7 +106,7 @@ export function connect(
     return 'EADDRINUSE';
   } else {
     const waiting = tcp.timeWaits.lookup(path.local, localPort, remote, remotePort);
-    if (waiting !== null) tcp.endTimeWait(waiting);
+    if (waiting !== null) tcp.timeWaits.remove(waiting);
   }
   const c = tcp.newConnection(path.local, localPort, remote, remotePort, path, null, now);
   c.owner = owner;

@@ -190,7 +190,7 @@ function openFromCookie(
 ): void {
   const path = tcp.paths.pathTo(remote, local);
   if (path === null) return tcp.drop('ip-no-route', now);
-  const c = tcp.newConnection(local, seg.destinationPort, remote, seg.sourcePort, path, listener, now);
+  const c = tcp.newConnection(path.local, seg.destinationPort, path.remote, seg.sourcePort, path, listener, now);
   if (listener.settings !== null) applySettings(tcp, c, listener.settings, now);
   c.iss = iss;
   c.sndUna = c.cwndUsageEnd = iss;

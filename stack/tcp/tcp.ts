@@ -36,7 +36,7 @@ import { segmentArrives } from './segment-arrives';
 import { SentTable } from './sent-table';
 import { type Seq, seqAdd } from './seq';
 import { ConnectionTable } from './table';
-import { TimeWait } from './time-wait';
+import { type TimeWait, TimeWaitTable } from './time-wait';
 import { expire } from './timeouts';
 import { acknowledgeFromTimeWait, listenArrives, strayArrives, timeWaitArrives } from './without-connection';
 
@@ -81,10 +81,9 @@ export interface TcpCounters {
  */
 export class Tcp {
   readonly connections: ConnectionTable<Connection>;
-  readonly timeWaits: ConnectionTable<TimeWait>;
+  readonly timeWaits: TimeWaitTable;
   private readonly listeners = new Map<number, Listener[]>();
   readonly deadlines = new DeadlineQueue<Connection>();
-  private readonly timeWaitDeadlines = new DeadlineQueue<TimeWait>();
   readonly sent = new SentTable();
   readonly store: ReceiveStore;
   readonly secret: Secret;
@@ -136,7 +135,7 @@ export class Tcp {
     this.secret = Secret.from(random);
     this.fastOpen = new FastOpen(random.fork());
     this.connections = new ConnectionTable(this.secret);
-    this.timeWaits = new ConnectionTable(this.secret);
+    this.timeWaits = new TimeWaitTable(this.connections);
     this.store = new ReceiveStore(slabs);
   }
 
@@ -349,45 +348,19 @@ export class Tcp {
 
   /** The connection is done but for TIME-WAIT; an ACK still owed goes out from there. */
   enterTimeWait(c: Connection, now: Millis): void {
-    if (this.timeWaits.size >= this.limits.timeWaitsMax) this.evictTimeWait();
-    const waiting = new TimeWait(
-      c.local,
-      c.localPort,
-      c.remote,
-      c.remotePort,
-      c.path,
-      c.sndNxt,
-      c.rcvNxt,
-      Math.min(0xffff, c.rcvWnd >> c.rcvScale),
-      c.timestamps,
-      c.tsRecent,
-      c.tsRecentAt,
-      c.tsOffset,
-      now + this.profile.timeWaitMs,
-      -1e9,
-    );
+    if (this.timeWaits.size >= this.limits.timeWaitsMax) {
+      this.timeWaits.evict();
+      this.counters.timeWaitsEvicted++;
+    }
+    const waiting = this.timeWaits.add(c, now + this.profile.timeWaitMs);
     if (c.ackNow) acknowledgeFromTimeWait(this, waiting, now);
     this.enter(c, 'TIME-WAIT', now);
     this.remove(c, now);
-    this.timeWaits.insert(waiting);
-    this.timeWaitDeadlines.update(waiting, waiting.expires);
   }
 
   /** A repeated FIN restarts the wait (RFC 9293 §3.10.7.4, eighth). */
   restartTimeWait(waiting: TimeWait, now: Millis): void {
-    waiting.expires = now + this.profile.timeWaitMs;
-  }
-
-  endTimeWait(waiting: TimeWait): void {
-    this.timeWaits.remove(waiting);
-    this.timeWaitDeadlines.remove(waiting);
-  }
-
-  private evictTimeWait(): void {
-    const oldest = this.timeWaitDeadlines.due(Number.POSITIVE_INFINITY);
-    if (oldest === null) return;
-    this.endTimeWait(oldest);
-    this.counters.timeWaitsEvicted++;
+    this.timeWaits.restart(waiting, now + this.profile.timeWaitMs);
   }
 
   /** The profile, which a test rig may change between two connections, has changed. */
@@ -438,7 +411,7 @@ export class Tcp {
       this.deadlines.update(c, c.nextDeadline());
       this.wantsOutput(c);
     }
-    for (let w = this.timeWaitDeadlines.due(now); w !== null; w = this.timeWaitDeadlines.due(now)) this.endTimeWait(w);
+    this.timeWaits.expire(now);
     while (this.replies.length > 0) {
       if (!sendReply(this, this.replies[0]!, now)) return false;
       this.replies.shift();
@@ -458,6 +431,6 @@ export class Tcp {
   }
 
   nextDeadline(): Millis {
-    return Math.min(this.deadlines.next(), this.timeWaitDeadlines.next());
+    return Math.min(this.deadlines.next(), this.timeWaits.next());
   }
 }

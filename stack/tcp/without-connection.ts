@@ -68,12 +68,11 @@ export function listenArrives(
     return tcp.drop('tcp-syn-backlog-full', now);
   }
   if (tcp.connections.size >= tcp.limits.connectionsMax) return tcp.drop('memory-pressure', now);
-  const local = destinationOf(d);
-  const remote = sourceOf(d);
-  const path = tcp.paths.pathTo(remote, local);
+  const path = tcp.paths.pathTo(sourceOf(d), destinationOf(d));
   if (path === null) return tcp.drop('ip-no-route', now);
-  if (waiting !== null) tcp.endTimeWait(waiting);
-  const c = tcp.newConnection(local, seg.destinationPort, remote, seg.sourcePort, path, listener, now);
+  if (waiting !== null) tcp.timeWaits.remove(waiting);
+  // The path's own addresses: all connections between two hosts share them.
+  const c = tcp.newConnection(path.local, seg.destinationPort, path.remote, seg.sourcePort, path, listener, now);
   if (listener.settings !== null) applySettings(tcp, c, listener.settings, now);
   // RFC 6191: continue beyond the old incarnation's sequence space.
   if (waiting !== null) moveBeyond(c, waiting);
@@ -116,7 +115,7 @@ export function timeWaitArrives(tcp: Tcp, w: TimeWait, seg: Segment, now: Millis
   const old = w.timestamps && seg.hasTimestamps && ((seg.tsVal - w.tsRecent) | 0) < 0;
   if ((seg.flags & RST) !== 0) {
     // RFC 1337: an old duplicate RST must not end TIME-WAIT; without the protection an exact one does.
-    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.endTimeWait(w);
+    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.timeWaits.remove(w);
     tcp.drop('tcp-time-wait', now);
     return false;
   }
@@ -126,8 +125,7 @@ export function timeWaitArrives(tcp: Tcp, w: TimeWait, seg: Segment, now: Millis
   }
   if ((seg.flags & FIN) !== 0 && !old) tcp.restartTimeWait(w, now);
   if (!old && seg.hasTimestamps && seqInWindow(seg.seq, w.rcvNxt, 1)) {
-    w.tsRecent = seg.tsVal;
-    w.tsRecentAt = now;
+    tcp.timeWaits.setTsRecent(w, seg.tsVal);
   }
   tcp.drop('tcp-time-wait', now);
   if (seg.length === 0 && seg.seq === w.rcvNxt && (seg.flags & SYN) === 0) return false;
@@ -138,7 +136,7 @@ export function timeWaitArrives(tcp: Tcp, w: TimeWait, seg: Segment, now: Millis
 /** The ACK that a repeated FIN, or anything else of the old connection's, earns. */
 export function acknowledgeFromTimeWait(tcp: Tcp, w: TimeWait, now: Millis): void {
   if (now - w.lastAckAt < tcp.profile.invalidAckIntervalMs) return;
-  w.lastAckAt = now;
+  tcp.timeWaits.setLastAck(w, now);
   tcp.reply({
     path: w.path,
     localPort: w.localPort,
