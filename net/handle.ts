@@ -373,7 +373,7 @@ export class TcpHandle implements ConnectionOwner {
   get bytesAcknowledged(): number {
     const c = this.connection;
     if (c !== null && !this.closed && c.state !== 'CLOSED') {
-      this.acknowledgedBefore = this.bytesWritten - this.queue.waiting - c.sendBuffer.bytes;
+      this.acknowledgedBefore = this.bytesWritten - this.writeQueueSize - c.sendBuffer.bytes;
     }
     return this.acknowledgedBefore;
   }
