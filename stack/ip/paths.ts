@@ -233,7 +233,8 @@ export class Paths {
   redirect(iface: Interface, by: Address, remote: Address, better: Address): boolean {
     let changed = false;
     for (const path of this.knownTo(remote)) {
-      if (path.iface !== iface || !path.nextHop.equals(by)) continue;
+      // Where there is no router in use nobody may name another: a neighbour that says so would be cut off for good.
+      if (path.iface !== iface || !path.nextHop.equals(by) || by.equals(remote)) continue;
       path.setNextHop(better);
       path.redirected = true;
       changed = true;

@@ -281,6 +281,17 @@ describe('redirects (RFC 1122 §3.2.2.2)', () => {
     expect(wayOf(l, '192.0.2.1')).toBe('10.0.0.1 by 10.0.0.254 on 0');
   });
 
+  test('a neighbour that is reached without a router names none', () => {
+    const l = lab();
+    udpSend(l, udpSocket(l, 12), '10.0.0.253');
+    l.sent();
+    expect(l.answer(redirect('10.0.0.254', { by: '10.0.0.253', remote: '10.0.0.253' }))).toEqual([
+      [],
+      { 'icmp-bad-redirect': 1 },
+    ]);
+    expect(wayOf(l, '10.0.0.253')).toBe('10.0.0.1 by 10.0.0.253 on 0');
+  });
+
   test('none is believed when they are switched off', () => {
     const l = lab({ acceptRedirects: false });
     expect(l.answer(redirect('10.0.0.253'))[1]).toEqual({ 'icmp-bad-redirect': 1 });
