@@ -629,7 +629,8 @@ const NodeSocket = nodeNet.Socket;
  * the object, or goes on with the one that a class derived from it began.
  */
 function makeElsewhere(self: unknown, [options]: [options?: SocketOptions | number]): object | null {
-  if (self instanceof NodeSocket && !(self instanceof Socket)) {
+  // Asked of the prototypes: a drop-in's `instanceof` counts secured sockets of Node's among ours.
+  if (self instanceof NodeSocket && !Object.prototype.isPrototypeOf.call(Socket.prototype, self)) {
     Reflect.apply(NodeSocket as unknown as () => void, self, [options]);
     return self;
   }

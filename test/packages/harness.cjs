@@ -70,7 +70,7 @@ class Talk {
     this.port = port;
     this.url = `http://${address}:${port}`;
     /** Nobody listens there. */
-    this.closedUrl = `http://${address}:1`;
+    this.closedUrl = `http://${address}:2`;
     /** What the server noted under a name, once it is so much. */
     this.saw = saw;
     this.notes = [];
