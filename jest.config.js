@@ -12,4 +12,7 @@ const project = (displayName) => ({
   testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
 });
 
-module.exports = { projects: ['unit', 'fuzz', 'sim', 'interop', 'package'].map(project) };
+/** Milliseconds: no test may hang, and none fails because the machine is slow. */
+const testTimeout = 60_000;
+
+module.exports = { testTimeout, projects: ['unit', 'fuzz', 'sim', 'interop', 'package'].map(project) };

@@ -28,7 +28,7 @@ async function made(): Promise<FaultProxy> {
 }
 
 /** Sends text; resolves with what came back, how the connection ended, and after how many milliseconds. */
-function say(to: string, text: string, forMs = 1000): Promise<{ got: string; end: string; ms: number }> {
+function say(to: string, text: string, forMs = 30_000): Promise<{ got: string; end: string; ms: number }> {
   const [host, at] = to.split(':');
   const began = performance.now();
   return new Promise((resolve) => {
@@ -74,7 +74,7 @@ test.each([
 ])('toxic %s %j: %s', async (type, attributes, end, got) => {
   const proxy = await made();
   proxy.add({ name: 't', type, stream: 'downstream', toxicity: 1, attributes });
-  const outcome = await say(proxy.listen, 'hello', 500);
+  const outcome = await say(proxy.listen, 'hello', end === 'silence' ? 500 : 30_000);
   // A connection whose handshake cannot be finished says nothing either.
   expect(outcome).toMatchObject({ end, got });
   if (type === 'latency') expect(outcome.ms).toBeGreaterThanOrEqual(150);

@@ -119,12 +119,13 @@ export const closed = (...sockets: Array<Socket | Server>): Promise<void[]> =>
   Promise.all(sockets.map((socket) => once(socket, 'close')));
 
 /**
- * At least so many milliseconds, for what only time brings about. The loop turns at least as often: a machine that stands
- * still for a while does not cut short what was under way.
+ * At least so many milliseconds, for what only time brings about. They pass in several steps, with turns of the loop: a
+ * machine that stands still for a while does not cut short what was under way.
  */
 export async function pass(ms: number): Promise<void> {
-  for (let i = 0; i < ms; i++) {
+  const steps = Math.min(ms, 20);
+  for (let i = 0; i < steps; i++) {
     await turns(2);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, ms / steps));
   }
 }
