@@ -223,7 +223,7 @@ export class ClientRequest extends Writable {
   private tellEnd(error: NetError | null): void {
     const { response } = this;
     if (error === null) this.tellAbort();
-    if (response === null || response.closed) {
+    if (response === null || response.isOver) {
       this.tellClose(error);
       return;
     }

@@ -23,6 +23,7 @@ export class IncomingMessage extends Readable {
   private received = 0;
   private finished = false;
   private broken = false;
+  private over = false;
 
   constructor(
     private readonly message: http.IncomingMessage,
@@ -49,7 +50,10 @@ export class IncomingMessage extends Readable {
     // It may have broken while nobody had asked for it: before credentials came, say.
     if (message.destroyed && !message.readableEnded && !message.complete) process.nextTick(broke);
     message.on('close', broke);
-    this.once('close', () => owner.bodyClosed());
+    this.once('close', () => {
+      this.over = true;
+      owner.bodyClosed();
+    });
   }
 
   get statusCode(): number {
@@ -87,6 +91,11 @@ export class IncomingMessage extends Readable {
   /** The whole body has come, read or not. */
   get isComplete(): boolean {
     return this.finished;
+  }
+
+  /** 'close' was emitted: there is nothing more to tell. */
+  get isOver(): boolean {
+    return this.over;
   }
 
   /** True while it can still break: it was not read to its end. */

@@ -5,7 +5,7 @@ import { getPublicSuffix } from 'tough-cookie';
 function registrableDomain(host: string): string {
   const bare = host.replace(/^\[|\]$/g, '');
   if (isIP(bare) !== 0) return bare;
-  return getPublicSuffix(bare) ?? bare;
+  return getPublicSuffix(bare, { allowSpecialUseDomain: true, ignoreError: true }) ?? bare;
 }
 
 /** Whether two hosts belong to one site. */

@@ -214,3 +214,52 @@ export const bodyOf = async (message: NodeHttp.IncomingMessage): Promise<Buffer>
 };
 
 export { EventEmitter, once };
+
+/** Runs a request to its end; `body` is its whole body. */
+export async function run(request: ClientRequest, body?: string | Buffer): Promise<Outcome> {
+  const outcome = outcomeOf(request);
+  if (body === undefined) request.end();
+  else request.end(body);
+  return outcome;
+}
+
+export interface Wire {
+  origin: string;
+  /** What came on each connection, as latin1. */
+  received: string[];
+  /** The same by request, in the order in which they were complete. */
+  requests: string[];
+  sockets: NodeNet.Socket[];
+}
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+
+/** A server of bytes: answers with the next of `answers` (the last again and again) when a whole request has come. */
+export async function wire(lab: Lab, answers: readonly string[] = [OK], end = false): Promise<Wire> {
+  const made: Wire = { origin: '', received: [], requests: [], sockets: [] };
+  let next = 0;
+  made.origin = await lab.accept((socket) => {
+    const index = made.received.push('') - 1;
+    let unread = '';
+    made.sockets.push(socket);
+    socket.on('data', (chunk: Buffer) => {
+      made.received[index] += chunk.toString('latin1');
+      unread += chunk.toString('latin1');
+      if (!isWhole(unread)) return;
+      made.requests.push(unread);
+      unread = '';
+      const answer = answers[Math.min(next++, answers.length - 1)]!;
+      if (end) socket.end(answer, 'latin1');
+      else socket.write(answer, 'latin1');
+    });
+  });
+  return made;
+}
+
+function isWhole(text: string): boolean {
+  const at = text.indexOf('\r\n\r\n');
+  if (at < 0) return false;
+  const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
+  if (/transfer-encoding: chunked/i.test(text)) return text.endsWith('0\r\n\r\n');
+  return text.length >= at + 4 + length;
+}
