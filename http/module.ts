@@ -1,6 +1,7 @@
 import type * as NodeNet from 'node:net';
 import { type Agent, agentClass } from './agent';
 import { type ClientRequest, clientRequestClass } from './client-request';
+import { debugHttp } from './debug';
 import { METHODS as ALL_METHODS, METHOD_PROTOCOLS, PROTOCOL_HTTP } from './grammar';
 import { IncomingMessage } from './incoming';
 import { maxHeaderSize } from './options';
@@ -101,6 +102,7 @@ const modules = new WeakMap<object, Map<string, HttpModule>>();
  * @throws RangeError for a profile that does not exist
  */
 export function createHttp(net: NetModule, options: HttpOptions = {}): HttpModule {
+  debugHttp();
   const profile = options.profile === undefined ? defaultProfile() : checkProfile(options.profile);
   let made = modules.get(net);
   if (made === undefined) {

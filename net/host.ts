@@ -20,6 +20,8 @@ import { closeListener, connect, listen, type OpenError } from '../stack/tcp/cal
 import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
 import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { debugHost } from './debug';
+import { HostDiagnostics } from './diagnostics';
 import { isDone, Lingering } from './lingering';
 import { type Loop, nodeLoop } from './loop';
 import { LoopbackDevice } from './loopback';
@@ -140,6 +142,8 @@ export class Host {
     });
     for (const { device, addresses } of options.devices) this.attach(device, addresses);
     for (const route of options.routes ?? []) this.addRoute(route);
+    this.stack.tcp.observers.push(new HostDiagnostics(this));
+    debugHost(this);
   }
 
   private attach(device: Device, addresses: readonly string[]): Port {
