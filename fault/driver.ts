@@ -14,6 +14,12 @@ const SILENCE_TURNS = 25;
 /** What comes within this time is not waited for: acknowledgments on their way, delayed ones. */
 const HORIZON_MS = 45;
 
+/** Somebody waits for a moment. */
+interface Target {
+  readonly at: Millis;
+  readonly done: () => void;
+}
+
 /**
  * Runs a virtual world while a test awaits: as long as something is under way that must end by itself, time passes; when all
  * is quiet it stands still until it is told to go on. Never runs inside of a call of the test.
@@ -21,7 +27,7 @@ const HORIZON_MS = 45;
 export class Driver {
   private running = false;
   private stopped = false;
-  private targets: { at: Millis; done: () => void }[] = [];
+  private targets: Target[] = [];
   private conditions: { test: () => boolean; done: () => void }[] = [];
   private readonly held = new Set<object>();
   private grace = 0;
@@ -88,22 +94,28 @@ export class Driver {
   }
 
   private settleTargets(): void {
-    const { scheduler } = this.world;
-    for (const target of [...this.targets]) {
-      if (scheduler.nextAt > target.at && (this.mayLeap || target.at - scheduler.now <= LEAP_MS)) {
-        scheduler.now = Math.max(scheduler.now, target.at);
-      }
-      if (scheduler.now < target.at || scheduler.nextAt <= target.at) continue;
-      this.targets.splice(this.targets.indexOf(target), 1);
-      this.mayLeap = false;
-      this.grace = 0;
-      target.done();
-    }
+    // One moment at a time: who waited for the first may do something before the second.
+    const target = this.targets.reduce<Target | null>(
+      (first, t) => (first === null || t.at < first.at ? t : first),
+      null,
+    );
+    if (target !== null) this.settle(target);
     for (const condition of [...this.conditions]) {
       if (!condition.test()) continue;
       this.conditions.splice(this.conditions.indexOf(condition), 1);
       condition.done();
     }
+  }
+
+  private settle(target: Target): void {
+    const { scheduler } = this.world;
+    if (scheduler.nextAt > target.at && (this.mayLeap || target.at - scheduler.now <= LEAP_MS))
+      scheduler.now = Math.max(scheduler.now, target.at);
+    if (scheduler.now < target.at || scheduler.nextAt <= target.at) return;
+    this.targets.splice(this.targets.indexOf(target), 1);
+    this.mayLeap = false;
+    this.grace = 0;
+    target.done();
   }
 
   private wanted(): boolean {

@@ -2,6 +2,7 @@ import http from 'node:http';
 import { createHttp, type HttpModule, type NetModule } from '../http';
 import { createNet, type Net } from '../net';
 import type { Millis } from '../stack/base/bytes';
+import type { TcpProfile } from '../stack/tcp/profile';
 import type { Action } from './actions';
 import { agentOver, connectOver, connectorOver, dispatcherFor, feedServer, type UndiciConnector } from './adapters';
 import { type Reply, type RequestOptions, requestWith } from './client';
@@ -22,8 +23,8 @@ import { CLIENT_ADDRESS, profileNamed, SERVER_ADDRESS, VirtualMedium } from './v
 export interface WireOptions {
   /** Everything random comes from it. Default 1. */
   readonly seed?: number;
-  /** TCP's constants: 'linux-node20' (default), 'linux' (that of packetdrill scripts) or 'rfc'. */
-  readonly profile?: string;
+  /** TCP's constants: 'linux-node20' (default), 'linux' (that of packetdrill scripts), 'rfc', or a table of your own. */
+  readonly profile?: string | TcpProfile;
   /** From where to where the client's own ports go. Default: as in the profile. */
   readonly clientPorts?: readonly [number, number];
   /** Milliseconds of a round trip. Default 20. */
@@ -110,7 +111,7 @@ export class Wire {
       seed: this.seed,
       rtt,
       linkType: 'ip',
-      profile: profileNamed(options.profile ?? 'linux-node20'),
+      profile: typeof options.profile === 'object' ? options.profile : profileNamed(options.profile ?? 'linux-node20'),
       mtu: options.mtu ?? 1500,
       clientPorts: options.clientPorts,
       timers: options.timers === 'global',

@@ -1,0 +1,22 @@
+import { fetchRows, keepAliveRows, requestRows, uploadRows } from './rows-http';
+import { closingRows, connectRows, establishedRows, listenRows } from './rows-net';
+import { serverRows } from './rows-server';
+import type { Row } from './world';
+
+export type { Row, TruthWorld } from './world';
+
+/** The truth table of fault catalogue §3, section by section. */
+export const SECTIONS: Readonly<Record<string, readonly Row[]>> = {
+  connect: connectRows,
+  listen: listenRows,
+  established: establishedRows,
+  closing: closingRows,
+  request: requestRows,
+  'keep-alive': keepAliveRows,
+  fetch: fetchRows,
+  upload: uploadRows,
+  server: serverRows,
+};
+
+/** The port that belongs to a row: every row has connections of its own. */
+export const portOf = (section: number, row: number): number => 2000 + section * 100 + row;

@@ -1,0 +1,74 @@
+/** The host under test is ours: in memory, in virtual time. */
+import type http from 'node:http';
+import type net from 'node:net';
+import { createWire, stall, type Wire } from '../../../../fault';
+import { feedServer } from '../../../../fault/adapters';
+import { LINUX } from '../../../../stack/tcp/profile';
+import { RawPeer } from './raw-peer';
+import { HOST, type TruthWorld } from './world';
+
+/** The settings of the kernel's runs, where waits are shortened. */
+const PROFILE = { ...LINUX, synRetries: 1, retries2: 3 };
+
+export class VirtualTruth implements TruthWorld {
+  readonly wire: Wire = createWire({ profile: PROFILE });
+  private readonly peers = new Map<number, RawPeer>();
+  private readonly servers: { close(): unknown }[] = [];
+  private readonly io = {
+    send: (frame: Uint8Array): void => this.wire.medium.deliver('left', frame),
+    sleep: (ms: number): Promise<void> => this.wire.clock.sleep(ms),
+  };
+
+  constructor() {
+    this.wire.tap((segment) => {
+      this.peers.get(segment.destinationPort)?.arrives(segment);
+      return 'drop';
+    });
+  }
+
+  peer(port: number): RawPeer {
+    const made = new RawPeer(this.io);
+    this.peers.set(port, made);
+    return made;
+  }
+  client(port: number): RawPeer {
+    return this.peer(port);
+  }
+  connect(options: net.NetConnectOpts): net.Socket {
+    return this.wire.clientNet.connect(options as never) as unknown as net.Socket;
+  }
+  createServer(options: net.ServerOpts, listener: (socket: net.Socket) => void): net.Server {
+    const server = this.wire.clientNet.createServer(options as never, listener as never);
+    this.servers.push(server);
+    return server as unknown as net.Server;
+  }
+  agent(options: http.AgentOptions = {}): http.Agent {
+    return this.wire.agent(options);
+  }
+  serve(server: http.Server, port: number): Promise<void> {
+    const fed = feedServer(server, this.wire.clientNet);
+    this.servers.push(fed);
+    return this.wait(new Promise<void>((resolve) => void fed.listen({ port, host: HOST }, resolve)));
+  }
+  async fetch(url: string, init: RequestInit = {}): Promise<Response> {
+    return this.wire.fetch(url, init);
+  }
+  now(): number {
+    return this.wire.clock.now();
+  }
+  sleep(ms: number): Promise<void> {
+    return this.wire.clock.advance(ms);
+  }
+  async unseen(send: () => void): Promise<void> {
+    this.wire.do(stall('client', 200));
+    send();
+    await this.wire.clock.advance(100);
+  }
+  wait<T>(promise: PromiseLike<T>): Promise<T> {
+    return this.wire.run(promise);
+  }
+  close(): void {
+    for (const server of this.servers) server.close();
+    this.wire.close();
+  }
+}

@@ -1,0 +1,128 @@
+/** What a row of the truth table is written against: a host under test, and raw peers. Ours in memory, or the kernel. */
+import type http from 'node:http';
+import type net from 'node:net';
+import { type Reply, type ReplyError, type RequestOptions, requestWith } from '../../../../fault/client';
+import type { RawPeer } from './raw-peer';
+
+export const PEER = '10.0.0.2';
+export const HOST = '10.0.0.1';
+
+export interface TruthWorld {
+  /** The other end of connections to this port of PEER. */
+  peer(port: number): RawPeer;
+  /** A raw client, from a port of PEER. */
+  client(port: number): RawPeer;
+  connect(options: net.NetConnectOpts): net.Socket;
+  createServer(options: net.ServerOpts, listener: (socket: net.Socket) => void): net.Server;
+  agent(options?: http.AgentOptions): http.Agent;
+  /** Serves on a port of HOST. */
+  serve(server: http.Server, port: number): Promise<void>;
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** What `send` sends reaches the host, and its program has no turn before what follows is called. */
+  unseen(send: () => void): Promise<void>;
+  /** Lets time pass until the promise is settled. */
+  wait<T>(promise: PromiseLike<T>): Promise<T>;
+}
+
+/** A row: what happens on the wire, and what the program is told. */
+export interface Row {
+  /** As the catalogue has it. */
+  readonly name: string;
+  readonly said: readonly string[];
+  /** Where the kernel and Node on it say something else, and why. */
+  readonly kernel?: { readonly said: readonly string[]; readonly why: string };
+  run(world: TruthWorld, port: number): Promise<readonly string[]>;
+}
+
+/** "read ECONNRESET -104 read", with address and port where the error has them. */
+export function errorWords(error: unknown): string {
+  const e = error as NodeJS.ErrnoException & { address?: string; port?: number; errors?: Error[] };
+  const words = [e.message === '' ? "''" : e.message.replace(/:\d{4,5}\b/g, ':PORT')];
+  if (e.code !== undefined && !e.message.includes(e.code)) words.push(e.code);
+  for (const value of [e.errno, e.syscall, e.address]) if (value !== undefined) words.push(String(value));
+  if (e.port !== undefined) words.push('PORT');
+  if (e.errors !== undefined) words.push(`of ${e.errors.map(({ message }) => errorWords({ message })).join(', ')}`);
+  return words.join(' ');
+}
+
+/** A socket's events as words, in order. */
+export function listen(socket: net.Socket, events: string[] = [], without: readonly string[] = []): string[] {
+  for (const event of ['connect', 'data', 'end', 'timeout', 'error', 'close']) {
+    if (without.includes(event)) continue;
+    socket.on(event, (detail: unknown) => {
+      const shown = event === 'close' ? `(${String(detail)})` : event === 'error' ? `(${errorWords(detail)})` : '';
+      events.push(`${event}${shown}`);
+    });
+  }
+  return events;
+}
+
+export const closed = (socket: net.Socket): Promise<void> =>
+  new Promise((resolve) => void socket.on('close', () => resolve()));
+
+/** A socket on its way, with its events. */
+export function opened(world: TruthWorld, port: number, more: object = {}): { socket: net.Socket; events: string[] } {
+  const socket = world.connect({ host: PEER, port, ...more });
+  return { socket, events: listen(socket) };
+}
+
+/** A socket that is connected. */
+export async function established(
+  world: TruthWorld,
+  port: number,
+  more: object = {},
+): Promise<{ socket: net.Socket; events: string[]; peer: RawPeer }> {
+  const peer = world.peer(port);
+  const { socket, events } = opened(world, port, more);
+  const connected = new Promise<void>((resolve) => void socket.once('connect', () => resolve()));
+  await world.wait(Promise.all([peer.accept(), connected]));
+  await world.sleep(60);
+  return { socket, events, peer };
+}
+
+/** A request, and all that it told in the end. What is told before the request is out is left away: its order is the loop's. */
+export async function asked(
+  world: TruthWorld,
+  port: number,
+  options: Omit<RequestOptions, 'agent'> & { agent?: http.Agent } = {},
+): Promise<string[]> {
+  const { agent = world.agent({ keepAlive: true }), ...rest } = options;
+  const told = await world.wait(
+    requestWith({ host: PEER, port, agent }, { ...rest, until: 'close' }, () => {}).then(
+      (reply: Reply) => ({ events: reply.events, last: `success ${reply.body} complete ${reply.complete}` }),
+      (error: ReplyError) => ({
+        events: error.events ?? [],
+        last: `${errorWords(error)} reused ${error.reusedSocket}`,
+      }),
+    ),
+  );
+  // The socket may tell its end after the request.
+  await world.sleep(30);
+  const before = ['req.socket', 'sock.connect', 'req.finish'];
+  return [...told.events.filter((event) => !before.includes(event)), told.last];
+}
+
+/** What a fetch gave. */
+export async function fetched(world: TruthWorld, port: number, init: RequestInit = {}): Promise<string[]> {
+  try {
+    const made = await world.wait(world.fetch(`http://${PEER}:${port}/`, init));
+    const said = [`status ${made.status}`];
+    try {
+      return [...said, `body ${await world.wait(made.text())}`];
+    } catch (error) {
+      return [...said, causes(error)];
+    }
+  } catch (error) {
+    return [causes(error)];
+  }
+}
+
+const causes = (error: unknown): string => {
+  const { message, cause } = error as Error & { cause?: unknown };
+  return cause === undefined ? message : `${message}: ${errorWords(cause)}`;
+};
+
+export const LENGTH = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n';
+export const UNTIL_CLOSE = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n';
