@@ -29,12 +29,14 @@ interface OurSocket extends NodeNet.Socket {
   allowHalfOpen: boolean;
   attachDirect?: unknown;
   _handle?: Record<string, (...args: unknown[]) => unknown> | null;
+  /** What secures it. */
+  _secured?: Wrapped;
 }
 
 interface Wrapped extends nodeTls.TLSSocket {
   connecting: boolean;
   _parent?: unknown;
-  _handle?: { _parent?: Record<string, unknown> } | null;
+  _handle?: { _parent?: Record<string, unknown>; useUserBuffer?(buffer: Uint8Array): void } | null;
 }
 
 const isOurs = (socket: unknown): socket is OurSocket =>
@@ -67,28 +69,42 @@ function letEndSecurely(socket: OurSocket): void {
 
 const duplexWrite = Duplex.prototype.write as (...args: unknown[]) => boolean;
 
-/** What TLS would still say when its side has ended is of no use to anybody, and no error. */
+/** TLS speaks for itself: all that it was given is written. */
+const isOwnAffair = (secured: Wrapped | undefined): boolean => secured !== undefined && secured.writableLength === 0;
+
+const isBroken = (socket: OurSocket): boolean =>
+  (socket._handle as { connection?: { state: string } | null } | null)?.connection?.state === 'CLOSED';
+
+/** What TLS would still say when its side has ended, or the peer is gone, is of no use to anybody, and no error. */
 function writeUnlessEnded(this: OurSocket, ...args: unknown[]): boolean {
-  if (!this.writableEnded) return duplexWrite.apply(this, args);
+  if (!this.writableEnded && !(isOwnAffair(this._secured) && isBroken(this))) return duplexWrite.apply(this, args);
   const callback = args[args.length - 1];
   if (typeof callback === 'function') process.nextTick(callback as () => void);
   return true;
 }
 
+/** It connects, or nobody has told it to yet. */
+const isYetToConnect = (socket: OurSocket): boolean => socket.connecting || (!socket._handle && !socket.destroyed);
+
 /** Makes a secured socket over one of ours tell what it would over a kernel's. */
 function connectToSocket(secured: Wrapped, socket: OurSocket): void {
   secured._parent = socket;
+  Object.defineProperty(socket, '_secured', { value: secured, configurable: true });
   letEndSecurely(socket);
+  // Before anybody else hears of it.
+  socket.prependListener('close', () => void secured.destroy());
   const below = secured._handle?._parent;
   if (below) {
     for (const name of HANDLE_METHODS) {
       below[name] = (...args: unknown[]) => socket._handle?.[name]?.(...args) ?? 0;
     }
   }
-  if (!socket.connecting) return;
+  if (!isYetToConnect(socket)) return;
   secured.connecting = true;
   socket.once('connect', () => {
     secured.connecting = false;
+    // To connect made the socket's `write` its class's own.
+    letEndSecurely(socket);
     secured.emit('connect');
     secured.emit('ready');
   });
@@ -108,7 +124,7 @@ type Starts = { _start(this: nodeTls.TLSSocket): void };
  * at once, and what goes wrong at once is told before the program can listen.
  */
 function startOnceConnected<T>(socket: unknown, make: () => T): T {
-  if (!isOurs(socket) || !socket.connecting) return make();
+  if (!isOurs(socket) || !isYetToConnect(socket)) return make();
   const prototype = NodeTLSSocket.prototype as unknown as Starts;
   const start = prototype._start;
   prototype._start = function () {
@@ -121,8 +137,29 @@ function startOnceConnected<T>(socket: unknown, make: () => T): T {
   }
 }
 
+/** Text goes into memory of the caller's choice (the `onread` option), which Node does not offer over a Duplex. */
+function readInto(secured: Wrapped, onread: OnRead): void {
+  const { buffer, callback } = onread;
+  const first = typeof buffer === 'function' ? buffer() : buffer;
+  if (!(first instanceof Uint8Array) || typeof callback !== 'function') return;
+  const fields = secured as unknown as Record<symbol, unknown>;
+  for (const symbol of Object.getOwnPropertySymbols(secured)) {
+    if (symbol.description === 'kBuffer') fields[symbol] = first;
+    if (symbol.description === 'kBufferCb') fields[symbol] = callback;
+    if (symbol.description === 'kBufferGen') fields[symbol] = typeof buffer === 'function' ? buffer : null;
+  }
+  secured._handle?.useUserBuffer?.(first);
+}
+
+interface OnRead {
+  buffer: Uint8Array | (() => Uint8Array);
+  callback: (bytes: number, buffer: Uint8Array) => boolean;
+}
+
 interface ConnectOptions extends Record<string, unknown> {
   socket?: unknown;
+  allowHalfOpen?: boolean;
+  onread?: OnRead | null;
   path?: string;
   timeout?: number;
 }
@@ -145,15 +182,19 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
   const [options, callback] = readArguments(net, args);
   let { socket } = options;
   const own = !socket && !options.path;
+  // What concerns the secured socket is not for the one below.
+  const below = { ...options, timeout: undefined, signal: undefined, onread: undefined, allowHalfOpen: false };
   if (own) {
-    // What concerns the secured socket is not for the one below.
-    const below = { ...options, timeout: undefined, signal: undefined, onread: undefined, allowHalfOpen: false };
-    socket = net.createConnection(below as unknown as NodeNet.NetConnectOpts);
+    // It sets out when TLS has found nothing wrong with the options.
+    socket = new net.Socket(below as unknown as NodeNet.SocketConstructorOpts);
   }
   const make = () => startOnceConnected(socket, () => nodeConnect(socket ? { ...options, socket } : options));
   const secured = secure(socket, make);
   if (typeof callback === 'function') secured.once('secureConnect', callback as () => void);
   if (own) {
+    (socket as NodeNet.Socket).connect(below as unknown as NodeNet.SocketConnectOpts);
+    secured.allowHalfOpen = Boolean(options.allowHalfOpen);
+    if (options.onread) readInto(secured as Wrapped, options.onread);
     closeTogether(secured, socket as NodeNet.Socket);
     if (options.timeout) secured.setTimeout(options.timeout);
     (socket as NodeNet.Socket).on('lookup', (...found) => secured.emit('lookup', ...found));
@@ -161,11 +202,25 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
   return secured;
 }
 
+/** It was made over nothing: it is told to connect itself. */
+function connectsBelow(net: NetModule, secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void {
+  closeTogether(secured, socket);
+  (secured as { connect: unknown }).connect = (...args: unknown[]) => {
+    const [options, callback] = readArguments(net, args);
+    if (typeof callback === 'function') secured.once('connect', callback as () => void);
+    socket.connect(options as unknown as NodeNet.SocketConnectOpts);
+    return secured;
+  };
+}
+
 /** `tls.TLSSocket`, which takes sockets of ours, too. Instances are Node's. */
-function socketClass(): typeof nodeTls.TLSSocket {
+function socketClass(net: NetModule): typeof nodeTls.TLSSocket {
   function TLSSocket(socket: unknown, options: unknown): nodeTls.TLSSocket {
     const Target = new.target === (TLSSocket as unknown) || new.target === undefined ? NodeTLSSocket : new.target;
-    return secure(socket, () => Reflect.construct(NodeTLSSocket, [socket, options], Target));
+    const below = socket ?? new net.Socket();
+    const secured = secure(below, () => Reflect.construct(NodeTLSSocket, [below, options], Target));
+    if (socket == null) connectsBelow(net, secured, below as NodeNet.Socket);
+    return secured;
   }
   TLSSocket.prototype = NodeTLSSocket.prototype;
   Object.setPrototypeOf(TLSSocket, NodeTLSSocket);
@@ -217,15 +272,27 @@ function securesOurSockets(server: StackServer): void {
       listener!.call(server, socket);
       return;
     }
-    asDuplex(() => listener!.call(server, socket));
-    letEndSecurely(socket);
+    const secured = securedBy(() => asDuplex(() => listener!.call(server, socket)));
+    if (secured === null) letEndSecurely(socket);
+    else connectToSocket(secured, socket);
   });
 }
 
-/** What Node's server gives us to work with knows the raw socket only as a stream. */
-function completesSockets(this: StackServer, secured: Wrapped): void {
-  const raw = (secured._handle as { _parentWrap?: { stream?: unknown } } | null | undefined)?._parentWrap?.stream;
-  if (isOurs(raw)) connectToSocket(secured, raw);
+/** The secured socket that Node makes meanwhile, and keeps to itself until its handshake is done. */
+function securedBy(make: () => void): Wrapped | null {
+  const prototype = NodeTLSSocket.prototype as unknown as { _init(this: Wrapped, ...args: unknown[]): void };
+  const init = prototype._init;
+  let made: Wrapped | null = null;
+  prototype._init = function (...args) {
+    made = this;
+    init.apply(this, args);
+  };
+  try {
+    make();
+  } finally {
+    prototype._init = init;
+  }
+  return made;
 }
 
 function serverClass(net: NetModule): TlsServerConstructor {
@@ -237,8 +304,6 @@ function serverClass(net: NetModule): TlsServerConstructor {
     this._below = new net.Server(given as NodeNet.ServerOpts);
     passOn(this);
     securesOurSockets(this);
-    this.on('secureConnection', completesSockets as never);
-    this.on('tlsClientError', ((_error: Error, socket: Wrapped) => completesSockets.call(this, socket)) as never);
     if (onSecure) this.on('secureConnection', onSecure as never);
     return undefined;
   } as unknown as TlsServerConstructor;
@@ -259,7 +324,7 @@ export function createTls(net: NetModule): TlsModule {
   const Server = serverClass(net);
   return {
     connect: (...args) => connectOver(net, args),
-    TLSSocket: socketClass(),
+    TLSSocket: socketClass(net),
     Server,
     createServer: (options, listener) => new Server(options, listener),
   };

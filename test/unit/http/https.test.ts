@@ -165,3 +165,89 @@ describe('tls over our sockets', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 });
+
+describe('tls over our sockets, in the details in which a stream is less than a socket', () => {
+  const closing: (() => void)[] = [];
+  afterEach(() => {
+    for (const close of closing.splice(0)) close();
+  });
+  const listen = async (onSecure: (socket: TLSSocket) => void): Promise<number> => {
+    const server = tls.createServer({ key, cert }, onSecure);
+    server.listen(0, '127.0.0.1');
+    await event(server, 'listening');
+    closing.push(() => server.close());
+    return (server.address() as { port: number }).port;
+  };
+
+  test('options are checked before anything connects', () => {
+    expect(() => tls.connect({ minDHSize: 0 })).toThrow(/minDHSize/);
+    expect(() => tls.connect({ ciphers: 'none-such', port: 1 })).toThrow(/no cipher match/i);
+    expect(() => tls.connect({})).toThrow('The "options" or "port" or "path" argument must be specified');
+  });
+
+  test('a half-open one goes on when the peer has ended', async () => {
+    let heard = '';
+    const served = new Promise<void>((resolve) => {
+      void listen((socket) => {
+        socket.end('bye');
+        socket.on('data', (chunk) => (heard += chunk)).on('end', resolve);
+      }).then((port) => {
+        const socket = tls.connect({ host: '127.0.0.1', port, ca: cert, servername: 'localhost', allowHalfOpen: true });
+        expect(socket.allowHalfOpen).toBe(true);
+        socket.resume().on('end', () => setTimeout(() => socket.end('not yet'), 20));
+      });
+    });
+    await served;
+    expect(heard).toBe('not yet');
+  });
+
+  test.each([
+    ['memory', () => Buffer.alloc(4)],
+    ['a function', () => () => Buffer.alloc(4)],
+  ])('onread puts the text into %s', async (_what, make) => {
+    const port = await listen((socket) => void socket.end('hello world'));
+    let text = '';
+    const callback = (bytes: number, buffer: Uint8Array): boolean => {
+      text += Buffer.from(buffer.subarray(0, bytes)).toString();
+      return true;
+    };
+    const onread = { buffer: make(), callback };
+    const socket = tls.connect({ host: '127.0.0.1', port, ca: cert, servername: 'localhost', onread });
+    socket.on('data', () => (text += 'data'));
+    await event(socket, 'end');
+    expect(text).toBe('hello world');
+    await event(socket, 'close');
+  });
+
+  test('a socket that nobody has connected yet can be secured, and one made of nothing connects itself', async () => {
+    const port = await listen((socket) => void socket.end('hello'));
+    const raw = new stackNet.Socket();
+    const socket = tls.connect({ socket: raw, ca: cert, servername: 'localhost' });
+    expect(socket.connecting).toBe(true);
+    raw.connect(port, '127.0.0.1');
+    expect(String((await event(socket, 'data'))[0])).toBe('hello');
+    await event(socket, 'close');
+    const own = new tls.TLSSocket(undefined as never, { rejectUnauthorized: false } as never);
+    own.connect(port, '127.0.0.1', () => own.write('x'));
+    expect(String((await event(own, 'data'))[0])).toBe('hello');
+    await event(own, 'close');
+  });
+
+  test('when the socket below is gone, so is the secured one before anybody hears of it', async () => {
+    let below!: Promise<boolean>;
+    const server = tls.createServer({ key, cert });
+    const secure = event(server, 'secureConnection') as Promise<[TLSSocket]>;
+    const plain = stackNet.createServer((raw) => {
+      server.emit('connection', raw);
+      below = event(raw, 'close').then(async () => (await secure)[0].destroyed);
+    });
+    plain.listen(0, '127.0.0.1');
+    await event(plain, 'listening');
+    const { port } = plain.address() as { port: number };
+    const socket = tls.connect({ host: '127.0.0.1', port, ca: cert, servername: 'localhost' }).on('error', () => {});
+    await secure;
+    socket.destroy();
+    expect(await below).toBe(true);
+    plain.close();
+  });
+});
