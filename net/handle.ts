@@ -45,6 +45,8 @@ export interface HandleOwner {
   handleEnd(): void;
   /** The connection broke; `code` says how, `syscall` whether reading or writing. */
   handleFailed(code: string, syscall?: string): void;
+  /** The host was closed: nothing comes any more, and nothing can be sent. */
+  handleAbandoned(): void;
   /** Something moved: the idle time begins anew. */
   handleActive(): void;
 }
@@ -150,6 +152,10 @@ export class TcpHandle implements ConnectionOwner {
   /** Takes over a connection that a listener accepted. */
   accept(connection: Connection): void {
     this.connection = connection;
+  }
+
+  onAbandoned(): void {
+    this.owner?.handleAbandoned();
   }
 
   private connectDone(code: string | null): void {

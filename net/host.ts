@@ -20,6 +20,7 @@ import { closeListener, connect, listen, type OpenError } from '../stack/tcp/cal
 import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
 import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { discardText } from '../stack/tcp/reassembler';
 import { debugHost } from './debug';
 import { HostDiagnostics } from './diagnostics';
 import { isDone, Lingering } from './lingering';
@@ -600,16 +601,32 @@ export class Host {
     else this.loop.close(task);
   }
 
+  private abandon(): void {
+    const { tcp } = this.stack;
+    const now = this.now();
+    for (const c of [...tcp.connections]) {
+      const { owner } = c;
+      c.owner = null;
+      tcp.remove(c, now);
+      discardText(c, tcp.store);
+      owner?.onAbandoned?.(c);
+    }
+  }
+
   private finishClosing(): void {
     const tasks = this.closings;
     this.closings = [];
     for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) this.call(task);
   }
 
-  /** Ends everything: connections are forgotten without a word, devices closed. Safe to call twice. */
+  /**
+   * Ends everything: connections are forgotten without a word to their peers, as when a machine loses its power; their
+   * sockets are destroyed, devices closed. Safe to call twice.
+   */
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.abandon();
     this.letGo();
     if (this.timer !== null) this.loop.clear(this.timer);
     for (const port of this.ports) port.device.close();

@@ -29,6 +29,10 @@ export class Lingering implements ConnectionOwner {
     if ((bits & (ACKNOWLEDGED | CLOSED | FAILED)) !== 0 && isDone(c)) this.end();
   }
 
+  onAbandoned(): void {
+    this.end();
+  }
+
   private end(): void {
     if (this.over) return;
     this.over = true;

@@ -326,8 +326,9 @@ class SocketMethods extends Duplex implements HandleOwner {
     if (this._bypassesStream && !this.connecting && handle !== null && !handle.reading) handle.readStart();
   }
 
+  // Node's HTTP server puts these on secured sockets, too, which know no direct way.
   override on(event: string | symbol, listener: Listener): this {
-    if (this._direct !== null && (event === 'data' || event === 'readable')) this.detachDirect();
+    if (this._direct && (event === 'data' || event === 'readable')) this.detachDirect();
     return super.on(event, listener);
   }
 
@@ -336,7 +337,7 @@ class SocketMethods extends Duplex implements HandleOwner {
   }
 
   override prependListener(event: string | symbol, listener: Listener): this {
-    if (this._direct !== null && (event === 'data' || event === 'readable')) this.detachDirect();
+    if (this._direct && (event === 'data' || event === 'readable')) this.detachDirect();
     return super.prependListener(event, listener);
   }
 
@@ -363,6 +364,10 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   handleFailed(code: string, syscall = 'read'): void {
     this.destroy(errnoException(code, syscall));
+  }
+
+  handleAbandoned(): void {
+    this.destroy();
   }
 
   // ── writing ──

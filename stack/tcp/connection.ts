@@ -92,6 +92,8 @@ export type Resend = 'nothing' | 'lost' | 'new';
 /** Whoever uses the connection. Called by the host between batches, never from inside the core. */
 export interface ConnectionOwner {
   onSignals(connection: Connection, signals: number): void;
+  /** The whole stack was closed: the connection is gone without a word to the peer, and so is its text. */
+  onAbandoned?(connection: Connection): void;
 }
 
 /**
