@@ -1,5 +1,5 @@
-// Fuzzes for longer than `npm test` does: `npm run fuzz frames -- --frames 1000000`, `npm run fuzz http-parser -- --seconds 600`.
-// Options are the fuzzer's own; without a name every one of them runs, for as long as it does by itself.
+// Fuzzes for longer than `npm test` does: `npm run fuzz -- --minutes 60` shares the time among all fuzzers, and
+// `--executions N` the work; `npm run fuzz frames -- --seconds 600 --seed 7` runs one of them.
 'use strict';
 
 const { spawnSync } = require('node:child_process');
@@ -17,6 +17,12 @@ function fuzzers() {
     .map((file) => file.slice(0, -'.ts'.length));
 }
 
+/** The options for one of `count` fuzzers that share the time and the work. */
+function share(args, count) {
+  const shared = ['--executions', '--seconds', '--minutes'];
+  return args.map((word, i) => (shared.includes(args[i - 1]) ? String(Math.ceil((100 * word) / count) / 100) : word));
+}
+
 function main([first, ...rest]) {
   const names = fuzzers();
   const named = first !== undefined && !first.startsWith('-');
@@ -24,7 +30,7 @@ function main([first, ...rest]) {
     console.error(`fuzz: no such fuzzer; there are ${names.join(', ')}`);
     return 2;
   }
-  const args = named ? rest : first === undefined ? [] : [first, ...rest];
+  const args = named ? rest : share(first === undefined ? [] : [first, ...rest], names.length);
   let failed = 0;
   for (const name of named ? [first] : names) {
     console.log(`── ${name} ──`);

@@ -25,6 +25,7 @@ export const STRICT_SOURCE_ROUTE = 137;
 
 /** Fills `into` from the datagram at [at, end). Returns why it is unusable, or null. Never throws on peer input. */
 export function readIpv4(b: Bytes, at: number, end: number, into: Datagram): Drop | null {
+  into.problemCode = -1;
   if (end - at < IPV4_HEADER_BYTES) return 'ip-truncated';
   if (b[at]! >>> 4 !== 4) return 'ip-bad-version';
   const headerBytes = (b[at]! & 15) * 4;
@@ -53,7 +54,6 @@ export function readIpv4(b: Bytes, at: number, end: number, into: Datagram): Dro
   const fragment = u16(b, at + FRAGMENT);
   into.fragmentAt = (fragment & 0x1fff) * 8;
   into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0;
-  into.problemCode = -1;
   into.pseudoSum = pseudoSumV4(source, destination, into.protocol) + (length - headerBytes);
   return headerBytes > IPV4_HEADER_BYTES ? checkOptions(b, at + IPV4_HEADER_BYTES, at + headerBytes) : null;
 }

@@ -2,6 +2,7 @@ import { HttpReader } from '../../http/connection';
 import { METHODS } from '../../http/grammar';
 import { FIELD_FOLDED, FIELD_INTS, type Head } from '../../http/head';
 import { Random } from '../../stack/base/random';
+import { fuzzOptions } from './command';
 import { type Case, CaseMaker } from './http-parser-cases';
 
 /*
@@ -344,13 +345,9 @@ export function fuzz(seed: number, count: number, until: () => boolean = () => f
 }
 
 function main(args: string[]): void {
-  const option = (name: string, usual: number): number => {
-    const i = args.indexOf(`--${name}`);
-    return i < 0 ? usual : Number(args[i + 1]);
-  };
-  const seconds = option('seconds', 10);
+  const { executions, seconds, seed } = fuzzOptions(args, ['--verbose']);
   const stop = Date.now() + seconds * 1000;
-  const tally = fuzz(option('seed', 1), option('count', Number.POSITIVE_INFINITY), () => Date.now() > stop);
+  const tally = fuzz(seed, executions, () => Date.now() > stop);
   console.log(`${tally.cases} cases, ${tally.accepted} accepted, ${tally.refused} refused`);
   for (const [name, n] of Object.entries(tally.explained)) console.log(`  ${String(n).padStart(8)}  ${name}`);
   for (const bug of args.includes('--verbose') ? tally.bugs : [])

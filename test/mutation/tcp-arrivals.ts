@@ -289,8 +289,8 @@ export const ARRIVALS: readonly Mutant[] = [
     [
       'karn-forgotten',
       'MUST-18, RFC 6298 §5',
-      '  if (s.firstAckedAt >= 0 && (s.flags & RETRANSMITTED_ACKED) === 0) {',
-      '  if (s.firstAckedAt >= 0 || (s.flags & RETRANSMITTED_ACKED) !== 0) {',
+      '      s.flags |= RETRANSMITTED_ACKED;\n    } else',
+      '      s.lastAckedAt = s.firstAckedAt = sent.sentAt(record);\n    } else',
       'tcp/recovery-timeout tcp/patience',
     ],
     ['probes-never-answered', 'MUST-37', '  c.windowProbes = 0;\n  if (s.priorPackets', '  if (s.priorPackets'],

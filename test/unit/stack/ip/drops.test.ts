@@ -117,3 +117,12 @@ test.each(DROPS.filter((reason) => LAYERS.test(reason)))('%s is produced, and on
   // A frame is counted under one reason; what came of it later is another frame.
   if (cause.act === undefined && reason !== 'icmp-rate-limited') expect(drops).toEqual({ [reason]: 1 });
 });
+
+test('what was wrong with one datagram is not said of the next', () => {
+  // An IPv6 header that earns an answer, then an IPv4 datagram that is not even whole.
+  const lab = new Lab();
+  lab.rx(f.ip6(f.DESTINATION, f.optionsHeader(f.UDP, [0x80, 0])));
+  lab.sent();
+  lab.drops();
+  expect(lab.answer(echo4().subarray(0, 19))).toEqual([[], { 'ip-truncated': 1 }]);
+});
