@@ -28,10 +28,11 @@ createHook({
   },
 }).enable();
 
-/** Addresses and ports differ from run to run, and from wire to wire. */
+/** Addresses, ports and threads differ from run to run, and from wire to wire. */
 const impersonal = (text) =>
   text
     .replace(/(::ffff:)?\b(127\.0\.0\.1|10\.(77|78)\.0\.\d+)\b/g, 'ADDRESS')
+    .replace(/\b[0-9A-F]{16}:error:/g, 'error:')
     .replace(/(ADDRESS|localhost):(\d{4,5})\b/g, '$1:PORT');
 
 /** What the server saw, by name; who asks for more than there is waits. */
