@@ -60,7 +60,8 @@ test('a long life of opening and closing, with as many collisions as there are',
       table.insert(entry);
       inside.add(entry);
     }
-    if (i % 50 === 0) expect(entries.filter((other) => (find(table, other) === other) !== inside.has(other))).toEqual([]);
+    if (i % 50 === 0)
+      expect(entries.filter((other) => (find(table, other) === other) !== inside.has(other))).toEqual([]);
   }
   expect(table.size).toBe(inside.size);
 });
