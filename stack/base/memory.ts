@@ -176,6 +176,9 @@ export class BlockPool {
   private deferred = NONE;
   /** Somebody was refused since this was last cleared, and waits. */
   refused = false;
+  /** Who may want blocks, and who has one: a block for each of the others is kept back from those who want many. */
+  clients = 0;
+  holders = 0;
 
   constructor(
     readonly arenas: Arenas,
@@ -185,13 +188,28 @@ export class BlockPool {
 
   /** After a refusal: there is room worth waking somebody for. */
   get hasRoom(): boolean {
-    return this.inUse === 0 || this.bytesInUse + BLOCK_SIZES[1] <= this.bytesMax;
+    return this.inUse === 0 || this.bytesInUse + BLOCK_SIZES[1] <= this.bytesForMany;
   }
 
-  /** A block for about `wanted` bytes, or less near the stack's cap, its `used` 0; NONE when the cap is reached. */
-  allocate(wanted: number): number {
+  /** What is left to those who have a block already: a sixteenth is for clients that are still to come. */
+  private get bytesForMany(): number {
+    const keptBack = (this.clients - this.holders) * BLOCK_SIZES[0] + (this.clients > 0 ? this.bytesMax >> 4 : 0);
+    return this.bytesMax - keptBack;
+  }
+
+  /** Bytes that those who wait may share. */
+  get room(): number {
+    return Math.max(0, this.bytesForMany - this.bytesInUse);
+  }
+
+  /**
+   * A block for about `wanted` bytes, or less near the stack's cap, its `used` 0; NONE when the cap is reached. `first`: the
+   * client has none, and is not to starve because others have many.
+   */
+  allocate(wanted: number, first = true): number {
     let size = wanted <= BLOCK_SIZES[0] ? 0 : wanted <= BLOCK_SIZES[1] ? 1 : 2;
-    while (this.bytesInUse + BLOCK_SIZES[size]! > this.bytesMax) {
+    const forMany = this.bytesForMany;
+    while (this.bytesInUse + BLOCK_SIZES[size]! > (first && size === 0 ? this.bytesMax : forMany)) {
       if (size-- === 0) {
         this.refused = true;
         return NONE;

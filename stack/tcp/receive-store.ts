@@ -1,6 +1,6 @@
 import { assert } from '../base/assert';
 import type { Bytes } from '../base/bytes';
-import { NONE, type Slab, type SlabPool } from '../base/memory';
+import { NONE, SLAB_BYTES, type Slab, type SlabPool } from '../base/memory';
 import type { Seq } from './seq';
 
 const NEXT = 0;
@@ -13,6 +13,10 @@ const FIELDS = 5;
 /** What a queued segment costs beside its text, charged to the receive buffer so that tiny segments cannot exhaust us. */
 export const NODE_COST = 64;
 
+/** Under memory pressure: what a connection may hold and still get more, and what one that holds nothing gets. */
+const MODEST = 16_384;
+const LITTLE = 4096;
+
 /**
  * Received text that waits: unread or out of order. A node is a small integer naming (sequence number, slab, position,
  * length); nodes form lists through `next`. The text itself stays where the device put it, in a slab that the node
@@ -23,8 +27,23 @@ export class ReceiveStore {
   private free = NONE;
   private count = 0;
   inUse = 0;
+  /** Bytes of text that wait, of all connections. */
+  held = 0;
 
   constructor(readonly slabs: SlabPool) {}
+
+  /**
+   * How many of `bytes` more a connection that is charged with `charged` may queue. As memory gets short, first those that
+   * hold much are refused, then all that hold anything; who holds nothing gets a little nearly to the end. So bodies that
+   * nobody reads leave room for the requests of others, and compaction always finds some.
+   */
+  admits(charged: number, bytes: number): number {
+    const memory = this.slabs.slabsMax * SLAB_BYTES;
+    const after = this.held + bytes;
+    if (after <= memory >> 1) return bytes;
+    if (after <= memory - (memory >> 2)) return charged < MODEST ? bytes : 0;
+    return charged === 0 && after <= memory - (memory >> 3) ? Math.min(bytes, LITTLE) : 0;
+  }
 
   add(seq: Seq, slab: Slab, at: number, bytes: number): number {
     let node = this.free;
@@ -47,6 +66,7 @@ export class ReceiveStore {
     f[i + BYTES] = bytes;
     slab.refs++;
     this.inUse++;
+    this.held += bytes;
     return node;
   }
 
@@ -56,6 +76,7 @@ export class ReceiveStore {
     const slab = this.slabs.slabs[f[i + SLAB]!]!;
     slab.refs--;
     assert(slab.refs >= 0, 'a slab is not released more often than kept');
+    this.held -= f[i + BYTES]!;
     f[i + SLAB] = NONE;
     f[i + NEXT] = this.free;
     this.free = node;
@@ -91,9 +112,11 @@ export class ReceiveStore {
     f[i + SEQ] = (f[i + SEQ]! + n) | 0;
     f[i + AT] = f[i + AT]! + n;
     f[i + BYTES] = f[i + BYTES]! - n;
+    this.held -= n;
   }
   trimBack(node: number, n: number): void {
     this.fields[node * FIELDS + BYTES] = this.fields[node * FIELDS + BYTES]! - n;
+    this.held -= n;
   }
 
   /**
@@ -108,13 +131,13 @@ export class ReceiveStore {
       const slab = this.fields[node * FIELDS + SLAB]!;
       if (slab !== NONE) live[slab]! += this.bytes(node);
     }
-    const order = slabs.filter((slab) => !slab.escaped).sort((a, b) => live[a.id]! - live[b.id]!);
-    const victim = order[0];
-    if (victim === undefined) return false;
+    const order = [...slabs].sort((a, b) => live[a.id]! - live[b.id]!);
+    const victim = order[0]!;
     const target = slabs.find(
       (slab) => slab !== victim && slab !== this.slabs.current && slab.room >= live[victim.id]!,
     );
-    if (target === undefined) return this.compactInPlace(victim);
+    // A view of what has left is never written over: such a slab can only be emptied.
+    if (target === undefined) return this.compactInPlace(order.find((slab) => !slab.escaped));
     for (let node = 0; node < this.count; node++) {
       if (this.fields[node * FIELDS + SLAB] !== victim.id) continue;
       const at = this.at(node);
@@ -129,7 +152,8 @@ export class ReceiveStore {
   }
 
   /** No other slab has room: the victim's live text is moved to its own front, and the rest of it is free again. */
-  private compactInPlace(victim: Slab): boolean {
+  private compactInPlace(victim: Slab | undefined): boolean {
+    if (victim === undefined) return false;
     const nodes: number[] = [];
     for (let node = 0; node < this.count; node++) if (this.fields[node * FIELDS + SLAB] === victim.id) nodes.push(node);
     nodes.sort((a, b) => this.at(a) - this.at(b));

@@ -7,7 +7,11 @@ import type { Tcp } from './tcp';
  * Bytes of text that the receive buffer still takes. A buffer below one step of the scale could never show a window at
  * all, so an empty one takes at least that.
  */
-const freeSpace = (c: Connection): number => Math.max(0, Math.max(c.receiveLimit, 1 << c.rcvScale) - c.charged);
+function freeSpace(c: Connection): number {
+  // The stack is short of memory: who holds text gets no more until he has read it.
+  if (c.charged > 0 && c.tcp.store.admits(c.charged, 1) === 0) return 0;
+  return Math.max(0, Math.max(c.receiveLimit, 1 << c.rcvScale) - c.charged);
+}
 
 /** Before scaling is agreed: at most what 16 bits hold. */
 export function initialWindow(c: Connection): number {

@@ -392,6 +392,14 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
       return tcp.drop('tcp-receive-buffer-full', now);
     }
   }
+  const admitted = tcp.store.admits(c.charged, bytes);
+  if (admitted < bytes) {
+    c.ackNow = true;
+    tcp.drop('memory-pressure', now);
+    if (admitted === 0) return;
+    bytes = admitted;
+    seg.flags &= ~FIN;
+  }
   c.dataSegmentsIn++;
   if (seq === c.rcvNxt) {
     appendText(c, tcp.store, slab, at, bytes);

@@ -73,8 +73,10 @@ export class SendBuffer {
 
   private addBlock(wanted: number): boolean {
     const pool = this.pool;
-    const block = pool.allocate(wanted);
+    const first = this.head === NONE;
+    const block = pool.allocate(wanted, first);
     if (block === NONE) return false;
+    if (first) pool.holders++;
     pool.setStart(block, this.end);
     if (this.tail === NONE) this.head = block;
     else pool.setNext(this.tail, block);
@@ -128,13 +130,17 @@ export class SendBuffer {
       this.head = pool.next(block);
       if (this.cursor === block) this.cursor = NONE;
       pool.release(block);
-      if (this.head === NONE) this.tail = NONE;
+      if (this.head === NONE) {
+        this.tail = NONE;
+        pool.holders--;
+      }
     }
     this.bytes = this.head === NONE ? 0 : Math.max(0, seqDiff(this.end, una));
   }
 
   clear(): void {
     const pool = this.pool;
+    if (this.head !== NONE) pool.holders--;
     while (this.head !== NONE) {
       const block = this.head;
       this.head = pool.next(block);

@@ -166,6 +166,16 @@ export class ConnectionTable<T extends TableEntry> {
     for (const entry of old) if (entry !== null) this.place(entry);
   }
 
+  /** Places, taken or not. */
+  get capacity(): number {
+    return this.entries.length;
+  }
+
+  /** What stands at a place, or null. */
+  at(slot: number): T | null {
+    return this.entries[slot]!;
+  }
+
   *[Symbol.iterator](): Generator<T> {
     for (const entry of this.entries) if (entry !== null) yield entry;
   }

@@ -4,7 +4,7 @@ import type { Millis } from '../base/bytes';
 import type { Datagram } from '../base/datagram';
 import { DeadlineQueue } from '../base/deadlines';
 import type { DropCounters } from '../base/drops';
-import type { BlockPool, Slab, SlabPool } from '../base/memory';
+import { BLOCK_SIZES, type BlockPool, type Slab, type SlabPool } from '../base/memory';
 import { type Random, Secret } from '../base/random';
 import type { Trace } from '../base/trace';
 import type { Path, Transmitter } from '../base/transmit';
@@ -95,6 +95,8 @@ export class Tcp {
   readonly signalled = new WorkList<Connection>();
   readonly acceptable = new WorkList<Listener>();
   private nextId = 1;
+  /** Where in the table the last one stands that was told of send memory. */
+  private starvedAt = 0;
   /** Where connections begin instead, for tests of the numbers' wrap: never on a real network (RFC 6528). */
   initialSequenceFixed: Seq | null = null;
   /** What a new connection's settings are. */
@@ -266,6 +268,7 @@ export class Tcp {
     c.rcvRttAt = c.rcvSpaceAt = now;
     c.sendBuffer.restart(seqAdd(c.iss, 1));
     this.connections.insert(c);
+    this.blocks.clients = this.connections.size;
     for (const observer of this.observers) observer.opened(c, now);
     return c;
   }
@@ -328,6 +331,7 @@ export class Tcp {
     if (c.state === 'CLOSED') return;
     this.enter(c, 'CLOSED', now);
     this.connections.remove(c);
+    this.blocks.clients = this.connections.size;
     this.deadlines.remove(c);
     c.retransmitAt = c.delayedAckAt = c.keepAliveAt = c.lingerAt = c.pacingAt = Number.POSITIVE_INFINITY;
     c.retransmitTimer = 'none';
@@ -392,14 +396,23 @@ export class Tcp {
     else this.replies.push(reply);
   }
 
-  /** The stack's send memory was short and is not any more: those who wait may have nothing in flight to wake them. */
+  /**
+   * The stack's send memory was short and is not any more: those who wait may have nothing in flight to wake them. As many
+   * as the memory is enough for, in turns.
+   */
   private tellStarved(): void {
-    this.blocks.refused = false;
-    for (const c of this.connections) {
-      if (!c.wantsRoom || c.sendSpace === 0) continue;
+    const { connections } = this;
+    let { room } = this.blocks;
+    for (let left = connections.capacity; left > 0; left--) {
+      if (room <= 0) return;
+      this.starvedAt = (this.starvedAt + 1) % connections.capacity;
+      const c = connections.at(this.starvedAt);
+      if (c === null || !c.wantsRoom || c.sendSpace === 0) continue;
       c.wantsRoom = false;
+      room -= BLOCK_SIZES[1];
       this.signal(c, WRITABLE);
     }
+    this.blocks.refused = false;
   }
 
   /** Sends what is due. Returns false when a link's queue is full: flush and call again. */
