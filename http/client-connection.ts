@@ -7,7 +7,7 @@ import { keepOffsets } from './field-offsets';
 import type { Head } from './head';
 import { headText, reasonOf } from './head-strings';
 import { IncomingMessage } from './incoming';
-import { MessageConnection } from './message-connection';
+import { DESTROYED_BY_US, MessageConnection } from './message-connection';
 import { isInsecure, maxHeaderSize } from './options';
 import { readerPool } from './reader-pool';
 import { keptFields, sendWhole, versionText } from './shared';
@@ -49,7 +49,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
     this.incoming = null;
     this.full = false;
     this.pool = readerPool('response', request.maxHeaderSize || maxHeaderSize, isInsecure(request.insecureHTTPParser));
-    this.scope = new AsyncResource('HTTPINCOMINGMESSAGE');
+    this.scope = new AsyncResource('HTTPCLIENTREQUEST', DESTROYED_BY_US);
     socket.parser = this;
     socket._httpMessage = request;
     request.parser = this;
@@ -100,6 +100,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
   free(): void {
     const { request, socket } = this;
     this.dropReader();
+    if (request?.parser === this) this.scope.emitDestroy();
     if (request !== null) request.parser = null;
     if (socket.parser === this) socket.parser = null;
   }
@@ -191,6 +192,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
 
   /** The server sends no more: a body without length is complete, anything else was cut short. */
   ended(): void {
+    this.readLast();
     const { reader, request, socket } = this;
     if (request !== null && request.res === null && !socket._hadError) {
       socket._hadError = true;
@@ -202,6 +204,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
   }
 
   failed(error: Error): void {
+    this.readLast();
     const { request, reader, socket } = this;
     if (request !== null) {
       socket._hadError = true;
@@ -215,6 +218,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
   }
 
   closed(): void {
+    this.readLast();
     const { socket } = this;
     const request = this.request!;
     const { reader } = this;

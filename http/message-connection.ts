@@ -21,6 +21,9 @@ interface Thrown {
 
 type Loop = NonNullable<MessageSocket['_stackHost']>['loop'];
 
+/** The resource of a message ends with it, not with the garbage collector. */
+export const DESTROYED_BY_US = { requireManualDestroy: true };
+
 type Task = (...args: never[]) => unknown;
 
 /**
@@ -116,6 +119,20 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     if (this.socket.parser !== this) return;
     if (this.held === null && !this.full && !this.blocked) this.flow();
     else if (!this.direct) this.socket.pause();
+  }
+
+  /** The socket has no more: what was held back is read now, however full the message's stream is, as if never held. */
+  protected readLast(): void {
+    while (this.held !== null && !this.reading && this.socket.parser === this) {
+      const chunk = this.held;
+      this.held = null;
+      this.full = false;
+      this.reader?.resume();
+      const used = this.read(chunk, 0, chunk.length);
+      if (used < chunk.length) this.holdBefore(chunk.subarray(used));
+      if (this.thrown !== null) this.throwAgain();
+      if (used === 0) return;
+    }
   }
 
   private flow(): void {

@@ -10,7 +10,7 @@ import type { Head } from './head';
 import { fieldValue, headText, targetOf } from './head-strings';
 import type { Idle } from './idle-list';
 import { dumpUnread, type IncomingMessage } from './incoming';
-import { MessageConnection } from './message-connection';
+import { DESTROYED_BY_US, MessageConnection } from './message-connection';
 import type { ParseError } from './parse-errors';
 import type { ReaderPool } from './reader-pool';
 import { refusal } from './refusals';
@@ -62,7 +62,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   private began = false;
   private hearsClose = false;
   /** As in Node, one for all requests of a connection: it begins where the server was told of the connection. */
-  protected readonly scope = new AsyncResource('HTTPINCOMINGMESSAGE');
+  protected readonly scope = new AsyncResource('HTTPINCOMINGMESSAGE', DESTROYED_BY_US);
   /** The socket's own `write`; an application that puts another in its place wants to see every write. */
   private readonly socketWrite: unknown;
 
@@ -107,6 +107,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   /** The peer sends no more. */
   ended(): void {
+    this.readLast();
     const { reader, server, socket } = this;
     if (reader !== null && reader.error === null) {
       reader.finish();
@@ -425,6 +426,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   /** The socket closed: whatever was not answered is aborted. */
   closed(): void {
+    this.readLast();
     this.release();
     for (let request = this.oldest; request !== null; request = request._behind) {
       request.destroy(connectionReset('aborted'));
@@ -440,6 +442,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.dropReader();
     if (socket.parser === this) socket.parser = null;
     this.detach();
+    this.scope.emitDestroy();
   }
 }
 

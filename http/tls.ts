@@ -219,7 +219,10 @@ function socketClass(net: NetModule): typeof nodeTls.TLSSocket {
     const Target = new.target === (TLSSocket as unknown) || new.target === undefined ? NodeTLSSocket : new.target;
     const below = socket ?? new net.Socket();
     const secured = secure(below, () => Reflect.construct(NodeTLSSocket, [below, options], Target));
-    if (socket == null) connectsBelow(net, secured, below as NodeNet.Socket);
+    if (socket == null) {
+      secured.allowHalfOpen = Boolean((options as ConnectOptions | undefined)?.allowHalfOpen);
+      connectsBelow(net, secured, below as NodeNet.Socket);
+    }
     return secured;
   }
   TLSSocket.prototype = NodeTLSSocket.prototype;

@@ -1,4 +1,4 @@
-import type { LookupFunction } from 'node:net';
+import nodeNet, { type LookupFunction } from 'node:net';
 
 /** What `net.connect` and `socket.connect` may be told. */
 export interface ConnectOptions {
@@ -36,7 +36,14 @@ type Callback = (...args: never[]) => void;
 /** Options and callback, whichever of its forms a call had. Marked, so that they are not read twice. */
 export type NormalizedArguments<O> = [options: O, callback: Callback | null] & { [normalized]?: boolean };
 
-const normalized = Symbol('normalized arguments');
+/** Node's own mark: whoever uses its `_normalizeArgs` and ours may mix them. */
+const normalized: unique symbol = nodesMark() as never;
+
+function nodesMark(): symbol {
+  const normalize = (nodeNet as unknown as { _normalizeArgs?(args: unknown[]): object })._normalizeArgs;
+  const [mark] = normalize === undefined ? [] : Object.getOwnPropertySymbols(normalize([]));
+  return mark ?? Symbol('normalizedArgs');
+}
 
 /** A number from 0 on, or false. */
 export function toNumber(value: unknown): number | false {

@@ -1,6 +1,7 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
+import { getSystemErrorName } from 'node:util';
 import type { ConnectOptions } from './arguments';
 import { attemptTimeoutOf, autoSelectOf } from './defaults';
 import { addressException, aggregateError, invalidArgType, nodeError, type SystemError } from './errors';
@@ -204,7 +205,7 @@ function tryNext(socket: Socket, attempt: ConnectAttempt): void {
   socket.emit('connectionAttempt', target.address, attempt.port, target.family);
   if (!socket.connecting) return;
   if (attempt.several) socket.autoSelectFamilyAttemptedAddresses!.push(`${target.address}:${attempt.port}`);
-  const code = handle.connect(target.address, attempt.port);
+  const code = codeOf(handle.connect(target.address, attempt.port));
   if (code !== null) {
     const { address, port } = localNameOf(handle, target);
     const error = addressException(code, 'connect', target.address, attempt.port, `${address}:${port}`);
@@ -225,9 +226,14 @@ function bindFor(handle: TcpHandle, attempt: ConnectAttempt, target: Target): Sy
   return code === null ? null : addressException(code, 'bind', address, localPort);
 }
 
+/** Handles that programs put in the place of ours answer as Node's do: with a number. */
+function codeOf(answer: unknown): string | null {
+  return typeof answer === 'number' ? getSystemErrorName(answer) : (answer as string | null);
+}
+
 function localNameOf(handle: TcpHandle, target: Target): { address: string; port: number } {
   const name: { address?: string; port?: number } = {};
-  handle.getsockname(name);
+  handle.getsockname?.(name);
   return { address: name.address ?? (target.family === 4 ? '0.0.0.0' : '::'), port: name.port ?? 0 };
 }
 

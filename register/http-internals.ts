@@ -45,7 +45,6 @@ export function httpInternals(http: HttpModule): Record<string, object> {
       _checkInvalidHeaderChar: hasInvalidChar,
       _checkIsHttpToken: isToken,
       chunkExpression: CHUNKED,
-      methods: http.METHODS,
       parsers: {
         get max(): number {
           return idleReadersMax();

@@ -11,6 +11,7 @@ import { tlsLooks } from '../http/tls';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
+import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { hostOfEnvironment, showIfAsked } from './wire';
 
@@ -32,6 +33,7 @@ Object.defineProperty(net.Socket, Symbol.hasInstance, {
   },
 });
 
+defineNodeKeys();
 patch(builtin('net'), net);
 patch(builtin('tls'), tlsOf(stack));
 patch(builtin('http'), http);

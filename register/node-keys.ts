@@ -1,0 +1,83 @@
+import { AsyncResource } from 'node:async_hooks';
+import nodeHttp from 'node:http';
+import nodeNet from 'node:net';
+import { OutgoingMessage } from '../http/outgoing';
+import { headerName, OutgoingHeaders } from '../http/outgoing-headers';
+import { rootContext } from '../net/context';
+import { Socket } from '../net/socket';
+
+/**
+ * Symbols under which Node keeps things to itself, and under which programs that look for them find them: each is taken
+ * from an object of Node's own and leads to what of ours corresponds to it.
+ */
+
+/** The symbol that `object` or its prototype has under this description, in the running version of Node. */
+function keyIn(object: object, description: string): symbol | undefined {
+  const keys = [
+    ...Object.getOwnPropertySymbols(object),
+    ...Object.getOwnPropertySymbols(Object.getPrototypeOf(object)),
+  ];
+  return keys.find((key) => key.description === description);
+}
+
+function define<T extends object>(
+  target: T,
+  key: symbol | undefined,
+  get: (self: T) => unknown,
+  set?: Setter<T>,
+): void {
+  if (key === undefined) return;
+  Object.defineProperty(target, key, {
+    get(this: T) {
+      return get(this);
+    },
+    set(this: T, value: unknown) {
+      if (set !== undefined) set(this, value);
+      else Object.defineProperty(this, key, { value, writable: true, configurable: true });
+    },
+    configurable: true,
+  });
+}
+
+type Setter<T> = (self: T, value: unknown) => void;
+
+/** Node's form of the headers: by lower-case name, each with its spelling. */
+type NodeHeaders = Record<string, [name: string, value: unknown]>;
+
+function nodeHeaders({ _outHeaders: set }: OutgoingMessage): NodeHeaders | null {
+  if (set === null) return null;
+  const headers: NodeHeaders = Object.create(null);
+  for (const [i, name] of set.names.entries()) headers[name.lower] = [name.text, set.values[i]];
+  return headers;
+}
+
+function takeHeaders(self: OutgoingMessage, headers: unknown): void {
+  if (headers == null) {
+    self._outHeaders = null;
+    return;
+  }
+  const set = new OutgoingHeaders();
+  for (const [name, value] of Object.values(headers as NodeHeaders)) set.set(headerName(name), value);
+  self._outHeaders = set;
+}
+
+/** What Node's classes do with the timer of a socket below them. */
+const timerOf = ({ _idle: idle, timeout }: Socket): object | null =>
+  idle === null ? null : { _idleTimeout: timeout, refresh: () => idle.activity() };
+
+/** To be called before Node's modules are replaced. */
+export function defineNodeKeys(): void {
+  const message = new nodeHttp.OutgoingMessage();
+  const outgoing = OutgoingMessage.prototype;
+  define(outgoing, keyIn(message, 'kOutHeaders'), nodeHeaders, takeHeaders);
+  define(outgoing, keyIn(message, 'kHighWaterMark'), (self) => self.writableHighWaterMark);
+  const socket = new nodeNet.Socket();
+  const sockets = Socket.prototype;
+  define(sockets, keyIn(socket, 'timeout'), timerOf);
+  const asyncId = keyIn(rootContext, 'async_id_symbol') ?? keyIn(new AsyncResource('X'), 'async_id_symbol');
+  define(sockets, asyncId, (self) => (self._handle as { getAsyncId?(): number } | null)?.getAsyncId?.() ?? -1);
+  // Secured sockets call Node's own, whatever `net` has become.
+  const again = keyIn(socket, 'kReinitializeHandle');
+  const method = again && (nodeNet.Socket.prototype as unknown as Record<symbol, unknown>)[again];
+  if (again !== undefined) Object.defineProperty(sockets, again, { value: method, writable: true, configurable: true });
+}

@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const ROOT = join(__dirname, '..', '..', '..');
+const run = promisify(execFile);
+
+/** Runs a program under the drop-in, from the sources as they are. Gives what it prints. */
+async function program(source: string): Promise<string> {
+  const preloads = ['-r', join(ROOT, 'test/typescript.cjs'), '-r', join(ROOT, 'register/index.ts')];
+  const { stdout } = await run(process.execPath, [...preloads, '-e', source], { cwd: ROOT, timeout: 60_000 });
+  return stdout.trim();
+}
+
+/** The symbol of an object that Node describes so. */
+const KEY = `const key = (object, name) => Object.getOwnPropertySymbols(object).find((one) => one.description === name);`;
+
+describe('under the drop-in', () => {
+  test('what Node keeps under symbols of its own is found there', async () => {
+    // Objects of Node's own, from before anything was replaced, know the symbols: its terminals are such sockets.
+    const out = await program(`${KEY}
+      const http = require('http'), net = require('net'), { AsyncResource } = require('async_hooks');
+      const outgoing = Object.getOwnPropertySymbols(http.OutgoingMessage.prototype).map((one) => one.description);
+      const kOutHeaders = key(http.OutgoingMessage.prototype, 'kOutHeaders');
+      const message = new http.OutgoingMessage();
+      const before = message[kOutHeaders];
+      message.setHeader('X-Name', 1);
+      const told = JSON.stringify(message[kOutHeaders]);
+      message[kOutHeaders] = { host: ['Host', 'a'] };
+      const kTimeout = key(net.Socket.prototype, 'timeout');
+      const socket = new net.Socket();
+      const without = socket[kTimeout];
+      socket.setTimeout(5000);
+      console.log(JSON.stringify([before, told, message.getHeader('HOST'), without, socket[kTimeout]._idleTimeout,
+        outgoing.includes('kHighWaterMark'), socket[key(new AsyncResource('X'), 'async_id_symbol')]]));
+      socket.destroy();`);
+    expect(JSON.parse(out)).toEqual([null, '{"x-name":["X-Name",1]}', 'a', null, 5000, true, -1]);
+  });
+
+  test('arguments that Node made ready are taken as they are', async () => {
+    const out = await program(`
+      const net = require('net');
+      const [mark] = Object.getOwnPropertySymbols(net._normalizeArgs([]));
+      console.log(mark.description);`);
+    expect(out).toBe('normalizedArgs');
+  });
+
+  test('resources of messages end with them', async () => {
+    const out = await program(`
+      const hooks = require('async_hooks'), http = require('http');
+      const alive = new Map(), counts = {};
+      hooks.createHook({
+        init(id, type) { if (/^HTTP/.test(type)) { alive.set(id, type); counts[type] = (counts[type] ?? 0) + 1; } },
+        destroy(id) { alive.delete(id); },
+      }).enable();
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      const server = http.createServer((req, res) => res.end('x')).listen(0, async () => {
+        for (let i = 0; i < 3; i++) {
+          await new Promise((resolve) => http.get({ port: server.address().port, agent }, (res) => res.resume().on('end', resolve)));
+        }
+        agent.destroy();
+        server.close();
+      });
+      process.on('exit', () => console.log(JSON.stringify([counts, alive.size])));`);
+    expect(JSON.parse(out)).toEqual([{ HTTPCLIENTREQUEST: 3, HTTPINCOMINGMESSAGE: 1 }, 0]);
+  });
+});
