@@ -26,7 +26,7 @@ export const ARRIVALS: readonly Mutant[] = [
     ],
     ['unknown-option-refused', 'MUST-6', '    default:\n      return true;', '    default:\n      return false;'],
     ['mss-of-any-length', 'MUST-7', '    case MSS:\n      if (bytes !== 4) return false;', '    case MSS:'],
-    ['options-aligned', 'MUST-64', 'into.tsVal = i32(b, at + 2);', 'into.tsVal = i32(b, (at + 3) & ~3);'],
+    ['options-aligned', 'MUST-64', 'into.tsVal = i32(b, at + 2);', 'into.tsVal = i32(b, (at + 2) & ~1);'],
     [
       'unknown-option-two-long',
       'MUST-68, MUST-6',
@@ -63,10 +63,10 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/opening tcp/states',
     ],
     [
-      'passive-open-told-of-reset',
+      'passive-open-answers-reset',
       'MUST-11',
       '} else if (c.passive) tcp.remove(c, now);',
-      "} else if (c.passive) tcp.fail(c, 'ECONNRESET', now);",
+      '} else if (c.passive) abortWithReset(tcp, c, now);',
       'tcp/opening tcp/states',
     ],
     [
@@ -214,13 +214,6 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/timestamps tcp/drops',
     ],
     [
-      'first-window-not-scaled',
-      'RFC 7323 §2',
-      '    c.sndWnd = seg.window << c.sndScale;',
-      '    c.sndWnd = seg.window;',
-      'tcp/windows',
-    ],
-    [
       'urgent-pointer-one-late',
       'MUST-62',
       '  const up = seqAdd(seg.seq, seg.urgentPointer);',
@@ -281,10 +274,10 @@ export const ARRIVALS: readonly Mutant[] = [
   ...bugsIn('stack/tcp/acknowledgment.ts', 'tcp/windows', [
     ['old-segments-set-window', 'WL1/WL2', '  if (!newer) return false;\n', ''],
     [
-      'ack-number-does-not-guard-window',
-      'WL1/WL2',
-      '(seg.seq === c.sndWl1 && seqDiff(seg.ack, c.sndWl2) >= 0)',
-      'seg.seq === c.sndWl1',
+      'peers-window-not-scaled',
+      'RFC 7323 §2',
+      '  const window = seg.window << c.sndScale;',
+      '  const window = seg.window;',
     ],
     [
       'karn-forgotten',
@@ -332,13 +325,13 @@ export const ARRIVALS: readonly Mutant[] = [
     [
       'reset-in-time-wait-always-ends-it',
       'RFC 1337, RST in TIME-WAIT',
-      '    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.endTimeWait(w);',
-      '    if (seg.seq === w.rcvNxt) tcp.endTimeWait(w);',
+      '    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.timeWaits.remove(w);',
+      '    if (seg.seq === w.rcvNxt) tcp.timeWaits.remove(w);',
     ],
     [
       'reset-in-time-wait-never-ends-it',
       'RST in TIME-WAIT',
-      '    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.endTimeWait(w);\n',
+      '    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.timeWaits.remove(w);\n',
       '',
     ],
     [

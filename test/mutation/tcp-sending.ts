@@ -131,8 +131,8 @@ export const SENDING: readonly Mutant[] = [
     [
       'time-wait-half-as-long',
       'MUST-13',
-      '      now + this.profile.timeWaitMs,\n      -1e9,',
-      '      now + this.profile.timeWaitMs / 2,\n      -1e9,',
+      'this.timeWaits.add(c, now + this.profile.timeWaitMs)',
+      'this.timeWaits.add(c, now + this.profile.timeWaitMs / 2)',
       'tcp/closing',
     ],
     ['group-answered', 'MUST-57', "    if (d.notUnicast) return this.drop('tcp-not-unicast', now);\n", ''],
@@ -345,7 +345,6 @@ export const SENDING: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/tcp/connection.ts', 'tcp/patience', [
-    ['keep-alive-by-default', 'MUST-25', '  keepAlive = false;\n', '  keepAlive = true;\n'],
     [
       'flight-without-retransmissions',
       'RFC 6675',
@@ -353,6 +352,9 @@ export const SENDING: readonly Mutant[] = [
       'this.packetsOut - this.sackedOut - this.lostOut',
       'tcp/recovery-losses tcp/recovery-window',
     ],
+  ]),
+  ...bugsIn('stack/tcp/cells.ts', 'tcp/patience', [
+    ['keep-alive-by-default', 'MUST-25', '  keepAlive: false,\n', '  keepAlive: true,\n'],
   ]),
   ...bugsIn('stack/tcp/lifecycle.ts', 'tcp/patience', [
     [

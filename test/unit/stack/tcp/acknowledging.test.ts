@@ -60,6 +60,12 @@ everywhere('SHLD-31, RFC 5681 §4.2: text out of order', (g) => {
     expect(t.read()).toBe(3000);
   });
 
+  test('the segment that fills the hole is acknowledged at once also where ACKs are delayed', () => {
+    const t = g.established({ profile: { quickAcks: 0 } });
+    t.rx('. 101:201(100) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 101:201>');
+    t.rx('. 1:101(100) ack 1 win 257').tx('. 1:1(0) ack 201').txNothing();
+  });
+
   test('a hole filled in part is acknowledged at once as well', () => {
     const t = g.established();
     t.rx('. 2001:3001(1000) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 2001:3001>');

@@ -139,6 +139,7 @@ export class Harness implements ConnectionOwner, ListenerOwner {
   /** Moves the clock to `ms`, letting every timer on the way fire. */
   at(ms: Millis): this {
     if (ms < this.clockMs) throw new Error(`the clock stands at ${this.clockMs} ms already`);
+    if (!Number.isFinite(ms)) throw new Error('nothing will happen any more');
     this.poll();
     for (;;) {
       const next = this.stack.nextDeadline() - EPOCH_MS;

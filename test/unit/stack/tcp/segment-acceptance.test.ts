@@ -178,6 +178,20 @@ everywhere('RFC 5961 §7, §10: challenge ACKs are limited', (g) => {
   });
 });
 
+everywhere('the right edge of the window', (g) => {
+  test('text that reaches beyond it is cut there, and a FIN behind it is not taken', () => {
+    const t = g.established({ profile: { receiveBufferInitial: 4096, receiveBufferMax: 4096, windowScale: 0 } });
+    const room = (): number => (t.c.rcvEdge - t.c.rcvNxt) | 0;
+    for (let at = 1; room() > 1000; at += 1000) t.rx(`. ${at}:${at + 1000}(1000) ack 1 win 257`).after(300);
+    t.drain();
+    const at = 1 + t.c.bytesReceived;
+    const end = at + room();
+    t.rx(`FP. ${at}:${end + 200}(${end + 200 - at}) ack 1 win 257`);
+    expect([t.c.readable, t.c.state]).toEqual([end - 1, 'ESTABLISHED']);
+    t.tx(`. 1:1(0) ack ${end} win 0`);
+  });
+});
+
 everywhere('a zero window', (g) => {
   /** All of the receive buffer is full of text that the application does not read. */
   const full = (): ReturnType<typeof g.established> => {

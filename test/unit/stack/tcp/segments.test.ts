@@ -96,6 +96,14 @@ everywhere('options', (g) => {
     expect(mssOf(open(options))).toBe(600);
   });
 
+  test.each([0, 1, 2, 3])('MUST-64: timestamps behind %d no-operations are read all the same', (count) => {
+    const timestamps = [8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0];
+    const t = open(
+      [...new Array<number>(count).fill(1), ...timestamps, 1, 1].concat(new Array((4 - (count % 4)) % 4).fill(1)),
+    );
+    expect([...t.stack.tcp.connections][0]!.tsRecent).toBe(0x12345678);
+  });
+
   const unknown = [77, 253, 254].map((kind) => [kind, 6, 1, 2, 3, 4, 1, 1]);
   test('MUST-5, MUST-6, MUST-68: unknown kinds are passed over by their length, on every segment', () => {
     for (const options of unknown) {
