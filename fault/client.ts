@@ -39,7 +39,11 @@ export interface ReplyError extends NodeJS.ErrnoException {
   events?: string[];
 }
 
-type Emitter = { on(event: string, listener: (...args: unknown[]) => void): unknown };
+type Listener = (...args: unknown[]) => void;
+interface Emitter {
+  on(event: string, listener: Listener): unknown;
+  off(event: string, listener: Listener): unknown;
+}
 
 const describe = (value: unknown): string => {
   // Not `instanceof`: a test runner may give tests an Error of their own.
@@ -50,19 +54,24 @@ const describe = (value: unknown): string => {
   return value === undefined || typeof value === 'object' ? '' : String(value);
 };
 
-/** Writes down events of an emitter as "name.event(detail)". */
+/** Writes down events of an emitter as "name.event(detail)". What it returns stops that. */
 export function watchEvents(
   emitter: Emitter,
   name: string,
   events: readonly string[],
   log: (text: string) => void,
-): void {
-  for (const event of events) {
-    emitter.on(event, (...args) => {
+): () => void {
+  const listeners = events.map((event): [string, Listener] => [
+    event,
+    (...args) => {
       const detail = describe(args[0]);
       log(`${name}.${event}${detail === '' ? '' : `(${detail})`}`);
-    });
-  }
+    },
+  ]);
+  for (const [event, listener] of listeners) emitter.on(event, listener);
+  return () => {
+    for (const [event, listener] of listeners) emitter.off(event, listener);
+  };
 }
 
 /** One request with Node's own http over whatever the agent connects to. */
@@ -113,7 +122,11 @@ export function requestWith(
     made.on('close', closed);
     made.on('timeout', () => made.destroy());
     made.on('socket', (socket) => {
-      watchEvents(socket as unknown as Emitter, 'sock', ['connect', 'end', 'error', 'close'], note);
+      const leave = watchEvents(socket as unknown as Emitter, 'sock', ['connect', 'end', 'error', 'close'], note);
+      // A socket that goes back to its pool tells the next request; one that ends tells this one to the last.
+      made.on('close', () => {
+        if (!socket.destroyed) leave();
+      });
       if (options.connectTimeout !== undefined) limitConnect(made, socket, options.connectTimeout, base);
     });
     made.on('response', (response) => {

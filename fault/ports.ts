@@ -62,13 +62,20 @@ class FramePort {
 /** A program's loop must come to an end of its turn in between: more than that on a busy machine. */
 const WAKE_GAP_MS = 20;
 
+interface Timer {
+  readonly at: Millis;
+  readonly task: () => void;
+  armed: NodeJS.Timeout | null;
+}
+
 /** Real time, and two devices: what one receives goes to the other through an engine. */
 export class DeviceMedium implements Medium {
   readonly linkType: Medium['linkType'];
   readonly wakeGapMs: Millis;
   arrives: (from: Side, frame: Bytes) => void = () => {};
   private readonly ports: Record<Side, FramePort>;
-  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly timers = new Set<Timer>();
+  private ahead: Millis = 0;
   private closed = false;
 
   constructor(left: Device, right: Device, wakeGapMs: Millis = WAKE_GAP_MS) {
@@ -83,24 +90,41 @@ export class DeviceMedium implements Medium {
   }
 
   now(): Millis {
-    return performance.now();
+    return performance.now() + this.ahead;
   }
 
   at(at: Millis, task: () => void): unknown {
-    const timer = setTimeout(
-      () => {
-        this.timers.delete(timer);
-        if (!this.closed) task();
-      },
-      Math.max(0, at - this.now()),
-    );
+    const timer: Timer = { at, task, armed: null };
     this.timers.add(timer);
+    this.arm(timer);
     return timer;
   }
 
+  private arm(timer: Timer): void {
+    if (timer.armed !== null) clearTimeout(timer.armed);
+    // Node takes longer waits for none at all.
+    const wait = Math.min(0x7fff_ffff, Math.max(0, timer.at - this.now()));
+    timer.armed = setTimeout(() => {
+      if (timer.at > this.now() + 1) return this.arm(timer);
+      this.timers.delete(timer);
+      if (!this.closed) timer.task();
+    }, wait);
+  }
+
   cancel(timer: unknown): void {
-    clearTimeout(timer as NodeJS.Timeout);
-    this.timers.delete(timer as NodeJS.Timeout);
+    const known = timer as Timer;
+    if (known.armed !== null) clearTimeout(known.armed);
+    this.timers.delete(known);
+  }
+
+  /**
+   * The clock between the devices leaps ahead by `ms`, and theirs do not: a box that forgets after 350 s has then been silent
+   * for so long. What is due comes at once.
+   */
+  leap(ms: Millis): void {
+    if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(`${ms} is no time in milliseconds`);
+    this.ahead += ms;
+    for (const timer of this.timers) this.arm(timer);
   }
 
   deliver(to: Side, frame: Bytes): void {
@@ -114,8 +138,7 @@ export class DeviceMedium implements Medium {
 
   close(): void {
     this.closed = true;
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
+    for (const timer of this.timers) this.cancel(timer);
     this.ports.left.close();
     this.ports.right.close();
   }
