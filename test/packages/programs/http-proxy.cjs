@@ -106,7 +106,7 @@ module.exports = {
       request.on('error', (error) => t.note(error));
       await t.saw('never', 3);
       request.destroy();
-      await once(request, 'close');
+      await new Promise((resolve) => request.on('close', resolve));
       // The proxy does not tell the one behind it, on any wire.
       await t.told('/hello');
     },
