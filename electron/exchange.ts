@@ -77,11 +77,6 @@ export class Exchange {
     return this.request.reusedSocket;
   }
 
-  /** Nothing of the request reached the server. */
-  get isUntouched(): boolean {
-    return this.meter?.isUntouched ?? false;
-  }
-
   get uploaded(): number {
     return this.meter?.current ?? 0;
   }

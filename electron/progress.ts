@@ -25,8 +25,6 @@ interface Mark {
  */
 export class UploadMeter {
   private readonly meter: AckMeter;
-  /** Where the request begins on the wire. */
-  private readonly start: number;
   /** Ends of pieces that are not acknowledged, in order. */
   private readonly marks: Mark[] = [];
   /** End of the last piece on the wire; without TLS. */
@@ -51,8 +49,7 @@ export class UploadMeter {
   ) {
     this.meter = new AckMeter(socket);
     const head = (request as unknown as { _header: string })._header;
-    this.start = this.meter.written;
-    this.wire = this.start + Buffer.byteLength(head, 'latin1');
+    this.wire = this.meter.written + Buffer.byteLength(head, 'latin1');
   }
 
   /** A piece is about to be written. What it gives back is to be called when the connection has taken the piece. */
@@ -90,11 +87,6 @@ export class UploadMeter {
     const next = marks[0];
     if (next === undefined || this.encrypted) return this.reached;
     return Math.max(this.reached, next.body - (next.wire - acknowledged));
-  }
-
-  /** Whether nothing at all of the request reached the peer: it can be sent again without being done twice. */
-  get isUntouched(): boolean {
-    return this.meter.isExact && this.meter.acknowledged <= this.start;
   }
 
   stop(): void {

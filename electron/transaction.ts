@@ -203,8 +203,8 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     if (!exchange.wasReused || this.revivals >= REVIVALS_MAX) return false;
     const code = netErrorCode(error, exchange.phase);
     const dead = code === 'ERR_CONNECTION_RESET' || code === 'ERR_EMPTY_RESPONSE' || code === 'ERR_CONNECTION_ABORTED';
-    const harmless = IDEMPOTENT.has(this.hop.method) || exchange.isUntouched;
-    return dead && harmless && (this.hop.upload?.rewindable ?? true);
+    // That nothing was acknowledged proves nothing: a reset may overtake the acknowledgement of what was read.
+    return dead && IDEMPOTENT.has(this.hop.method) && (this.hop.upload?.rewindable ?? true);
   }
 
   // ── its response ──
