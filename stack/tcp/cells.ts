@@ -117,6 +117,7 @@ const TROUBLE: Readonly<Record<string, number | boolean>> = {
   frto: false,
   prrDelivered: 0,
   prrOut: 0,
+  prrHeld: 0,
   hasDsack: false,
   dsackStart: 0,
   dsackEnd: 0,

@@ -336,6 +336,8 @@ export class Connection implements Timed, Cells {
   /** RFC 6937: delivered and sent since the reduction began. */
   declare prrDelivered: number;
   declare prrOut: number;
+  /** Packets that count as in flight though no output has sent them yet (prr.ts). */
+  declare prrHeld: number;
   /** The network, not the application, limited the current window's flight (RFC 7661): only then may cwnd grow. */
   declare cwndLimited: boolean;
   /** The window that this is about ends here; the most that was in flight in it. */

@@ -279,14 +279,22 @@ function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolea
     if (c.notSentLimit !== NEVER) offerRoom(tcp, c, now);
     if (c.timeKind === WINDOW_LIMITED) endTime(c, WINDOW_LIMITED, now);
     if (c.wantsRoom && !limited && c.sndNxt === c.sendBuffer.end) beginTime(c, BUFFER_LIMITED, now);
-    if (isReducing(c)) c.prrOut += Math.max(0, c.packetsOut - packetsBefore);
+    if (isReducing(c)) countInReduction(c, Math.max(0, c.packetsOut - packetsBefore));
     scheduleProbe(tcp, c, false, now);
   }
+  if (done && c.prrHeld > 0) c.prrHeld = 0;
   if (done && !limited && c.lostOut <= c.retransOut && seqDiff(c.sendBuffer.end, c.sndNxt) < c.mss) {
     // The application is behind: what the network could have carried meanwhile is not known.
     c.appLimited = Math.max(c.delivered + c.inFlight, 1);
   }
   return done;
+}
+
+/** New text that went out during a reduction; what counted as in flight before was no doing of the reduction's. */
+function countInReduction(c: Connection, packets: number): void {
+  const held = Math.min(c.prrHeld, packets);
+  c.prrOut += packets - held;
+  if (held > 0) c.prrHeld -= held;
 }
 
 function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolean {

@@ -1,6 +1,7 @@
-import type { Millis } from '../base/bytes';
+import { type Millis, NEVER } from '../base/bytes';
 import { UNA_ADVANCED } from './ack-sample';
 import type { Connection } from './connection';
+import { seqDiff } from './seq';
 
 /** A threshold that was never set. */
 export const SSTHRESH_INFINITE = 0x7fffffff;
@@ -12,14 +13,26 @@ export const isReducing = (c: Connection): boolean => c.recovery === 'CWR' || c.
 export const currentThreshold = (c: Connection): number =>
   isReducing(c) ? c.ssthresh : Math.max(c.ssthresh, (c.cwnd >> 1) + (c.cwnd >> 2));
 
-/** RFC 6937 §3, at the start of a reduction. */
-export function beginReduction(c: Connection, now: Millis): void {
+/**
+ * Packets that the window allowed before the acknowledgment in hand, and that wait only because it came in one batch with
+ * others: output comes after all of them. Whoever sends after each has them in flight when the reduction begins. Without
+ * them the whole flight seems to have left the network, and a round trip goes by with next to nothing sent.
+ */
+function heldBack(c: Connection, priorInFlight: number): number {
+  if (!c.ready || c.pacingRate !== NEVER) return 0;
+  const room = Math.min(c.sndWnd - seqDiff(c.sndNxt, c.sndUna), c.unsent);
+  return Math.max(0, Math.min(c.cwnd - priorInFlight, Math.floor(room / c.mss)));
+}
+
+/** RFC 6937 §3, at the start of a reduction. `priorInFlight`: before the acknowledgment that begins it. */
+export function beginReduction(c: Connection, priorInFlight: number, now: Millis): void {
   c.highSeq = c.sndNxt;
   c.probeOut = false;
   c.cwndCredit = 0;
   c.priorCwnd = c.cwnd;
   c.prrDelivered = 0;
   c.prrOut = 0;
+  c.prrHeld = heldBack(c, priorInFlight);
   c.ssthresh = c.congestion.threshold(c, now);
   c.ecnReducedDue = c.ecnOk;
 }
@@ -30,7 +43,7 @@ export function beginReduction(c: Connection, now: Millis): void {
  */
 export function reduceWindow(c: Connection, delivered: number, lost: number, flags: number): void {
   if (delivered <= 0 || c.priorCwnd === 0) return;
-  const inFlight = c.inFlight;
+  const inFlight = c.inFlight + c.prrHeld;
   const room = c.ssthresh - inFlight;
   c.prrDelivered += delivered;
   let count: number;

@@ -99,7 +99,7 @@ function inRecovery(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, duplica
   if (c.recovery !== 'Recovery') {
     // Undone, but losses are evident: another recovery.
     if (c.lostOut === 0) return;
-    enterRecovery(tcp, c, (s.flags & ECHO) !== 0, now);
+    enterRecovery(tcp, c, (s.flags & ECHO) !== 0, s.priorInFlight, now);
   }
   c.resend = 'lost';
 }
@@ -120,7 +120,7 @@ function mayRecover(tcp: Tcp, c: Connection, s: AckSample, duplicates: number, n
   if (c.recovery === 'Open' || c.recovery === 'Disorder') undoByDuplicates(tcp, c, now);
   findLosses(tcp, c, s, now);
   if (c.lostOut === 0) return tryOpen(tcp, c, s, now);
-  enterRecovery(tcp, c, (s.flags & ECHO) !== 0, now);
+  enterRecovery(tcp, c, (s.flags & ECHO) !== 0, s.priorInFlight, now);
   c.resend = 'lost';
 }
 
@@ -148,30 +148,30 @@ export function findLosses(tcp: Tcp, c: Connection, s: AckSample, now: Millis): 
 }
 
 /** RFC 5681 §3.2, RFC 6675 §5: fast retransmit. */
-function enterRecovery(tcp: Tcp, c: Connection, echoed: boolean, now: Millis): void {
+function enterRecovery(tcp: Tcp, c: Connection, echoed: boolean, priorInFlight: number, now: Millis): void {
   if (!anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
   c.priorSsthresh = 0;
   beginUndo(c);
   if (!isReducing(c)) {
     if (!echoed) c.priorSsthresh = currentThreshold(c);
-    beginReduction(c, now);
+    beginReduction(c, priorInFlight, now);
   }
   enterState(tcp, c, 'Recovery', now);
 }
 
 /** RFC 3168 §6.1.2: the network signals congestion; once a window, cwnd is reduced as for a loss. */
-export function enterCwr(tcp: Tcp, c: Connection, now: Millis): void {
+export function enterCwr(tcp: Tcp, c: Connection, priorInFlight: number, now: Millis): void {
   c.priorSsthresh = 0;
   if (c.recovery !== 'Open' && c.recovery !== 'Disorder') return;
   c.undoable = false;
-  beginReduction(c, now);
+  beginReduction(c, priorInFlight, now);
   enterState(tcp, c, 'CWR', now);
 }
 
 /** Nothing is lost: Open or Disorder, unless the peer echoes congestion. */
 function tryOpen(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
   if (!anyRetransmitted(tcp, c)) c.retransmittedAt = -1;
-  if ((s.flags & ECHO) !== 0) enterCwr(tcp, c, now);
+  if ((s.flags & ECHO) !== 0) enterCwr(tcp, c, s.priorInFlight, now);
   if (c.recovery !== 'CWR') keepOpen(tcp, c, now);
 }
 
@@ -295,7 +295,7 @@ export function reorderingTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
   rackDetectLoss(tcp, c, now);
   if (inFlight !== c.inFlight) {
     if (c.recovery !== 'Recovery') {
-      enterRecovery(tcp, c, false, now);
+      enterRecovery(tcp, c, false, inFlight, now);
       if (!c.congestion.controlsWindow) reduceWindow(c, 1, 0, 0);
     }
     c.resend = 'lost';
@@ -322,7 +322,7 @@ export function resendWithoutBlame(tcp: Tcp, c: Connection, now: Millis): void {
 
 /** The whole of recovery after a loss that a probe has repaired (RFC 8985 §7.4.2): one reduction, at once. */
 export function reduceForProbe(tcp: Tcp, c: Connection, now: Millis): void {
-  beginReduction(c, now);
+  beginReduction(c, c.inFlight, now);
   enterState(tcp, c, 'CWR', now);
   endReduction(c, now);
   keepOpen(tcp, c, now);

@@ -479,6 +479,7 @@ export const SENDING: readonly Mutant[] = [
     ],
     ['no-slow-start-reduction-bound', 'RFC 6937', '    if ((flags & UNA_ADVANCED) !== 0 && lost === 0) count++;\n', ''],
     ['window-above-threshold-after', 'RFC 6937', '    c.cwnd = c.ssthresh;\n', ''],
+    ['a-batch-starves-recovery', 'RFC 6937', '  c.prrHeld = heldBack(c, priorInFlight);', '  c.prrHeld = 0;'],
   ]),
   ...bugsIn('stack/tcp/undo.ts', 'tcp/recovery-undo tcp/recovery-timeout', [
     ['undo-does-not-restore', 'RFC 5682', '    c.cwnd = c.congestion.restored(c, now);\n', ''],

@@ -61,6 +61,47 @@ describe('RFC 6937: proportional rate reduction', () => {
     t.after(80).rx(sack(1001, '4001:12001')).tx('P. 14001:16001(2000) ack 1').txNothing();
   });
 
+  describe('acknowledgments in one batch, of which the last ones show a loss', () => {
+    const progress = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => sack(n * 1000 + 1));
+    const loss = [10, 11, 12, 13].map((n) => sack(8001, `9001:${n}001`));
+
+    function sent(batches: readonly (readonly string[])[], profile = {}): { packets: number; t: Harness } {
+      const t = flight(20, { initialWindow: 20, ...profile });
+      t.write(100_000);
+      t.drain();
+      let bytes = 0;
+      const first = t.c.bytesSent;
+      for (const batch of batches) t.rx(...batch).drain();
+      bytes += t.c.bytesSent - first;
+      return { packets: bytes / 1000, t };
+    }
+
+    test('the window sends as much as it does when they come one by one', () => {
+      const single = sent([...progress, ...loss].map((line) => [line]));
+      const batched = sent([[...progress, ...loss]]);
+      expect(single.t.c).toMatchObject({ recovery: 'Recovery', prrHeld: 0 });
+      // What went out before the loss was known is not in proportion, and is as much in both.
+      expect(single.packets).toBeGreaterThan(16);
+      expect(batched.packets).toBe(single.packets);
+      expect(batched.t.c).toMatchObject({
+        recovery: 'Recovery',
+        prrHeld: 0,
+        ssthresh: single.t.c.ssthresh,
+        inFlight: single.t.c.inFlight,
+      });
+    });
+
+    test('what the peer’s window, or the text, did not allow is not sent for it', () => {
+      const t = flight(20, { initialWindow: 20 });
+      const before = t.c.bytesSent;
+      t.write(3000)
+        .rx(...progress, ...loss)
+        .drain();
+      expect(t.c.bytesSent - before).toBe(3000);
+      expect(t.c.prrHeld).toBe(0);
+    });
+  });
+
   test('the first retransmission goes out whatever the window', () => {
     const t = flight(10);
     // Seven in flight, and seven is the threshold: no room.
