@@ -434,7 +434,7 @@ export const SENDING: readonly Mutant[] = [
     [
       'echo-not-heeded',
       'RFC 3168',
-      '  if ((s.flags & ECHO) !== 0) enterCwr(tcp, c, now);\n',
+      '  if ((s.flags & ECHO) !== 0) enterCwr(tcp, c, s.priorInFlight, now);\n',
       '',
       'tcp/congestion tcp/recovery-window tcp/recovery-losses',
     ],
