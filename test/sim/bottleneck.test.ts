@@ -1,0 +1,41 @@
+import { SHARED, share } from './bottleneck';
+
+/* 200 Mbit/s with room for 64 KiB, some 44 packets: hardly a fortieth of what is in flight at 100 ms. */
+
+const MINUTES = 60_000;
+
+test(
+  'one flow through a shallow queue is not starved by its own losses',
+  () => {
+    const { total } = share({ ...SHARED, flows: 1, rttMs: [150, 150], forMs: 20_000 });
+    expect(total).toBeGreaterThan(800_000);
+  },
+  5 * MINUTES,
+);
+
+test(
+  'sixty-four flows of one round trip fill it, and share it evenly',
+  () => {
+    const { total, jain } = share({ ...SHARED, flows: 64, rttMs: [100, 100], forMs: 20_000 });
+    expect(total).toBeGreaterThan(12_000_000);
+    expect(jain).toBeGreaterThan(0.95);
+  },
+  5 * MINUTES,
+);
+
+test(
+  'sixty-four flows of 50 to 150 ms fill it; the near ones get more, but not in the measure of their round trips',
+  () => {
+    const { total, jain, rates } = share({ ...SHARED, flows: 64, rttMs: [50, 150], forMs: 20_000 });
+    expect(total).toBeGreaterThan(12_000_000);
+    // Shares as 1/RTT would give 0.905.
+    expect(jain).toBeGreaterThan(0.905);
+    expect(Math.min(...rates)).toBeGreaterThan(100_000);
+  },
+  5 * MINUTES,
+);
+
+test('the same seed gives the same shares', () => {
+  const options = { ...SHARED, flows: 4, rttMs: [50, 150] as const, forMs: 1000 };
+  expect(share(options)).toEqual(share(options));
+});

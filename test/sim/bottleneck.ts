@@ -1,0 +1,242 @@
+import { Scheduler } from '../../sim/scheduler';
+import { type Address, parseAddress, parseCidr } from '../../stack/base/address';
+import { type Millis, NEVER, u16 } from '../../stack/base/bytes';
+import { TX_BYTES } from '../../stack/base/tx-queue';
+import type { Interface } from '../../stack/ip/interface';
+import { DEFAULT_CONFIG, Stack } from '../../stack/stack';
+import * as calls from '../../stack/tcp/calls';
+import { type Connection, type ConnectionOwner, READABLE } from '../../stack/tcp/connection';
+import type { Listener, ListenerOwner } from '../../stack/tcp/listener';
+import { LINUX, type TcpProfile } from '../../stack/tcp/profile';
+
+/*
+ * Flows that share one slow link with a short queue, in virtual time: how fast are they together, and how evenly do they
+ * share it? As a command: node -r ./test/typescript.cjs test/sim/bottleneck.ts [--seconds S] [--flows N] [--rtt MIN-MAX]
+ */
+
+export interface BottleneckOptions {
+  readonly flows: number;
+  /** How long they send, in virtual milliseconds. */
+  readonly forMs: Millis;
+  /** Bytes a millisecond, and bytes that may wait; what does not fit is lost. */
+  readonly rate: number;
+  readonly queueBytes: number;
+  /** The round trips of the flows, spread evenly from the first to the last. */
+  readonly rttMs: readonly [Millis, Millis];
+  readonly seed?: number;
+  readonly profile?: Partial<TcpProfile>;
+}
+
+export interface Shares {
+  /** Bytes a second that each flow got across. */
+  readonly rates: readonly number[];
+  readonly total: number;
+  /** Jain's index: 1 when all are equal, 1/n when one has everything. */
+  readonly jain: number;
+  readonly lost: number;
+  readonly sent: number;
+}
+
+const FIRST_PORT = 10_000;
+const SERVER_PORT = 80;
+const BLOCK = new Uint8Array(65_536).fill(0x61);
+
+/** One of the two hosts, at either end of the link. */
+class End implements ConnectionOwner, ListenerOwner {
+  readonly stack: Stack;
+  readonly iface: Interface;
+  readonly received = new Map<number, number>();
+  private readonly text = new calls.Text();
+  private wakeAt: Millis = NEVER;
+
+  constructor(
+    readonly address: Address,
+    private readonly link: SharedLink,
+    profile: TcpProfile,
+    seed: number,
+    private readonly transmit: (frame: Uint8Array) => void,
+  ) {
+    this.stack = new Stack({ ...DEFAULT_CONFIG, seed, profile });
+    this.iface = this.stack.addInterface({
+      name: 'link',
+      link: 'ip',
+      mtu: 1500,
+      mac: null,
+      addresses: [parseCidr(`${address}/24`)!],
+      checksumOffload: false,
+      tso4: false,
+      tso6: false,
+    });
+  }
+
+  onAcceptable(listener: Listener): void {
+    for (const c of listener.accepted.splice(0)) {
+      c.owner = this;
+      this.stack.tcp.signal(c, READABLE);
+    }
+  }
+
+  /** A sender writes whatever fits; a receiver reads all. */
+  onSignals(c: Connection): void {
+    const { tcp } = this.stack;
+    while (calls.peek(tcp, c, this.text)) {
+      const bytes = this.text.end - this.text.at;
+      this.received.set(c.remotePort, (this.received.get(c.remotePort) ?? 0) + bytes);
+      calls.consume(tcp, c, bytes, this.link.now);
+    }
+    if (!c.passive) while (calls.send(tcp, c, BLOCK, 0, BLOCK.length) === BLOCK.length);
+  }
+
+  arrives(frame: Uint8Array): void {
+    const slab = this.stack.slabs.current;
+    const at = (slab.fill + 3) & ~3;
+    slab.bytes.set(frame, at);
+    slab.fill = at + frame.length;
+    this.stack.receive(this.iface, slab, at, frame.length, true, 0, this.link.now);
+    this.turn();
+    if (!this.stack.rotateSlab()) throw new Error('a receiver that reads everything has no memory left');
+  }
+
+  /** Tells the application, sends what is due, and arms the timer. */
+  turn(): void {
+    for (let all = false; !all; ) {
+      this.tell();
+      all = this.stack.poll(this.link.now);
+      const queue = this.iface.tx;
+      for (let i = 0, r = 0; i < queue.frames; i++, r = queue.next(r)) {
+        const frame = new Uint8Array(queue.records[r + TX_BYTES]!);
+        queue.copyFrame(r, frame, 0);
+        this.transmit(frame);
+      }
+      queue.clear();
+    }
+    const next = this.stack.nextDeadline();
+    if (next >= this.wakeAt) return;
+    this.wakeAt = next;
+    this.link.scheduler.at(next, () => {
+      if (this.wakeAt > this.link.now) return;
+      this.wakeAt = NEVER;
+      this.turn();
+    });
+  }
+
+  private tell(): void {
+    const { tcp } = this.stack;
+    for (let l = tcp.acceptable.take(); l !== null; l = tcp.acceptable.take()) {
+      l.signalled = false;
+      this.onAcceptable(l);
+    }
+    for (let c = tcp.signalled.take(); c !== null; c = tcp.signalled.take()) {
+      c.signals = 0;
+      this.onSignals(c);
+    }
+  }
+}
+
+/** A drop-tail queue in front of a slow wire one way, a fast wire the other; each flow has a round trip of its own. */
+class SharedLink {
+  readonly scheduler = new Scheduler();
+  readonly sender: End;
+  readonly receiver: End;
+  private busyUntil: Millis = 0;
+  private queued = 0;
+  lost = 0;
+  sent = 0;
+
+  constructor(readonly options: BottleneckOptions) {
+    const profile = { ...LINUX, ...options.profile };
+    const seed = 2 * (options.seed ?? 1);
+    this.sender = new End(parseAddress('10.0.0.1')!, this, profile, seed, (frame) => this.forward(frame));
+    this.receiver = new End(parseAddress('10.0.0.2')!, this, profile, seed + 1, (frame) => this.back(frame));
+  }
+
+  get now(): Millis {
+    return this.scheduler.now;
+  }
+
+  private oneWay(port: number): Millis {
+    const [first, last] = this.options.rttMs;
+    const step = this.options.flows > 1 ? (last - first) / (this.options.flows - 1) : 0;
+    return (first + (port - FIRST_PORT) * step) / 2;
+  }
+
+  private forward(frame: Uint8Array): void {
+    this.sent++;
+    if (this.queued + frame.length > this.options.queueBytes) {
+      this.lost++;
+      return;
+    }
+    this.queued += frame.length;
+    this.busyUntil = Math.max(this.busyUntil, this.now) + frame.length / this.options.rate;
+    const delay = this.oneWay(u16(frame, 20));
+    this.scheduler.at(this.busyUntil, () => {
+      this.queued -= frame.length;
+      this.scheduler.at(this.now + delay, () => this.receiver.arrives(frame));
+    });
+  }
+
+  private back(frame: Uint8Array): void {
+    this.scheduler.at(this.now + this.oneWay(u16(frame, 22)), () => this.sender.arrives(frame));
+  }
+
+  open(): void {
+    const { sender, receiver, scheduler, options } = this;
+    const listener = calls.listen(receiver.stack.tcp, null, 0, SERVER_PORT, options.flows);
+    if (typeof listener === 'string') throw new Error(listener);
+    for (let i = 0; i < options.flows; i++) {
+      // Not all in one moment, as no flows ever do.
+      scheduler.at(i * 10, () => {
+        const c = calls.connect(
+          sender.stack.tcp,
+          receiver.address,
+          SERVER_PORT,
+          null,
+          FIRST_PORT + i,
+          sender,
+          this.now,
+        );
+        if (typeof c === 'string') throw new Error(c);
+        sender.turn();
+      });
+    }
+  }
+}
+
+/** Lets the flows send for a while, and says what each of them got. */
+export function share(options: BottleneckOptions): Shares {
+  const link = new SharedLink(options);
+  link.open();
+  while (link.scheduler.nextAt <= options.forMs && link.scheduler.step());
+  const { received } = link.receiver;
+  const seconds = options.forMs / 1000;
+  const rates = Array.from({ length: options.flows }, (_, i) => (received.get(FIRST_PORT + i) ?? 0) / seconds);
+  const total = rates.reduce((sum, rate) => sum + rate, 0);
+  const squares = rates.reduce((sum, rate) => sum + rate * rate, 0);
+  return { rates, total, jain: (total * total) / (options.flows * squares), lost: link.lost, sent: link.sent };
+}
+
+/** 200 Mbit/s, and 64 KiB that may wait. */
+export const SHARED = { rate: 25_000, queueBytes: 65_536 } as const;
+
+function main(words: readonly string[]): void {
+  const value = (name: string, usual: string): string => {
+    const at = words.indexOf(`--${name}`);
+    return at < 0 ? usual : (words[at + 1] ?? usual);
+  };
+  const seconds = Number(value('seconds', '60'));
+  const counts = value('flows', '1,2,4,8,16,32,64').split(',').map(Number);
+  const [first, last] = value('rtt', '50-150').split('-').map(Number);
+  const profile = { congestion: value('congestion', 'cubic') };
+  for (const flows of counts) {
+    const began = Date.now();
+    const rttMs = [first!, last ?? first!] as const;
+    const { rates, total, jain, lost, sent } = share({ ...SHARED, flows, rttMs, forMs: 1000 * seconds, profile });
+    const range = `${(Math.min(...rates) / 1e6).toFixed(2)} to ${(Math.max(...rates) / 1e6).toFixed(2)} MB/s each`;
+    console.log(
+      `${flows} flows: ${(total / 1e6).toFixed(2)} MB/s, Jain ${jain.toFixed(3)}, ${range}, ` +
+        `${((100 * lost) / sent).toFixed(2)} % lost, ${((Date.now() - began) / 1000).toFixed(1)} s`,
+    );
+  }
+}
+
+if (require.main === module) main(process.argv.slice(2));
