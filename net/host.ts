@@ -75,6 +75,9 @@ export interface FrameTap {
   sent(device: Device, queue: Interface['tx'], record: number, now: Millis): void;
 }
 
+/** A timer that fires so much too late has waited for something that kept the whole process, not for its turn. */
+const STOOD_STILL_MS = 20;
+
 /** At most this many frames before other events have their turn (device.md §4: beyond it timers starve). */
 const FRAMES_PER_TURN = 512;
 
@@ -475,7 +478,9 @@ export class Host {
     this.timer = this.loop.timer(next, () => {
       this.timer = null;
       this.timerAt = NEVER;
-      this.flush();
+      // What came while the process stood still is read first: acknowledgments that are here already are not missing.
+      if (this.loop.now() - next < STOOD_STILL_MS) this.flush();
+      else this.loop.later(() => this.loop.later(() => this.flush()));
     });
   }
 
