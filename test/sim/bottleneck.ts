@@ -16,8 +16,9 @@ import { LINUX, type TcpProfile } from '../../stack/tcp/profile';
 
 export interface BottleneckOptions {
   readonly flows: number;
-  /** How long they send, in virtual milliseconds. */
+  /** How long they send, in virtual milliseconds, and from when on it counts: flows need time to find their shares. */
   readonly forMs: Millis;
+  readonly fromMs?: Millis;
   /** Bytes a millisecond, and bytes that may wait; what does not fit is lost. */
   readonly rate: number;
   readonly queueBytes: number;
@@ -206,9 +207,12 @@ class SharedLink {
 export function share(options: BottleneckOptions): Shares {
   const link = new SharedLink(options);
   link.open();
-  while (link.scheduler.nextAt <= options.forMs && link.scheduler.step());
   const { received } = link.receiver;
-  const seconds = options.forMs / 1000;
+  const fromMs = options.fromMs ?? 0;
+  while (link.scheduler.nextAt <= fromMs && link.scheduler.step());
+  received.clear();
+  while (link.scheduler.nextAt <= options.forMs && link.scheduler.step());
+  const seconds = (options.forMs - fromMs) / 1000;
   const rates = Array.from({ length: options.flows }, (_, i) => (received.get(FIRST_PORT + i) ?? 0) / seconds);
   const total = rates.reduce((sum, rate) => sum + rate, 0);
   const squares = rates.reduce((sum, rate) => sum + rate * rate, 0);
