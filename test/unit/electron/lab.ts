@@ -121,9 +121,11 @@ class PlainSessions implements Sessions<PlainSession> {
 
 type Handler = (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) => void;
 
+const NAMES = { 'nowhere.invalid': [], 'other.test': ['127.0.0.1'], 'both.test': ['127.0.0.1', '::1'] };
+
 /** A host with Electron's net, and servers on the same host. */
 export class Lab {
-  readonly host: Host = createHost({ devices: [] });
+  readonly host: Host = createHost({ devices: [], names: NAMES });
   readonly modules = modulesOf(this.host) as ElectronModules & {
     http: typeof NodeHttp;
     net: typeof NodeNet;
