@@ -105,14 +105,23 @@ const scenarios: [string, ExchangeScenario][] = [
   ['H-289 a signal at once', withSignal('now', silent)],
   ['H-289 a signal when connected', withSignal('connect', silent)],
   ['H-289 a signal amid the body', withSignal('data', reply(LONG))],
-  ['H-290 a timeout', { options: { timeout: 15 }, answer: silent }],
+  ['H-290 a timeout', { quietMs: 500, options: { timeout: 200 }, answer: silent }],
   [
     'H-290 a timeout that ends it',
-    { options: { timeout: 15 }, answer: silent, act: (request) => void request.on('timeout', () => request.destroy()) },
+    {
+      quietMs: 500,
+      options: { timeout: 200 },
+      answer: silent,
+      act: (request) => void request.on('timeout', () => request.destroy()),
+    },
   ],
   [
     'H-290 setTimeout with a callback',
-    { answer: silent, act: (request, { log }) => void request.setTimeout(15, () => log('callback')) },
+    {
+      quietMs: 500,
+      answer: silent,
+      act: (request, { log }) => void request.setTimeout(200, () => log('callback')),
+    },
   ],
   [
     'informational responses',

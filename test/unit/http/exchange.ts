@@ -35,6 +35,8 @@ export interface ExchangeScenario {
   act?(request: nodeHttp.ClientRequest, exchange: Exchange): void;
   /** Do not call end(). */
   open?: boolean;
+  /** Milliseconds of silence after which all has been told. */
+  quietMs?: number;
 }
 
 const REQUEST_EVENTS = ['socket', 'finish', 'response', 'close', 'error', 'abort', 'timeout', 'continue', 'drain'];
@@ -97,7 +99,7 @@ export function play(modules: Modules, scenario: ExchangeScenario): Promise<stri
     };
     const settleSoon = (): void => {
       clearTimeout(timer);
-      timer = setTimeout(() => quietTurns(() => events.length, done, settleSoon), QUIET_MS);
+      timer = setTimeout(() => quietTurns(() => events.length, done, settleSoon), scenario.quietMs ?? QUIET_MS);
     };
     server.listen(0, '127.0.0.1', () => {
       const { port } = server.address() as nodeNet.AddressInfo;
