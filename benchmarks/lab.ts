@@ -8,7 +8,7 @@ import { setPriority } from 'node:os';
  */
 
 export const KERNEL_SERVER = '10.91.0.2';
-const KERNEL_CLIENT = '10.91.0.1';
+export const KERNEL_CLIENT = '10.91.0.1';
 
 const INSIDE = 'TAPWIRE_BENCH_INSIDE';
 const TOOLS = ['ip', 'unshare', 'setsid', 'nsenter', 'taskset', 'wrk', 'ethtool'];
@@ -167,6 +167,16 @@ export class Lab {
       child.once('exit', (code) =>
         code === 0 ? resolve(text) : reject(new Error(`bench: ${command} ${args.join(' ')} ended with ${code}`)),
       );
+    });
+  }
+
+  /** Starts what goes on until it is stopped, on CPU 1, and waits for its first words. */
+  companion(file: string, args: readonly string[]): Promise<ChildProcess> {
+    const command = ['-c', '1', process.execPath, ...process.execArgv, file, ...args];
+    const child = keep(spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    return new Promise((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`bench: ${file} ended with ${code}`)));
+      child.stdout!.once('data', () => resolve(child));
     });
   }
 

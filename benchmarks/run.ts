@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { checksumScenario } from './checksum';
-import { enter, killAll, Lab, type Server } from './lab';
+import { enter, KERNEL_CLIENT, killAll, Lab, type Server } from './lab';
 import { median, printTable, type Row } from './table';
 
 /*
@@ -127,30 +126,45 @@ const tcpScenario = (
     ),
 });
 
-/** Bytes a kept-open connection costs the server's process, after garbage collection. */
+/**
+ * Bytes a kept-open connection costs the server's process, after garbage collection: of the first so many, and of as many
+ * more beside them. The former contain what V8's young generation grows by once, whatever makes it grow.
+ */
 const idleMemory: Scenario = {
   name: 'idle-memory',
   unit: 'bytes/connection',
   better: 'less',
   run: (lab, settings) =>
     interleave(lab, { ...settings, rounds: 1 }, [kernel(app('http')), tapwire(app('http'), true)], async (server) => {
-      const before = await server.ask('memory');
-      const args = [
-        '-c',
-        '1',
-        process.execPath,
-        ...process.execArgv,
-        client('idle'),
-        server.host,
-        String(settings.idle),
-      ];
-      const holder = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-      await new Promise((resolve) => holder.stdout.once('data', resolve));
-      const after = await server.ask('memory');
-      holder.kill('SIGKILL');
-      return { bytes: (after['rss']! - before['rss']!) / settings.idle };
+      const rss = async (): Promise<number> => (await server.ask('memory'))['rss']!;
+      const hold = () => lab.companion(client('idle'), [server.host, String(settings.idle)]);
+      const before = await rss();
+      const first = await hold();
+      const between = await rss();
+      const second = await hold();
+      const after = await rss();
+      first.kill('SIGKILL');
+      second.kill('SIGKILL');
+      return { first: (between - before) / settings.idle, further: (after - between) / settings.idle };
     }),
 };
+
+/** Clients with a keep-alive Agent against the fastest server that Node has. */
+const clientScenario = (name: string, connections: number): Scenario => ({
+  name,
+  unit: 'requests/s',
+  better: 'more',
+  async run(lab, settings) {
+    const server = await lab.companion(client('fixed'), []);
+    const subjects = [kernel(app('client')), tapwire(app('client'), true)];
+    const rows = await interleave(lab, settings, subjects, (subject) => {
+      const host = subject.host.startsWith('10.91.') ? KERNEL_CLIENT : subject.host.replace(/\.2$/, '.1');
+      return subject.ask(`${host} ${connections} ${settings.seconds}`);
+    });
+    server.kill('SIGKILL');
+    return rows;
+  },
+});
 
 const tcp = app('tcp');
 const SCENARIOS: readonly Scenario[] = [
@@ -173,6 +187,8 @@ const SCENARIOS: readonly Scenario[] = [
   ]),
   tcpScenario('ping-pong', 'µs', 'less', 'ping', [kernel(tcp), tapwire(tcp, true)]),
   tcpScenario('connection-rate', 'connections/s', 'more', 'rate', [kernel(tcp), tapwire(tcp, true)]),
+  clientScenario('client-1', 1),
+  clientScenario('client-64', 64),
   idleMemory,
   checksumScenario,
 ];
@@ -186,7 +202,7 @@ const HELP = `npm run bench [-- OPTIONS]
   --scenario A,B  only these: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --rounds N      measurements of each subject, in turns (3)
   --seconds N     length of each (2)
-  --idle N        connections of idle-memory (10000)
+  --idle N        connections of idle-memory, twice (8000)
   --json          one JSON object a scenario instead of tables
   --smoke         one short round of everything: does it run?
 Needs root or user namespaces, /dev/net/tun, and iproute2, util-linux, wrk, ethtool. http parsing: npm run bench:parse.
@@ -204,7 +220,7 @@ async function main(): Promise<number> {
   const settings: Settings = {
     rounds: Number(option(argv, 'rounds', smoke ? '1' : '3')),
     seconds: Number(option(argv, 'seconds', smoke ? '1' : '2')),
-    idle: Number(option(argv, 'idle', smoke ? '500' : '10000')),
+    idle: Number(option(argv, 'idle', smoke ? '500' : '8000')),
     json: argv.includes('--json'),
   };
   const wanted = option(argv, 'scenario', '');
