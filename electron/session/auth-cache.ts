@@ -67,8 +67,9 @@ export class AuthCache {
     return undefined;
   }
 
-  /** Keeps what was accepted, for the space that the request shows. */
+  /** Keeps what was accepted, for the space that the request shows. What no field can carry is not kept. */
   remember(challenge: AuthChallenge, credentials: Credentials, request: AuthRequest): void {
+    if (unfit(challenge, credentials) !== null) return;
     const key = keyOf(challenge);
     const before = this.entries.get(key);
     const known = before !== undefined && sameCredentials(before.credentials, credentials) ? before.paths : [];
@@ -123,10 +124,9 @@ export class AuthCache {
    */
   authorize(challenge: AuthChallenge, credentials: Credentials, request: AuthRequest): Authorization {
     const { username, password } = credentials;
-    refuseControls(username, 'username');
-    refuseControls(password, 'password');
+    const reason = unfit(challenge, credentials);
+    if (reason !== null) throw new TypeError(reason);
     if (challenge.scheme === 'basic') {
-      if (username.includes(':')) throw new TypeError('a username with ":" cannot be sent by Basic authentication');
       return { value: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`, credentials };
     }
     const use = this.useOf(challenge);
@@ -166,12 +166,15 @@ function dropOldest(map: Map<string, unknown>, max: number): void {
   }
 }
 
-/** RFC 7617 §2; and nobody's password writes header fields. @throws TypeError */
-function refuseControls(text: string, what: string): void {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x20 || code === 0x7f) throw new TypeError(`the ${what} contains a control character`);
-  }
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+/** RFC 7617 §2; and nobody's password writes header fields. Null: they can be sent. */
+function unfit({ scheme }: AuthChallenge, { username, password }: Credentials): string | null {
+  if (CONTROL.test(username)) return 'the username contains a control character';
+  if (CONTROL.test(password)) return 'the password contains a control character';
+  if (scheme === 'basic' && username.includes(':')) return 'a username with ":" cannot be sent by Basic authentication';
+  return null;
 }
 
 /** The protection space that a challenge and the request that met it make known, as paths. */
