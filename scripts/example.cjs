@@ -6,7 +6,8 @@ const { existsSync, readdirSync } = require('node:fs');
 const { join, resolve } = require('node:path');
 
 const folder = resolve(__dirname, '..', 'dist', 'examples');
-const SECONDS = 30;
+/** Far above what any takes: nothing may hang for ever. */
+const SECONDS = 120;
 
 function main(args) {
   if (!existsSync(folder)) return complain('dist/examples is missing: `npm run build` first');
