@@ -15,4 +15,4 @@ const project = (displayName) => ({
 /** Milliseconds: no test may hang, and none fails because the machine is slow. */
 const testTimeout = 60_000;
 
-module.exports = { testTimeout, projects: ['unit', 'fuzz', 'sim', 'interop', 'package'].map(project) };
+module.exports = { testTimeout, projects: ['unit', 'fuzz', 'sim', 'interop', 'package', 'packages'].map(project) };
