@@ -1,5 +1,6 @@
 import { setKeepAlive } from '../../../../stack/tcp/calls';
 import { LINUX, RFC, type TcpProfile } from '../../../../stack/tcp/profile';
+import { expectFields } from './fields';
 import { established, Harness } from './harness';
 
 const TS = { syn: 'mss 1000,sackOK,TS val 200 ecr 0,nop,wscale 7', window: 1000 };
@@ -10,7 +11,7 @@ describe('RFC 8985 §7: tail loss probe', () => {
     const t = established({}, { window: 1000 });
     t.write(3000).tx('P. 1:3001(3000) ack 1');
     t.after(201).txNothing().after(1).tx('P. 2001:3001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Open', retransOut: 0, probeOut: true, probeRetransmitted: true });
+    expectFields(t.c, { recovery: 'Open', retransOut: 0, probeOut: true, probeRetransmitted: true });
   });
 
   test('of one packet the ACK may be delayed: RTO min later, but not later than the RTO', () => {
@@ -24,7 +25,7 @@ describe('RFC 8985 §7: tail loss probe', () => {
   test('with new text, that is the probe, beyond cwnd', () => {
     const t = established({}, { window: 1000 });
     t.write(12_000).tx('. 1:10001(10000) ack 1').after(202).tx('. 10001:11001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ packetsOut: 11, cwnd: 10, probeRetransmitted: false });
+    expectFields(t.c, { packetsOut: 11, cwnd: 10, probeRetransmitted: false });
   });
 
   test('the probe repaired a loss: cwnd is reduced once, without more', () => {
@@ -33,9 +34,9 @@ describe('RFC 8985 §7: tail loss probe', () => {
     t.after(100).rx('. 1:1(0) ack 2001 win 1000').after(300).tx('P. 2001:3001(1000) ack 1');
     t.after(100).rx('. 1:1(0) ack 3001 win 1000');
     // Only an ACK beyond the probe shows that no duplicate was reported.
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 10, probeOut: true });
+    expectFields(t.c, { recovery: 'Open', cwnd: 10, probeOut: true });
     t.write(1000).tx('P. 3001:4001(1000) ack 1').after(100).rx('. 1:1(0) ack 4001 win 1000');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7, ssthresh: 7, probeOut: false });
+    expectFields(t.c, { recovery: 'Open', cwnd: 7, ssthresh: 7, probeOut: false });
   });
 
   test.each([
@@ -46,7 +47,7 @@ describe('RFC 8985 §7: tail loss probe', () => {
     t.write(3000).tx('P. 1:3001(3000) ack 1').after(202).tx('P. 2001:3001(1000) ack 1');
     t.after(10).rx('. 1:1(0) ack 3001 win 1000').after(10).rx(`. 1:1(0) ack 3001 win 1000${option}`);
     t.write(1000).tx('P. 3001:4001(1000) ack 1').after(100).rx('. 1:1(0) ack 4001 win 1000');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 10, probeOut: false });
+    expectFields(t.c, { recovery: 'Open', cwnd: 10, probeOut: false });
   });
 
   test('the SACK of the probe makes recovery of what was lost before it', () => {
@@ -54,7 +55,7 @@ describe('RFC 8985 §7: tail loss probe', () => {
     t.write(5000).tx('P. 1:5001(5000) ack 1').after(202).tx('P. 4001:5001(1000) ack 1');
     // Everything else was sent two round trips before it.
     t.after(100).rx('. 1:1(0) ack 1 win 1000 <sack 4001:5001,nop,nop>').tx('. 1:1001(1000) ack 1');
-    expect(t.c).toMatchObject({ recovery: 'Recovery', lostOut: 4 });
+    expectFields(t.c, { recovery: 'Recovery', lostOut: 4 });
   });
 
   test('none without SACK, none when switched off, and only one', () => {
@@ -77,7 +78,7 @@ function roundTrip(t: Harness, ms: number): void {
 describe('RFC 6298: the retransmission timer (MUST-18)', () => {
   test('RTO is the smoothed round trip plus at least 200 ms', () => {
     const t = established({}, PLAIN);
-    expect(t.c).toMatchObject({ srtt: 100, rto: 300, rttvar: 200 });
+    expectFields(t.c, { srtt: 100, rto: 300, rttvar: 200 });
     t.write(10).drain();
     t.after(180).rx('. 1:1(0) ack 11 win 1000');
     expect(t.c.srtt).toBeCloseTo(110, 9);
@@ -87,21 +88,21 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
   test('Linux’s estimator: a sample below the mean widens the deviation by an eighth only, and rounds let it fall', () => {
     const t = established({}, PLAIN);
     const { c } = t;
-    expect(c).toMatchObject({ srtt: 100, mdev: 200, mdevMax: 200, rttvar: 200 });
+    expectFields(c, { srtt: 100, mdev: 200, mdevMax: 200, rttvar: 200 });
     roundTrip(t, 20);
-    expect(c).toMatchObject({ srtt: 90, mdev: 200 + (80 - 50) / 8 });
+    expectFields(c, { srtt: 90, mdev: 200 + (80 - 50) / 8 });
     roundTrip(t, 170);
-    expect(c).toMatchObject({ srtt: 100, mdev: 203.75 + (80 - 203.75 / 4) });
+    expectFields(c, { srtt: 100, mdev: 203.75 + (80 - 203.75 / 4) });
     expect(c.rto).toBe(c.srtt + c.rttvar);
   });
 
   test('RFC 6298 §2: the variation before the mean, G small, at least a second', () => {
     const t = established({ base: RFC }, PLAIN);
     const { c } = t;
-    expect(c).toMatchObject({ srtt: 100, rttvar: 200, rto: 1000 });
+    expectFields(c, { srtt: 100, rttvar: 200, rto: 1000 });
     roundTrip(t, 500);
     // RTTVAR = 3/4 * 50 + 1/4 * 400 = 137.5, four times of which stand in the RTO.
-    expect(c).toMatchObject({ srtt: 150, rttvar: 550, rto: 1000 });
+    expectFields(c, { srtt: 150, rttvar: 550, rto: 1000 });
     roundTrip(t, 900);
     expect(c.rto).toBe(243.75 + 550 + (4 * 750 - 550) / 4);
   });
@@ -116,7 +117,7 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
         .tx('P. 1:11(10) ack 1')
         .txNothing();
     t.after(100).rx('. 1:1(0) ack 11 win 1000');
-    expect(t.c).toMatchObject({ rto: 4800, retransmits: 0 });
+    expectFields(t.c, { rto: 4800, retransmits: 0 });
     expect(t.c.backoff).toBe(4);
     t.write(10).tx('P. 11:21(10) ack 1').after(100).rx('. 1:1(0) ack 21 win 1000');
     expect(t.c.rto).toBeLessThan(400);
@@ -128,7 +129,7 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
     t.write(10).tx('P. 1:11(10) ack 1 <nop,nop,TS val 1100 ecr 300>');
     t.after(300).tx('P. 1:11(10) ack 1 <nop,nop,TS val 1400 ecr 300>');
     t.after(100).rx('. 1:1(0) ack 11 win 1000 <nop,nop,TS val 700 ecr 1400>');
-    expect(t.c).toMatchObject({ srtt: 100, rto: 300 });
+    expectFields(t.c, { srtt: 100, rto: 300 });
   });
 
   test('RFC 7323 §4.1: a timestamp counts only on an ACK that advances SND.UNA', () => {
@@ -153,7 +154,7 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
     const t = established({ profile: { congestion: 'reno' } }, PLAIN);
     t.write(10_000).drain();
     t.after(300).tx('. 1:1001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Loss', cwnd: 1, ssthresh: 5, lostOut: 10, retransOut: 1 });
+    expectFields(t.c, { recovery: 'Loss', cwnd: 1, ssthresh: 5, lostOut: 10, retransOut: 1 });
     t.after(100).rx('. 1:1(0) ack 1001 win 1000').tx('. 1001:3001(2000) ack 1').txNothing();
     expect(t.c.cwnd).toBe(2);
   });
@@ -164,7 +165,7 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
     t.after(100).rx('. 1:1(0) ack 1001 win 1000').write(1000).drain();
     t.after(250).write(1000).drain();
     t.after(50).tx('P. 1001:2001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Loss', lostOut: 1, retransOut: 1, packetsOut: 2 });
+    expectFields(t.c, { recovery: 'Loss', lostOut: 1, retransOut: 1, packetsOut: 2 });
   });
 
   test('the threshold is not lowered again while the same flight is repaired', () => {
@@ -172,7 +173,7 @@ describe('RFC 6298: the retransmission timer (MUST-18)', () => {
     t.write(10_000).drain();
     t.after(300).drain();
     t.after(600).drain();
-    expect(t.c).toMatchObject({ ssthresh: 5, backoff: 2, retransmits: 2 });
+    expectFields(t.c, { ssthresh: 5, backoff: 2, retransmits: 2 });
   });
 });
 
@@ -188,13 +189,13 @@ describe('RFC 2018 §8: a timeout, and what was SACKed', () => {
 
   test('the RFC: forgotten, and sent again', () => {
     const t = timedOut({ ...RFC, rack: false });
-    expect(t.c).toMatchObject({ sackedOut: 0, lostOut: 4 });
+    expectFields(t.c, { sackedOut: 0, lostOut: 4 });
     t.rx('. 1:1(0) ack 1001 win 1000').tx('. 1001:3001(2000) ack 1');
   });
 
   test('Linux: kept, as long as the peer keeps it', () => {
     const t = timedOut({ ...LINUX, rack: false });
-    expect(t.c).toMatchObject({ sackedOut: 1, lostOut: 3 });
+    expectFields(t.c, { sackedOut: 1, lostOut: 3 });
     t.rx('. 1:1(0) ack 2001 win 1000').tx('. 2001:4001(2000) ack 1');
   });
 });
@@ -284,7 +285,7 @@ describe('RFC 9293 §3.8.3: R1 and R2, as times (MUST-20 to MUST-23)', () => {
     const t = new Harness().listen().rx('S 0:0(0) win 1000 <mss 1000>').tx('S. 0:0(0) ack 1 <...>');
     t.after(1000).tx('S. 0:0(0) ack 1 <...>').after(2000).tx('S. 0:0(0) ack 1 <...>');
     t.after(100).rx('. 1:1(0) ack 1 win 10000');
-    expect(t.c).toMatchObject({ cwnd: 1, rto: 3000 });
+    expectFields(t.c, { cwnd: 1, rto: 3000 });
   });
 
   test('RFC 5482: the user timeout counts from the first retransmission, and only unacknowledged data', () => {
@@ -322,9 +323,9 @@ describe('RFC 9293 §3.8.6.1: a closed window (MUST-34 to MUST-37)', () => {
     const t = closed();
     t.after(300).tx('. 1000:1000(0) ack 1').rx('. 1:1(0) ack 1001 win 0');
     t.after(599).txNothing().after(1).tx('. 1000:1000(0) ack 1').rx('. 1:1(0) ack 1001 win 0');
-    expect(t.c).toMatchObject({ windowProbes: 0, backoff: 2 });
+    expectFields(t.c, { windowProbes: 0, backoff: 2 });
     t.after(50).rx('. 1:1(0) ack 1001 win 1000').tx('P. 1001:3001(2000) ack 1');
-    expect(t.c).toMatchObject({ backoff: 0, retransmitTimer: 'rto' });
+    expectFields(t.c, { backoff: 0, retransmitTimer: 'rto' });
   });
 
   test('for a day, as long as the peer answers (MUST-37)', () => {
@@ -333,7 +334,7 @@ describe('RFC 9293 §3.8.6.1: a closed window (MUST-34 to MUST-37)', () => {
       t.after(120_001);
       if (t.drain().length > 0) t.rx('. 1:1(0) ack 1001 win 0');
     }
-    expect(t.c).toMatchObject({ state: 'ESTABLISHED', windowProbes: 0 });
+    expectFields(t.c, { state: 'ESTABLISHED', windowProbes: 0 });
   });
 
   test('a peer that is silent is given up after fifteen probes', () => {
@@ -377,7 +378,7 @@ describe('RFC 9293 §3.8.6.1: a closed window (MUST-34 to MUST-37)', () => {
     const t = established({}, { window: 1000 });
     t.write(10_000).drain();
     t.after(100).rx('. 1:1(0) ack 1 win 0 <sack 4001:10001,nop,nop>').tx('. 1:1001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Recovery', lostOut: 4, retransOut: 1 });
+    expectFields(t.c, { recovery: 'Recovery', lostOut: 4, retransOut: 1 });
     t.after(10).rx('. 1:1(0) ack 1001 win 1000 <sack 4001:10001,nop,nop>').tx('. 1001:4001(3000) ack 1');
   });
 

@@ -1,3 +1,4 @@
+import { expectFields } from './fields';
 import { established, type Harness } from './harness';
 
 const TS = { syn: 'mss 1000,sackOK,TS val 200 ecr 0,nop,wscale 7', window: 1000 };
@@ -7,7 +8,7 @@ function recovering(): Harness {
   const t = established({}, { window: 1000 });
   t.write(10_000).tx('P. 1:10001(10000) ack 1');
   t.after(100).rx('. 1:1(0) ack 1 win 1000 <sack 1001:4001,nop,nop>').tx('. 1:1001(1000) ack 1');
-  expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, undoable: true, undoRetransmissions: 1 });
+  expectFields(t.c, { recovery: 'Recovery', ssthresh: 7, undoable: true, undoRetransmissions: 1 });
   return t;
 }
 
@@ -17,7 +18,7 @@ function recoveringWithTimestamps(): Harness {
   t.write(9880).tx('P. 1:9881(9880) ack 1 <nop,nop,TS val 1100 ecr 300>');
   t.after(100).rx('. 1:1(0) ack 1 win 1000 <nop,nop,TS val 400 ecr 1100,nop,nop,sack 989:3953>');
   t.tx('. 1:989(988) ack 1 <nop,nop,TS val 1200 ecr 400>');
-  expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7 });
+  expectFields(t.c, { recovery: 'Recovery', ssthresh: 7 });
   return t;
 }
 
@@ -26,23 +27,23 @@ describe('RFC 3708: undo by D-SACK', () => {
     const t = recovering();
     t.rx('. 1:1(0) ack 10001 win 1000');
     // Open by the recovery point, at the reduced window (and one more: CUBIC grows again at once).
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 8, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 8, ssthresh: 7 });
     t.after(100).rx('. 1:1(0) ack 10001 win 1000 <sack 1:1001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 10, ssthresh: 0x7fffffff, undoable: false });
+    expectFields(t.c, { recovery: 'Open', cwnd: 10, ssthresh: 0x7fffffff, undoable: false });
   });
 
   test('... reported together with the last acknowledgment', () => {
     const t = recovering();
     t.after(50).rx('. 1:1(0) ack 10001 win 1000 <sack 1:1001,nop,nop>');
     // Slow start as if nothing had been: eight packets were delivered.
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 18, ssthresh: 0x7fffffff });
+    expectFields(t.c, { recovery: 'Open', cwnd: 18, ssthresh: 0x7fffffff });
   });
 
   test('... on an ACK below SND.UNA', () => {
     const t = recovering();
     t.rx('. 1:1(0) ack 10001 win 1000').write(1000).drain();
     t.after(100).rx('. 1:1(0) ack 11001 win 1000').after(1).rx('. 1:1(0) ack 10001 win 1000 <sack 1:1001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 10 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 10 });
   });
 
   test('two were sent again, one was needless: the reduction stays', () => {
@@ -50,9 +51,9 @@ describe('RFC 3708: undo by D-SACK', () => {
     t.write(10_000).tx('P. 1:10001(10000) ack 1');
     t.after(100).rx('. 1:1(0) ack 1 win 1000 <sack 2001:6001,nop,nop>').tx('. 1:2001(2000) ack 1');
     t.after(100).rx('. 1:1(0) ack 10001 win 1000 <sack 1:1001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 8, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 8, ssthresh: 7 });
     t.rx('. 1:1(0) ack 10001 win 1000 <sack 1001:2001,nop,nop>');
-    expect(t.c).toMatchObject({ cwnd: 10, ssthresh: 0x7fffffff });
+    expectFields(t.c, { cwnd: 10, ssthresh: 0x7fffffff });
   });
 
   test('before anything was sent again there is nothing to prove', () => {
@@ -60,14 +61,14 @@ describe('RFC 3708: undo by D-SACK', () => {
     t.write(10_000).drain();
     t.after(100);
     t.rx('. 1:1(0) ack 1 win 1000 <sack 1001:4001,nop,nop>', '. 1:1(0) ack 1 win 1000 <sack 1001:5001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 7, undoable: true, rackPersist: 0 });
+    expectFields(t.c, { recovery: 'Recovery', ssthresh: 7, undoable: true, rackPersist: 0 });
   });
 
   test('more duplicates than retransmissions are no proof: the network copies', () => {
     const t = recovering();
     t.rx('. 1:1(0) ack 10001 win 1000');
     t.rx('. 1:1(0) ack 10001 win 1000 <sack 5001:9001,nop,nop>');
-    expect(t.c).toMatchObject({ cwnd: 8, ssthresh: 7, duplicates: 4 });
+    expectFields(t.c, { cwnd: 8, ssthresh: 7, duplicates: 4 });
   });
 
   test('a duplicate from before the recovery proves nothing about it', () => {
@@ -86,7 +87,7 @@ describe('RFC 3708: undo by D-SACK', () => {
     t.c.ecnOk = true;
     t.rx('E. 1:1(0) ack 1 win 1000 <sack 1001:5001,nop,nop>').rx('. 1:1(0) ack 10001 win 1000');
     t.rx('. 1:1(0) ack 10001 win 1000 <sack 1:1001,nop,nop>');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 7, ssthresh: 7 });
   });
 });
 
@@ -94,14 +95,14 @@ describe('RFC 3522, RFC 4015: undo by timestamps', () => {
   test('the hole was filled by the original: everything is as before, at once', () => {
     const t = recoveringWithTimestamps();
     t.after(10).rx('. 1:1(0) ack 9881 win 1000 <nop,nop,TS val 410 ecr 1100>');
-    expect(t.c).toMatchObject({ recovery: 'Open', ssthresh: 0x7fffffff, undoable: false });
+    expectFields(t.c, { recovery: 'Open', ssthresh: 0x7fffffff, undoable: false });
     expect(t.c.cwnd).toBeGreaterThanOrEqual(10);
   });
 
   test('it was filled by the retransmission: it was lost', () => {
     const t = recoveringWithTimestamps();
     t.after(100).rx('. 1:1(0) ack 9881 win 1000 <nop,nop,TS val 500 ecr 1200>');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 8, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 8, ssthresh: 7 });
   });
 
   test('a partial acknowledgment of an original, while a retransmission is still out: nothing more is sent again', () => {
@@ -110,18 +111,18 @@ describe('RFC 3522, RFC 4015: undo by timestamps', () => {
     t.after(100).rx('. 1:1(0) ack 1 win 1000 <nop,nop,TS val 400 ecr 1100,nop,nop,sack 1977:5929>');
     t.tx('. 1:1977(1976) ack 1 <...>');
     t.after(5).rx('. 1:1(0) ack 989 win 1000 <nop,nop,TS val 405 ecr 1100,nop,nop,sack 1977:5929>').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Recovery', retransOut: 1, reorderings: 1 });
+    expectFields(t.c, { recovery: 'Recovery', retransOut: 1, reorderings: 1 });
     t.after(5).rx('. 1:1(0) ack 5929 win 1000 <nop,nop,TS val 410 ecr 1100>');
-    expect(t.c).toMatchObject({ ssthresh: 0x7fffffff, lostOut: 0 });
+    expectFields(t.c, { ssthresh: 0x7fffffff, lostOut: 0 });
   });
 
   test('a spurious timeout', () => {
     const t = established({ profile: { frto: false, tailLossProbe: false } }, TS);
     t.write(9880).drain();
     t.after(300).tx('. 1:989(988) ack 1 <...>');
-    expect(t.c).toMatchObject({ recovery: 'Loss', cwnd: 1, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Loss', cwnd: 1, ssthresh: 7 });
     t.after(10).rx('. 1:1(0) ack 989 win 1000 <nop,nop,TS val 610 ecr 1100>').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Open', ssthresh: 0x7fffffff, lostOut: 0, retransmits: 0 });
+    expectFields(t.c, { recovery: 'Open', ssthresh: 0x7fffffff, lostOut: 0, retransmits: 0 });
     expect(t.c.cwnd).toBeGreaterThanOrEqual(10);
   });
 });
@@ -133,7 +134,7 @@ describe('RFC 5682: F-RTO', () => {
     t.write(10_000 + more);
     t.drain();
     t.after(300).tx('. 1:1001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Loss', frto: true, cwnd: 1 });
+    expectFields(t.c, { recovery: 'Loss', frto: true, cwnd: 1 });
     return t;
   };
 
@@ -157,32 +158,32 @@ describe('RFC 5682: F-RTO', () => {
     const t = timedOut(10_000, true);
     t.after(10).rx('. 1:1(0) ack 1001 win 1000').tx('. 10001:12001(2000) ack 1');
     t.after(100).rx('. 1:1(0) ack 1001 win 1000 <sack 10001:11001,nop,nop>').tx('. 1001:2001(1000) ack 1');
-    expect(t.c).toMatchObject({ recovery: 'Loss', frto: false });
+    expectFields(t.c, { recovery: 'Loss', frto: false });
   });
 
   test('without SACK: a duplicate ACK for it', () => {
     const t = timedOut(10_000, false);
     t.after(10).rx('. 1:1(0) ack 1001 win 1000').tx('. 10001:12001(2000) ack 1');
     t.after(100).rx('. 1:1(0) ack 1001 win 1000').drain();
-    expect(t.c).toMatchObject({ recovery: 'Loss', frto: false });
+    expectFields(t.c, { recovery: 'Loss', frto: false });
   });
 
   test('SACKs of what was never sent again prove it as well', () => {
     const t = timedOut(0, true);
     t.after(10).rx('. 1:1(0) ack 1 win 1000 <sack 1001:2001,nop,nop>');
     t.after(10).rx('. 1:1(0) ack 2001 win 1000');
-    expect(t.c).toMatchObject({ ssthresh: 0x7fffffff, lostOut: 0 });
+    expectFields(t.c, { ssthresh: 0x7fffffff, lostOut: 0 });
   });
 
   test('nothing new to send: conventional recovery', () => {
     const t = timedOut(0, true);
     t.after(10).rx('. 1:1(0) ack 1001 win 1000').tx('. 1001:3001(2000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Loss', frto: false });
+    expectFields(t.c, { recovery: 'Loss', frto: false });
   });
 
   test('the whole flight is acknowledged at once: that is no proof', () => {
     const t = timedOut(0, false);
     t.after(100).rx('. 1:1(0) ack 10001 win 1000');
-    expect(t.c).toMatchObject({ ssthresh: 7 });
+    expectFields(t.c, { ssthresh: 7 });
   });
 });

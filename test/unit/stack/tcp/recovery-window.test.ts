@@ -1,3 +1,4 @@
+import { expectFields } from './fields';
 import { established, Harness } from './harness';
 
 /** Round trip 100 ms, MSS 1000, no timestamps; the first flight of `packets` is out and a round trip has passed. */
@@ -24,7 +25,7 @@ describe('RFC 6937: proportional rate reduction', () => {
       expect(t.c.cwnd).toBe(7);
     }
     t.after(10).rx(sack(10_001)).tx('P. 16001:17001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7, ssthresh: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 7, ssthresh: 7 });
   });
 
   test('more in flight: seven out for ten in', () => {
@@ -32,7 +33,7 @@ describe('RFC 6937: proportional rate reduction', () => {
     t.write(30_000);
     t.drain();
     t.rx(sack(1, '1001:4001'));
-    expect(t.c).toMatchObject({ recovery: 'Recovery', ssthresh: 14, priorCwnd: 20 });
+    expectFields(t.c, { recovery: 'Recovery', ssthresh: 14, priorCwnd: 20 });
     let sent = t.drain().length;
     for (let i = 5; i <= 14; i++) {
       t.after(1).rx(sack(1, `1001:${i}001`));
@@ -49,7 +50,7 @@ describe('RFC 6937: proportional rate reduction', () => {
     t.after(2).rx(sack(1, '4001:6001')).tx('. 11001:12001(1000) ack 1');
     t.after(2).rx(sack(1, '4001:7001')).tx('. 1:1001(1000) ack 1').txNothing();
     // Four are lost: in flight is below the threshold, but no hole is filled yet.
-    expect(t.c).toMatchObject({ lostOut: 3 + 1, ssthresh: 7 });
+    expectFields(t.c, { lostOut: 3 + 1, ssthresh: 7 });
     for (let i = 1; i < 4; i++) {
       t.after(2)
         .rx(sack(1, `4001:${i + 7}001`))
@@ -79,11 +80,11 @@ describe('RFC 6937: proportional rate reduction', () => {
     test('the window sends as much as it does when they come one by one', () => {
       const single = sent([...progress, ...loss].map((line) => [line]));
       const batched = sent([[...progress, ...loss]]);
-      expect(single.t.c).toMatchObject({ recovery: 'Recovery', prrHeld: 0 });
+      expectFields(single.t.c, { recovery: 'Recovery', prrHeld: 0 });
       // What went out before the loss was known is not in proportion, and is as much in both.
       expect(single.packets).toBeGreaterThan(16);
       expect(batched.packets).toBe(single.packets);
-      expect(batched.t.c).toMatchObject({
+      expectFields(batched.t.c, {
         recovery: 'Recovery',
         prrHeld: 0,
         ssthresh: single.t.c.ssthresh,
@@ -106,7 +107,7 @@ describe('RFC 6937: proportional rate reduction', () => {
     const t = flight(10);
     // Seven in flight, and seven is the threshold: no room.
     t.rx(sack(1, '1001:3001')).after(27).tx('. 1:1001(1000) ack 1').txNothing();
-    expect(t.c).toMatchObject({ recovery: 'Recovery', prrOut: 1, ssthresh: 7, cwnd: 8 });
+    expectFields(t.c, { recovery: 'Recovery', prrOut: 1, ssthresh: 7, cwnd: 8 });
   });
 });
 
@@ -144,7 +145,7 @@ describe('RFC 7661: cwnd grows only while it is used', () => {
     // RTO is 300 ms: two of them have passed.
     t.after(700).write(40_000);
     expect(t.drain()).toHaveLength(10);
-    expect(t.c).toMatchObject({ cwnd: 10, ssthresh: 0x7fffffff });
+    expectFields(t.c, { cwnd: 10, ssthresh: 0x7fffffff });
   });
 
   test('... which is off by default', () => {
@@ -162,7 +163,7 @@ describe('RFC 7661: cwnd grows only while it is used', () => {
       t.write(1000).drain();
       t.after(100).rx(sack(31_001 + 1000 * i));
     }
-    expect(t.c).toMatchObject({ cwnd: 25, ssthresh: 0x7fffffff });
+    expectFields(t.c, { cwnd: 25, ssthresh: 0x7fffffff });
   });
 });
 
@@ -189,16 +190,16 @@ describe('RFC 3168: explicit congestion notification', () => {
     const t = open();
     t.write(4000).tx('P. 1:4001(4000) ack 1');
     t.after(100).rx('E. 1:1(0) ack 1001 win 1000');
-    expect(t.c).toMatchObject({ recovery: 'CWR', ssthresh: 7, cwnd: 5 });
+    expectFields(t.c, { recovery: 'CWR', ssthresh: 7, cwnd: 5 });
     t.rx('E. 1:1(0) ack 2001 win 1000');
-    expect(t.c).toMatchObject({ recovery: 'CWR', ssthresh: 7 });
+    expectFields(t.c, { recovery: 'CWR', ssthresh: 7 });
     t.write(1000).tx('[ect0] PW. 4001:5001(1000) ack 1').txNothing();
     t.write(1000).tx('[ect0] P. 5001:6001(1000) ack 1');
     t.after(100).rx('. 1:1(0) ack 4001 win 1000');
     // Held until something above is acknowledged.
     expect(t.c.recovery).toBe('CWR');
     t.rx('. 1:1(0) ack 6001 win 1000');
-    expect(t.c).toMatchObject({ recovery: 'Open', cwnd: 7 });
+    expectFields(t.c, { recovery: 'Open', cwnd: 7 });
   });
 
   test('CE is echoed on every ACK until CWR comes', () => {
