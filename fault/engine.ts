@@ -662,6 +662,8 @@ export class FaultEngine {
   private closeEnd(conn: Conn, end: EndName, label: string, cut?: number): void {
     const flow = this.flows.get(conn.key);
     if (flow === undefined || flow.conn !== conn) return;
+    // Whoever has not answered a SYN yet has nothing to end.
+    if (!(end === 'c' ? conn.s : conn.c).known) return;
     flow.played = end === 'c' ? 's' : 'c';
     flow.cutAt = cut ?? conn[flow.played].sent;
     this.forged(flow, toward(end), () => forgeFin(conn, end), 'forged', label);

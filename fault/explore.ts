@@ -14,6 +14,8 @@ export type WireTest = (wire: Wire) => Promise<unknown>;
 export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   /** Where faults are placed. The only choice yet. */
   readonly points?: 'every segment boundary';
+  /** Only at segments that fit: `{ dir: 's2c', len: [1, 65_535] }` for what responses are made of. Plain data. */
+  readonly where?: Match;
   /** Default: drop, rst, fin. */
   readonly faults?: readonly FaultName[];
   /** Runs at most. Default 500. */
@@ -63,12 +65,12 @@ function arrange(wire: Wire, plan: Plan): void {
   for (const { segment, fault } of plan.placements) {
     const actions = ACTIONS[fault];
     if (actions === undefined) throw new RangeError(`there is no fault '${fault}': ${Object.keys(ACTIONS).join(', ')}`);
-    wire.engine.add(new Rule({ nth: segment }, actions(), `${fault} at segment ${segment}`, 1));
+    wire.engine.add(new Rule({ ...plan.where, nth: segment }, actions(), `${fault} at segment ${segment}`, 1));
   }
   for (const [name, p] of Object.entries(plan.chances)) {
     const actions = CHANCES[name];
     if (actions === undefined) throw new RangeError(`there is no fault '${name}': ${Object.keys(CHANCES).join(', ')}`);
-    const match: Match = { p };
+    const match: Match = { ...plan.where, p };
     wire.engine.add(new Rule(match, actions(), `${name} with chance ${p}`, Number.POSITIVE_INFINITY));
   }
 }
@@ -77,6 +79,8 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   const { faults: _, ...wireOptions } = options;
   const wire = createWire({ ...wireOptions, seed: plan.seed });
   let error: Error | null = null;
+  // It never acts, and counts what the others count.
+  const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1));
   try {
     arrange(wire, plan);
     await test(wire);
@@ -89,7 +93,7 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   const outcome: RunOutcome = {
     error,
     hash: wire.engine.decisions.hash(),
-    segments: wire.trace.entries.filter(({ kind }) => kind === 'sent').length,
+    segments: counter.fits,
     report: {
       ladder: failed ? made.ladder() : '',
       pcapng: failed ? made.pcapng() : new Uint8Array(0),
@@ -117,7 +121,7 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
     return { runs: 1, segments: 0 };
   }
   const seed = options.seed ?? 1;
-  const clean: Plan = { seed, placements: [], chances: {} };
+  const clean: Plan = { seed, placements: [], chances: {}, where: options.where };
   const baseline = await runOnce(test, clean, options);
   if (baseline.error !== null) throw failureOf(clean, baseline, 1, options);
   let runs = 1;
@@ -262,7 +266,7 @@ export async function fuzz(
   }
   const first = rest.seed ?? 1;
   for (let i = 0; i < seeds; i++) {
-    const plan: Plan = { seed: first + i, placements: [], chances: faults };
+    const plan: Plan = { seed: first + i, placements: [], chances: faults, where: rest.where };
     const outcome = await runOnce(test, plan, rest);
     if (outcome.error === null) continue;
     const [smallest, last] = await shrinkPlan(test, plan, outcome, rest);

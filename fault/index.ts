@@ -30,4 +30,4 @@ export { Segment } from './segment';
 export { type FaultName, fromToken, type Placement, type Plan, toToken } from './token';
 export type { Toxic } from './toxics';
 export { Trace, type TraceEntry } from './trace';
-export { type Clock, createWire, type ServeOptions, Wire, type WireOptions } from './wire';
+export { type Clock, createWire, openWires, type ServeOptions, Wire, type WireOptions } from './wire';

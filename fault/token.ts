@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { Match } from './match';
 
 const PREFIX = 'twf1.';
 const BYTES_MAX = 1 << 20;
@@ -30,6 +31,8 @@ export interface Plan {
   readonly placements: readonly Placement[];
   /** Chances of faults on every segment. */
   readonly chances: Readonly<Record<string, number>>;
+  /** Which segments are counted and concerned; absent: all. */
+  readonly where?: Match;
   /** The run of a scenario, with a client. */
   readonly scenario?: string;
   readonly client?: string;

@@ -47,6 +47,8 @@ export interface WireOptions {
   readonly http?: 'node' | 'tapwire';
   /** 'off': rules, actions and middleboxes do nothing. A test that still passes then did not test its fault. Default 'on'. */
   readonly faults?: 'on' | 'off';
+  /** What the tear-down of `tapwire/jest` does about sockets that are left when a test is over. Default 'fail'. */
+  readonly leaks?: 'fail' | 'ignore';
 }
 
 /** The clock of a wire. */

@@ -1,12 +1,23 @@
 /** Matchers fail when they must, and say why; the same as plain assertions for other runners. */
-import { check, closeWires, coalesce, createWire, fin, req, res, rst, type Wire } from '../../../fault/jest';
+import {
+  check,
+  coalesce,
+  createWire,
+  expectNoLeaks,
+  fin,
+  openWires,
+  req,
+  res,
+  rst,
+  type Wire,
+} from '../../../fault/jest';
 
 let wire: Wire;
 beforeEach(async () => {
-  wire = createWire();
+  // These tests are about failing ones.
+  wire = createWire({ leaks: 'ignore' });
   await wire.serve((_, response) => response.end('0123456789'));
 });
-afterEach(closeWires);
 
 const failing = (place = res(1).bodyByte(4), action = rst({ to: 'c' })): Promise<unknown> => {
   wire.on(place).do(action);
@@ -116,4 +127,50 @@ test('plain assertions', async () => {
   check.toBeNodeError(error, 'ECONNRESET');
   expect(() => check.toBeNodeError(error, 'EPIPE')).toThrow('toBeNodeError: code is ECONNRESET, not EPIPE');
   await expect(check.toSettleWithin(new Promise(() => {}), 100)).rejects.toThrow('toSettleWithin');
+});
+
+describe('the tear-down, which importing tapwire/jest has added', () => {
+  afterAll(() => expect(openWires()).toEqual([]));
+
+  test('a socket that nobody will close fails it, and closes the wire all the same', async () => {
+    wire.close();
+    const leaky = createWire();
+    await leaky.serve((_, response) => response.end());
+    const socket = leaky.connect({ host: 'server', port: 80 });
+    socket.on('error', () => {});
+    await leaky.clock.settle();
+    await expect(expectNoLeaks()).rejects.toThrow('sockets are left: client: port');
+    expect([leaky.isClosed, openWires()]).toEqual([true, []]);
+  });
+
+  test('an error that nobody was told fails it', async () => {
+    wire.close();
+    const silent = createWire();
+    silent.connect({ host: 'server', port: 81 });
+    await expect(expectNoLeaks()).rejects.toThrow('connect ECONNREFUSED 10.0.0.2:81');
+    expect(silent.isClosed).toBe(true);
+  });
+
+  test('what agents and servers keep on purpose is no leak', async () => {
+    wire.close();
+    const tidy = createWire();
+    await tidy.serve((_, response) => response.end('0123456789'));
+    await tidy.get('/');
+    await (await tidy.fetch('/')).text();
+    await expectNoLeaks();
+  });
+});
+
+test('timers and clocks of the runner are as they were, and fake ones are nothing to a wire', async () => {
+  const before = [setTimeout, setInterval, setImmediate, Date, performance.now];
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+  try {
+    const began = wire.clock.now();
+    await wire.clock.advance(3_600_000);
+    expect(wire.clock.now() - began).toBe(3_600_000);
+    expect((await wire.get('/')).status).toBe(200);
+  } finally {
+    jest.useRealTimers();
+  }
+  expect([setTimeout, setInterval, setImmediate, Date, performance.now]).toEqual(before);
 });
