@@ -7,6 +7,16 @@
  * request.on('response', (response) => response.pipe(process.stdout));
  * request.end('hello');
  */
+import { defaultHost } from '../net/default-host';
+import { Host } from '../net/host';
+import { modulesOf } from './modules';
+import { createElectronNet, type ElectronNet } from './net';
+import { createSessions, type ElectronSessions, Session, type SessionsOptions } from './session';
+import { Cookies } from './session/cookies';
+import { SessionCore } from './session/core';
+import { PartitionFile } from './session/partition-file';
+import type { ElectronModules } from './session-types';
+
 export type { ClientRequest } from './client-request';
 export type { NetError } from './errors';
 export type { FetchInit } from './fetch';
@@ -16,4 +26,59 @@ export type { CacheMode, ClientRequestOptions, CredentialsMode, RedirectMode } f
 export type { Priority } from './priority';
 export type { UploadProgress } from './progress';
 export type { ReferrerPolicy } from './referrer';
+export type {
+  Certificate,
+  CertificateVerifyProc,
+  Cookie,
+  CookieDetails,
+  CookieFilter,
+  EmulatedLink,
+  NetworkEmulation,
+  ProxyConfig,
+  SessionsOptions,
+} from './session';
+export { Session } from './session';
+export type { ElectronModules, ResolvedEndpoint } from './session-types';
 export type { AuthInfo, LoginCallback } from './transaction';
+
+/** Electron's network modules, on one stack. */
+export interface Electron {
+  readonly net: ElectronNet;
+  readonly session: ElectronSessions;
+  /**
+   * A session whose cookies are in a file of this name, which need not exist yet.
+   * @throws Error code ERR_PARTITION_CORRUPT for a file that is something else
+   */
+  sessionFromFile(path: string): Session;
+}
+
+/**
+ * Electron's `net` and `session` on a host, or on any modules that are shaped like Node's.
+ * `options.storagePath` is where sessions keep the files of `persist:` partitions.
+ */
+export function createElectron(on: Host | ElectronModules, options: SessionsOptions = {}): Electron {
+  const modules = on instanceof Host ? modulesOf(on) : on;
+  return make(modules, options, () => !(on instanceof Host && on.isClosed));
+}
+
+function make(modules: ElectronModules, options: SessionsOptions, started: () => boolean): Electron {
+  const fetch = (own: object, input: unknown, init?: object): Promise<unknown> =>
+    electron.net.fetch(input as string, { ...init, session: own });
+  const sessions = createSessions(modules, { fetch, ...options });
+  const electron: Electron = {
+    net: createElectronNet(modules, sessions, started),
+    session: sessions,
+    sessionFromFile: (path) => {
+      const { tls = {}, link = null } = options;
+      return new Session(new SessionCore(modules, new Cookies(new PartitionFile(path)), tls, link), null, fetch);
+    },
+  };
+  return electron;
+}
+
+const standard = make(modulesOf(null), {}, () => !defaultHost().isClosed);
+
+/** `net` on the default host. */
+export const net = standard.net;
+/** `session` on the default host. */
+export const session = standard.session;

@@ -20,10 +20,12 @@ export interface Title {
   readonly text: string;
 }
 
-/** Titles of tests and of their groups, in every test of the stack, in order. */
-export function titles(): Title[] {
+const STACK = ['unit/stack', 'unit/net', 'sim', 'fuzz', 'interop'];
+
+/** Titles of tests and of their groups, in every test of the stack, or of other folders, in order. */
+export function titles(folders: readonly string[] = STACK): Title[] {
   const found: Title[] = [];
-  for (const folder of ['unit/stack', 'unit/net', 'sim', 'fuzz', 'interop']) {
+  for (const folder of folders) {
     for (const path of testFiles(join(TESTS, folder))) {
       const source = readFileSync(path, 'utf8');
       const file = relative(TESTS, path).replace(/\.test\.ts$/, '');

@@ -215,9 +215,9 @@ describe('login', () => {
   });
 
   test.each([
-    ['E-064: an empty answer', (callback: LoginCallback) => callback()],
-    ['E-064: an answer without a password', (callback: LoginCallback) => callback('user')],
-  ])('%s gives the response that there is', async (_name, answer) => {
+    ['an empty answer', (callback: LoginCallback) => callback()],
+    ['an answer without a password', (callback: LoginCallback) => callback('user')],
+  ])('E-064: %s gives the response that there is', async (_name, answer) => {
     const { origin, requests } = await wire(lab, [challenge]);
     const request = lab.request(origin);
     request.on('login', (_info, callback) => answer(callback));

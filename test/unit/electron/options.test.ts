@@ -165,21 +165,16 @@ test('E-017: partition names a session, unless session is given', async () => {
   expect(cookies).toEqual([[undefined, 'a=1'], [undefined], [undefined]]);
 });
 
-describe('credentials', () => {
+describe('E-018, E-020, E-021: credentials', () => {
   const setsCookie = 'HTTP/1.1 200 OK\r\nSet-Cookie: fresh=1\r\nContent-Length: 0\r\n\r\n';
   const cases: [string, ClientRequestOptions, cookies: boolean, auth: boolean][] = [
-    ['E-018: include', { credentials: 'include' }, true, true],
-    ['E-018: omit', { credentials: 'omit' }, false, false],
+    ['include', { credentials: 'include' }, true, true],
+    ['omit', { credentials: 'omit' }, false, false],
+    ['same-origin, from another origin', { credentials: 'same-origin', origin: 'http://other.test' }, false, false],
+    ['unset', {}, false, true],
+    ['useSessionCookies', { useSessionCookies: true }, true, true],
     [
-      'E-018: same-origin, from another origin',
-      { credentials: 'same-origin', origin: 'http://other.test' },
-      false,
-      false,
-    ],
-    ['E-020: unset', {}, false, true],
-    ['E-021: useSessionCookies', { useSessionCookies: true }, true, true],
-    [
-      'E-021: useSessionCookies counts only without credentials',
+      'useSessionCookies counts only without credentials',
       { useSessionCookies: true, credentials: 'omit' },
       false,
       false,
