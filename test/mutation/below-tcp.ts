@@ -122,7 +122,6 @@ export const BELOW_TCP: readonly Mutant[] = [
       '    const deadline = NEVER;',
       'ip/reassembly ip/drops',
     ],
-    ['protocols-mixed', 'RFC 1122 §3.3.2', '      this.discriminator === discriminator &&\n', ''],
     [
       'odd-fragments-taken',
       'RFC 1122 §3.3.2',
@@ -216,14 +215,6 @@ export const BELOW_TCP: readonly Mutant[] = [
       '    if (d.notUnicast && !(d.family === 6 && d.problemCode === UNKNOWN_OPTION)) return;\n',
       '',
     ],
-    [
-      'errors-about-later-fragments',
-      'RFC 1122 §3.2.2',
-      '    if (d.family === 4 && d.fragmentAt > 0) return;\n',
-      '',
-      'ip/icmp-rules ip/reassembly',
-    ],
-    ['errors-to-groups', 'RFC 1122 §3.2.2', '    if (!isOneHost(source) && !this.paths.isLocal(source)) return;\n', ''],
     [
       'errors-without-limit',
       'RFC 4443',
@@ -350,7 +341,7 @@ export const BELOW_TCP: readonly Mutant[] = [
       'SHLD-26',
       "const hardErrorsAbort = profile.name === 'rfc';",
       'const hardErrorsAbort = false;',
-      'tcp/patience',
+      'ip/errors-in',
     ],
     [
       'link-local-on-any-link',
@@ -383,7 +374,13 @@ export const BELOW_TCP: readonly Mutant[] = [
       '',
       'udp/udp ip/drops',
     ],
-    ['udp-error-to-everybody', 'RFC 1122 §4.1', '      if (socket.remote === null || !verdict.fatal) continue;\n', ''],
+    [
+      'udp-error-to-everybody',
+      'RFC 1122 §4.1',
+      '      if (socket.remote === null || !verdict.fatal) continue;\n',
+      '',
+      'ip/errors-in',
+    ],
   ]),
   ...bugsIn('stack/udp/socket.ts', 'udp/udp', [
     [

@@ -62,6 +62,7 @@ async function main(files) {
   }
   for (const { title, run } of tests) {
     try {
+      if (process.env.SHOW) console.log('->', title);
       await run();
     } catch {
       console.log(title);

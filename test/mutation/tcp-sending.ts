@@ -135,7 +135,7 @@ export const SENDING: readonly Mutant[] = [
       'this.timeWaits.add(c, now + this.profile.timeWaitMs / 2)',
       'tcp/closing',
     ],
-    ['group-answered', 'MUST-57', "    if (d.notUnicast) return this.drop('tcp-not-unicast', now);\n", ''],
+    ['group-answered', 'MUST-57', "    if (d.notUnicast) return this.drop('tcp-not-unicast', now);\n", '', 'tcp/drops'],
     [
       'acknowledged-one-by-one',
       'MUST-58, MUST-59',
@@ -143,7 +143,6 @@ export const SENDING: readonly Mutant[] = [
       '      output(this, c, now);\n      return;',
       'tcp/acknowledging',
     ],
-    ['specific-listener-not-preferred', 'MUST-41', '      if (listener.address !== null) return listener;\n', ''],
   ]),
   ...bugsIn('stack/tcp/options.ts', 'tcp/segments', [
     ['peers-mss-ignored', 'MUST-14', 'Math.min(c.peerMss, c.path.mtu - headersOf(c))', 'c.path.mtu - headersOf(c)'],
@@ -410,6 +409,7 @@ export const SENDING: readonly Mutant[] = [
       'RFC 5682',
       '  c.frto = tcp.profile.frto && (begins || c.retransmits > 0);',
       '  c.frto = false;',
+      'tcp/recovery-undo',
     ],
     [
       'f-rto-believes-too-soon',
@@ -479,7 +479,7 @@ export const SENDING: readonly Mutant[] = [
     ],
     ['no-slow-start-reduction-bound', 'RFC 6937', '    if ((flags & UNA_ADVANCED) !== 0 && lost === 0) count++;\n', ''],
     ['window-above-threshold-after', 'RFC 6937', '    c.cwnd = c.ssthresh;\n', ''],
-    ['a-batch-starves-recovery', 'RFC 6937', '  c.prrHeld = heldBack(c, priorInFlight);', '  c.prrHeld = 0;'],
+    ['a-batch-starves-recovery', 'RFC 6937', '  holdBack(c, priorInFlight, 0);', ''],
   ]),
   ...bugsIn('stack/tcp/undo.ts', 'tcp/recovery-undo tcp/recovery-timeout', [
     ['undo-does-not-restore', 'RFC 5682', '    c.cwnd = c.congestion.restored(c, now);\n', ''],

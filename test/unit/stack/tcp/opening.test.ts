@@ -1,5 +1,6 @@
-import { parseAddress, parseCidr } from '../../../../stack/base/address';
+import { Address, parseAddress, parseCidr } from '../../../../stack/base/address';
 import * as calls from '../../../../stack/tcp/calls';
+import { LINUX } from '../../../../stack/tcp/profile';
 import * as f from '../ip/frames';
 import { drops, everywhere, receive } from './grounds';
 import { Harness } from './harness';
@@ -253,6 +254,28 @@ describe('a SYN that nobody should have sent', () => {
 
   test.each(['::', 'ff02::1'])('MUST-63: from %s: no answer', (from) => {
     silent(new Harness({ family: 6 }).listen(), syn(from, '2001:db8:1::1'));
+  });
+});
+
+describe('RFC 6056: ports of connections that choose none', () => {
+  const choose = (seed: number): number[] => {
+    const t = new Harness({ seed });
+    const { tcp } = t.stack;
+    return Array.from({ length: 8 }, (_, i) => {
+      const c = calls.connect(tcp, Address.v4(0xc0000200 + i), 80, null, 0, t, 1_000_000);
+      if (typeof c === 'string') throw new Error(c);
+      return c.localPort;
+    });
+  };
+
+  test('come from the whole range, and tell nothing of the next one', () => {
+    const ports = [1, 2, 3, 4].flatMap(choose);
+    const [low, high] = LINUX.ephemeralPorts;
+    expect(ports.filter((port) => port < low || port > high)).toEqual([]);
+    expect(new Set(ports).size).toBeGreaterThan(28);
+    const gaps = ports.slice(1).map((port, i) => Math.abs(port - ports[i]!));
+    expect(gaps.filter((gap) => gap < 16).length).toBeLessThan(3);
+    expect(Math.max(...ports) - Math.min(...ports)).toBeGreaterThan((high - low) / 2);
   });
 });
 

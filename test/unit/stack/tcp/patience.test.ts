@@ -86,6 +86,14 @@ everywhere('MUST-20 to MUST-23 (SHLD-9 to SHLD-11): when nobody answers', (g) =>
     expect(t.errors).toEqual([]);
   });
 
+  test('SHLD-10: R1 is reached after three retransmissions at the earliest', () => {
+    const t = g.established({ profile: { tailLossProbe: false } });
+    const doubt = doubts(t);
+    t.write(10);
+    while (doubt.mock.calls.length === 0) t.at(t.stack.nextDeadline() - 1_000_000);
+    expect(t.c.totalRetransmits).toBeGreaterThanOrEqual(3);
+  });
+
   test('MUST-20, MUST-21: R2: at least 100 s, then the connection ends with ETIMEDOUT; the application sets R2', () => {
     const t = g.established().write(10).at(100_000);
     expect(t.errors).toEqual([]);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { everywhere } from './grounds';
+import { peek, Text } from '../../../../stack/tcp/calls';
+import { everywhere, receive } from './grounds';
 import type { Harness } from './harness';
 
 /*
@@ -58,6 +59,33 @@ everywhere('the reassembler agrees with a set of bytes', (g) => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+everywhere('the bytes of segments that overlap', (g) => {
+  test('stand where they belong, whichever copy brought them', () => {
+    const text = (from: number, to: number): number[] =>
+      Array.from({ length: to - from }, (_, i) => (7 * (from + i)) & 255);
+    const t = g.established();
+    const { iss } = t.c;
+    for (const [from, to] of [
+      [40, 60],
+      [50, 75],
+      [30, 45],
+      [80, 90],
+      [70, 85],
+      [1, 20],
+      [10, 35],
+    ] as const) {
+      receive(t, g.frame({ flags: 16, seq: from, iss, ack: 1, text: text(from, to) }));
+    }
+    const read: number[] = [];
+    const piece = new Text();
+    while (peek(t.stack.tcp, t.c, piece)) {
+      read.push(...piece.bytes.subarray(piece.at, piece.end));
+      t.readSome(piece.end - piece.at);
+    }
+    expect(read).toEqual(text(1, 90));
   });
 });
 

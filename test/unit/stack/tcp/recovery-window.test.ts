@@ -92,6 +92,19 @@ describe('RFC 6937: proportional rate reduction', () => {
       });
     });
 
+    // Two holes, so that less is in flight than the threshold for a while.
+    const more = [14, 15, 16, 17, 18].map((n) => sack(8001, `12001:${n}001`, '9001:11001'));
+
+    test.each([
+      ['into the recovery', [...progress, ...loss, ...more]],
+      ['many holes', [...progress, ...[12, 14, 16, 18, 20].map((n) => sack(8001, `${n}001:${n + 1}001`))]],
+    ])('all of the recovery in one batch, %s: as much is sent, old or new', (_name, lines) => {
+      const single = sent(lines.map((line) => [line]));
+      const batched = sent([lines]);
+      const all = ({ t }: typeof single) => t.c.bytesSent / 1000 + t.c.totalRetransmits;
+      expect(all(batched)).toBe(all(single));
+    });
+
     test('what the peer’s window, or the text, did not allow is not sent for it', () => {
       const t = flight(20, { initialWindow: 20 });
       const before = t.c.bytesSent;

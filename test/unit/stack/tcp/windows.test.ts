@@ -180,6 +180,27 @@ everywhere('MUST-39: no silly windows from the receiver', (g) => {
     for (let i = 1; i < steps.length; i++) expect(steps[i]! - steps[i - 1]!).toBeGreaterThanOrEqual(1000);
   });
 
+  test('while segments keep coming its edge moves in steps of a segment as well', () => {
+    const t = g.established({ profile: buffer });
+    let at = 1;
+    for (; t.c.rcvWnd >= 2000; at += 1000) {
+      t.rx(`P. ${at}:${at + 1000}(1000) ack 1 win 257`).after(300);
+      t.drain();
+    }
+    const edges = new Set<number>();
+    for (let i = 0; i < 300; i++, at += 10) {
+      t.readSome(20);
+      t.rx(`P. ${at}:${at + 10}(10) ack 1 win 257`).after(300);
+      for (const line of t.drain()) {
+        const [, acked, window] = / ack (\d+) win (\d+)/.exec(line)!;
+        edges.add(Number(acked) + Number(window));
+      }
+    }
+    const steps = [...edges].sort((a, b) => a - b);
+    // The buffer's rest after the first fill is no segment; from there on only whole ones.
+    for (let i = 2; i < steps.length; i++) expect(steps[i]! - steps[i - 1]!).toBeGreaterThanOrEqual(500);
+  });
+
   test('SHLD-14: the right edge never moves left', () => {
     const t = g.established({ profile: buffer });
     let edge = 0;
