@@ -83,7 +83,7 @@ function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Milli
 function controlWindow(tcp: Tcp, c: Connection, s: AckSample, now: Millis): void {
   const { congestion } = c;
   if (congestion.controlsWindow) return congestion.control(c, s, now);
-  if (isReducing(c)) return reduceWindow(c, s.delivered, s.lost, s.flags);
+  if (isReducing(c)) return reduceWindow(c, s.priorInFlight, s.delivered, s.lost, s.flags);
   // Where the network reorders much, SACKed packets are progress as well.
   const progress = c.reordering > tcp.profile.reordering ? PROGRESS : DATA_ACKED;
   if ((s.flags & progress) !== 0) congestion.acknowledged(c, s.delivered, now);

@@ -243,7 +243,7 @@ function countResent(tcp: Tcp, c: Connection, record: number, now: Millis): void
   c.retransOut += packets;
   if (c.retransmittedAt < 0) c.retransmittedAt = now;
   c.undoRetransmissions = Math.max(c.undoRetransmissions, 0) + packets;
-  if (isReducing(c)) c.prrOut += packets;
+  if (isReducing(c)) countInReduction(c, packets);
 }
 
 function countRetransmit(tcp: Tcp, c: Connection, packets: number, bytes: number): void {
@@ -290,7 +290,7 @@ function sendNew(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolea
   return done;
 }
 
-/** New text that went out during a reduction; what counted as in flight before was no doing of the reduction's. */
+/** So many packets went out during a reduction, of which some had been counted before (prr.ts). */
 function countInReduction(c: Connection, packets: number): void {
   const held = Math.min(c.prrHeld, packets);
   c.prrOut += packets - held;

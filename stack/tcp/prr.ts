@@ -15,13 +15,18 @@ export const currentThreshold = (c: Connection): number =>
 
 /**
  * Packets that the window allowed before the acknowledgment in hand, and that wait only because it came in one batch with
- * others: output comes after all of them. Whoever sends after each has them in flight when the reduction begins. Without
- * them the whole flight seems to have left the network, and a round trip goes by with next to nothing sent.
+ * others: output comes after all of them. From now on they count as in flight, as they are with whoever sends after each
+ * acknowledgment: without them the whole flight seems to have left the network, and a round trip goes by with next to
+ * nothing sent. `lost`: packets that could be sent again before. Returns how many are new among them.
  */
-function heldBack(c: Connection, priorInFlight: number): number {
+function holdBack(c: Connection, priorInFlight: number, lost: number): number {
   if (!c.ready || c.pacingRate !== NEVER) return 0;
-  const room = Math.min(c.sndWnd - seqDiff(c.sndNxt, c.sndUna), c.unsent);
-  return Math.max(0, Math.min(c.cwnd - priorInFlight, Math.floor(room / c.mss)));
+  const room = Math.max(0, Math.min(c.sndWnd - seqDiff(c.sndNxt, c.sndUna), c.unsent));
+  const sendable = lost + Math.floor(room / c.mss) - c.prrHeld;
+  const held = Math.min(c.cwnd - priorInFlight - c.prrHeld, sendable);
+  if (held <= 0) return 0;
+  c.prrHeld += held;
+  return held;
 }
 
 /** RFC 6937 §3, at the start of a reduction. `priorInFlight`: before the acknowledgment that begins it. */
@@ -32,7 +37,8 @@ export function beginReduction(c: Connection, priorInFlight: number, now: Millis
   c.priorCwnd = c.cwnd;
   c.prrDelivered = 0;
   c.prrOut = 0;
-  c.prrHeld = heldBack(c, priorInFlight);
+  c.prrHeld = 0;
+  holdBack(c, priorInFlight, 0);
   c.ssthresh = c.congestion.threshold(c, now);
   c.ecnReducedDue = c.ecnOk;
 }
@@ -40,9 +46,17 @@ export function beginReduction(c: Connection, priorInFlight: number, now: Millis
 /**
  * RFC 6937 §3, on every acknowledgment: as long as more is in flight than the threshold, send in proportion to what is
  * delivered; below it, one for one (CRB), and one more (SSRB) while the recovery makes progress without new losses.
+ * `priorInFlight`: before the acknowledgment.
  */
-export function reduceWindow(c: Connection, delivered: number, lost: number, flags: number): void {
+export function reduceWindow(
+  c: Connection,
+  priorInFlight: number,
+  delivered: number,
+  lost: number,
+  flags: number,
+): void {
   if (delivered <= 0 || c.priorCwnd === 0) return;
+  c.prrOut += holdBack(c, priorInFlight, c.lostOut - lost - c.retransOut);
   const inFlight = c.inFlight + c.prrHeld;
   const room = c.ssthresh - inFlight;
   c.prrDelivered += delivered;

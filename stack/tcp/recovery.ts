@@ -296,7 +296,7 @@ export function reorderingTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
   if (inFlight !== c.inFlight) {
     if (c.recovery !== 'Recovery') {
       enterRecovery(tcp, c, false, inFlight, now);
-      if (!c.congestion.controlsWindow) reduceWindow(c, 1, 0, 0);
+      if (!c.congestion.controlsWindow) reduceWindow(c, inFlight, 1, 0, 0);
     }
     c.resend = 'lost';
   }

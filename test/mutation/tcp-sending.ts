@@ -478,7 +478,7 @@ export const SENDING: readonly Mutant[] = [
       'delivered;',
     ],
     ['no-slow-start-reduction-bound', 'RFC 6937', '    if ((flags & UNA_ADVANCED) !== 0 && lost === 0) count++;\n', ''],
-    ['window-above-threshold-after', 'RFC 6937', '    c.cwnd = c.ssthresh;\n', ''],
+    ['window-above-threshold-after', 'RFC 6937', '    c.cwnd = c.ssthresh;\n', '', 'tcp/congestion'],
     ['a-batch-starves-recovery', 'RFC 6937', '  holdBack(c, priorInFlight, 0);', ''],
   ]),
   ...bugsIn('stack/tcp/undo.ts', 'tcp/recovery-undo tcp/recovery-timeout', [
