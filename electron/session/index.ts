@@ -3,7 +3,7 @@
  * written beside and renamed.
  */
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { ElectronModules, RequestSession, Sessions } from '../session-types';
 import { Cookies } from './cookies';
 import { SessionCore } from './core';
@@ -36,6 +36,11 @@ export interface ElectronSessions extends Sessions<Session> {
   readonly Session: typeof Session;
   readonly defaultSession: Session;
   fromPartition(partition: string, options?: { cache?: boolean }): Session;
+  /**
+   * A persistent session with a file of its own; the same for the same path. Electron's `path` is a folder, ours the file.
+   * @throws Error for a path that is not absolute; what `fromPartition` throws
+   */
+  fromPath(path: string): Session;
 }
 
 const PERSIST = 'persist:';
@@ -50,24 +55,31 @@ export function createSessions(modules: ElectronModules, options: SessionsOption
   const sessions = new Map<string, Session>();
 
   /** @throws Error code ERR_PARTITION_CORRUPT for a file that is none; the file system's errors */
-  const fromPartition = (partition: string): Session => {
-    if (typeof partition !== 'string') throw new TypeError('`partition` should be a string');
-    let session = sessions.get(partition);
+  const open = (key: string, path: string | null): Session => {
+    let session = sessions.get(key);
     if (session === undefined) {
-      const persists = partition.startsWith(PERSIST);
-      const name = partition.slice(PERSIST.length);
-      if (persists && name === '') throw new TypeError("'persist:' is followed by a name");
-      const file = persists ? new PartitionFile(join(storagePath, fileNameOf(name))) : null;
-      const core = new SessionCore(modules, new Cookies(file), tls, link);
-      session = new Session(core, persists ? storagePath : null, fetch);
-      sessions.set(partition, session);
+      const cookies = new Cookies(path === null ? null : new PartitionFile(path));
+      session = new Session(new SessionCore(modules, cookies, tls, link), path, fetch);
+      sessions.set(key, session);
     }
     return session;
+  };
+  const fromPartition = (partition: string): Session => {
+    if (typeof partition !== 'string') throw new TypeError('`partition` should be a string');
+    if (!partition.startsWith(PERSIST)) return open(partition, null);
+    const name = partition.slice(PERSIST.length);
+    if (name === '') throw new TypeError("'persist:' is followed by a name");
+    return open(partition, join(storagePath, fileNameOf(name)));
+  };
+  const fromPath = (path: string): Session => {
+    if (typeof path !== 'string' || !isAbsolute(path)) throw new Error('An absolute path was not provided');
+    return open(`path:${path}`, path);
   };
 
   return {
     Session,
     fromPartition,
+    fromPath,
     get defaultSession() {
       return fromPartition('');
     },

@@ -38,7 +38,7 @@ const PRECONNECT_MAX = 6;
 export class Session extends EventEmitter {
   /** The jar. */
   readonly cookies: Cookies;
-  /** The folder of its file; null for one that is kept in memory. */
+  /** Its file; null for one that is kept in memory. */
   readonly storagePath: string | null;
   readonly _core: SessionCore;
   readonly _fetch: SessionFetch | null;
