@@ -15,7 +15,7 @@ const FAMILIES = [
 ] as const;
 const kernel = inNamespace;
 
-jest.setTimeout(60_000);
+jest.setTimeout(250_000);
 
 describe('bulk in both directions at once', () => {
   const wires = (['tun', 'tap'] as const).flatMap((link) =>
@@ -88,8 +88,8 @@ describe('flow', () => {
   });
 
   test('question and answer: no delayed ACK in the way', async () => {
-    expect(await kernel('pingPong', {}, 'kernel', 500)).toBeGreaterThan(60);
-    expect(await kernel('pingPong', {}, 'stack', 500)).toBeGreaterThan(60);
+    // Each round would wait for one of at least 40 ms, also on a machine that has nothing else to do.
+    for (const side of SIDES) expect(await kernel('pingPong', {}, side, 500)).toBeLessThan(30);
   });
 
   test('the kernel’s queue to the device overflows', async () => {

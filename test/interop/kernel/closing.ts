@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import kernelNet from 'node:net';
-import { connected, Lab, pass, readAll, type Socket, settled, type Wire } from './lab';
+import { connected, kernelSockets, Lab, pass, readAll, type Socket, settled, until, type Wire } from './lab';
 
 type Side = 'kernel' | 'stack';
 
@@ -96,9 +96,13 @@ export async function unread(wire: Wire, side: Side): Promise<{ told: string; le
   const lab = new Lab(wire);
   const { client, server } = await connected(lab, side);
   server.pause();
-  // More than a paused socket reads ahead.
-  client.write(Buffer.alloc(400_000));
-  await pass(50);
+  // More than a paused socket reads ahead, and no more than buffers hold.
+  await new Promise((resolve) => client.write(Buffer.alloc(200_000), resolve));
+  const waits = (): boolean =>
+    side === 'kernel'
+      ? [...lab.host.stack.tcp.connections].some((c) => c.readable > 0)
+      : /^[1-9]/.test(kernelSockets());
+  await until('text waits', waits);
   const told = outcome(client);
   client.resume();
   server.destroy();

@@ -3,7 +3,7 @@ import kernelDgram from 'node:dgram';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { createDgram } from '../../../net/dgram';
-import { digest, ip, Lab, pass, pattern, settled, type Wire } from './lab';
+import { digest, ip, Lab, pattern, settled, until, type Wire } from './lab';
 
 type Side = 'kernel' | 'stack';
 
@@ -92,11 +92,11 @@ export async function toMany(wire: Wire, side: Side): Promise<{ heard: string[];
   server.addMembership(group, v6 ? undefined : side === 'kernel' ? lab.stack : lab.kernel);
   client.setMulticastInterface(v6 ? (side === 'kernel' ? '::%lab0' : own) : own);
   client.send('to the group', 4444, group);
-  await pass(30);
+  await until('heard', () => heard.length === 1, 10_000).catch(() => {});
   if (!v6) {
     client.setBroadcast(true);
     client.send('to everybody', 4444, '10.0.0.255');
-    await pass(30);
+    await until('heard', () => heard.length === 2, 10_000).catch(() => {});
   }
   client.close();
   server.close();

@@ -36,8 +36,8 @@ export const sysctl = (name: string, value: number | string): void =>
 
 export const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until `done` holds; throws after `ms`. */
-export async function until(what: string, done: () => boolean, ms = 8000): Promise<void> {
+/** Waits until `done` holds; throws after `ms`, which is long: other work may have the machine. */
+export async function until(what: string, done: () => boolean, ms = 60_000): Promise<void> {
   const end = performance.now() + ms;
   while (!done()) {
     if (performance.now() > end) throw new Error(`${what}: not within ${ms} ms`);
@@ -171,13 +171,13 @@ export const sendBoth = async ({ client, server }: Pair, bytes: number): Promise
 
 /** Waits until neither side knows anything of the connections any more. */
 export async function settled(lab: Lab): Promise<Record<string, number>> {
-  await until('quiet', () => Object.keys(lab.leftovers()).length === 0, 3000).catch(() => {});
+  await until('quiet', () => Object.keys(lab.leftovers()).length === 0, 30_000).catch(() => {});
   return lab.leftovers();
 }
 
 /** Another network, in a process that only holds it: the other side of a cable `far0` (there) – `near0` (here). */
 export async function farNetwork(): Promise<{ pid: number; run(...args: string[]): string; close(): void }> {
-  const holder = spawn('unshare', ['-n', 'sleep', '40'], { stdio: 'ignore' });
+  const holder = spawn('unshare', ['-n', 'sleep', '120'], { stdio: 'ignore' });
   const pid = holder.pid!;
   await until(
     'a network of its own',

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { digest, farNetwork, ip, Lab, pass, pattern, settled, sysctl, type Wire } from './lab';
+import { digest, farNetwork, ip, Lab, pattern, settled, sysctl, until, type Wire } from './lab';
 
 const FAR_SERVER = `
   const net = require('node:net'), { createHash } = require('node:crypto');
@@ -52,7 +52,7 @@ async function shrink(lab: Lab, v6: boolean, there: string) {
     const route = v6 ? ['fd01::/64', 'metric', '256'] : ['10.1.0.0/24'];
     ip(...(v6 ? ['-6'] : []), 'route', 'replace', ...route, 'dev', 'near0', 'mtu', String(mtu));
     await new Promise((resolve) => socket.write(piece, resolve));
-    await pass(60);
+    await until('the path is known', () => path.mtu === mtu, 10_000).catch(() => {});
     mtus.push(path.mtu);
   }
   socket.end();
