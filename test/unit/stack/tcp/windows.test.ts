@@ -188,8 +188,8 @@ everywhere('MUST-39: no silly windows from the receiver', (g) => {
       t.drain();
     }
     const edges = new Set<number>();
-    for (let i = 0; i < 300; i++, at += 10) {
-      t.readSome(20);
+    for (let i = 0; i < 40; i++, at += 10) {
+      t.readSome(400);
       t.rx(`P. ${at}:${at + 10}(10) ack 1 win 257`).after(300);
       for (const line of t.drain()) {
         const [, acked, window] = / ack (\d+) win (\d+)/.exec(line)!;
@@ -197,8 +197,8 @@ everywhere('MUST-39: no silly windows from the receiver', (g) => {
       }
     }
     const steps = [...edges].sort((a, b) => a - b);
-    // The buffer's rest after the first fill is no segment; from there on only whole ones.
-    for (let i = 2; i < steps.length; i++) expect(steps[i]! - steps[i - 1]!).toBeGreaterThanOrEqual(500);
+    expect(steps.length).toBeGreaterThan(5);
+    for (let i = 1; i < steps.length; i++) expect(steps[i]! - steps[i - 1]!).toBeGreaterThanOrEqual(1000);
   });
 
   test('SHLD-14: the right edge never moves left', () => {
