@@ -22,6 +22,9 @@ export interface ClientRequestEvents {
   close: [];
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: as Node types it
+type Listener = (...args: any[]) => void;
+
 const INACTIVE: UploadProgress = { active: false, started: false, current: 0, total: 0 };
 
 /**
@@ -54,6 +57,23 @@ export class ClientRequest extends Writable {
     super({ autoDestroy: false, emitClose: false, decodeStrings: true });
     this.transaction = new Transaction(modules, spec, this.upload, this.asOwner());
     if (listener !== undefined) this.once('response', listener);
+  }
+
+  // ── events, typed ──
+
+  override on<E extends keyof ClientRequestEvents>(event: E, listener: (...args: ClientRequestEvents[E]) => void): this;
+  override on(event: string | symbol, listener: Listener): this;
+  override on(event: string | symbol, listener: Listener): this {
+    return super.on(event, listener);
+  }
+
+  override once<E extends keyof ClientRequestEvents>(
+    event: E,
+    listener: (...args: ClientRequestEvents[E]) => void,
+  ): this;
+  override once(event: string | symbol, listener: Listener): this;
+  override once(event: string | symbol, listener: Listener): this {
+    return super.once(event, listener);
   }
 
   // ── before the first write ──

@@ -1,16 +1,15 @@
 import { lookup } from 'node:dns/promises';
-import { createWriteStream, openSync } from 'node:fs';
-import * as kernel from 'node:net';
+import { createWriteStream, openSync, readFileSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
+import { createElectron, type Electron, type NetError, type Session } from '../electron';
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TIMEOUT, UsageError } from './exit';
-import { type Forward, startForward } from './forward';
-import { type Answer, type FetchTarget, fetchTo } from './get/fetch';
-import { modulesOf } from './modules';
+import { type Answer, type FetchBody, type FetchTarget, fetchTo, type Login } from './get/fetch';
+import { Gateway } from './get/gateway';
 import { printable } from './pcap/application';
 import { CaptureFile } from './pcap/recorder';
 import { bytesText, ProgressBar } from './progress';
-import { openWire, type Wire } from './wire';
+import { openWire } from './wire';
 import { addWireOptions, integer, type WireOptions } from './wire-options';
 
 interface GetOptions extends WireOptions {
@@ -19,6 +18,14 @@ interface GetOptions extends WireOptions {
   timeout?: number;
   insecure?: boolean;
   header?: string[];
+  location?: boolean;
+  request?: string;
+  user?: Login;
+  proxy?: URL;
+  cookieJar?: string;
+  data?: string;
+  upload?: string;
+  chunked?: boolean;
 }
 
 /** Adds `tapwire get` to the program. */
@@ -34,6 +41,18 @@ export function registerGet(program: Command): void {
       'add a header field, "Name: value"; may be repeated',
       (text, before: string[] = []) => [...before, text],
     )
+    .option('-L, --location', 'follow redirections')
+    .option('-X, --request <method>', 'the method; default GET, POST with --data, PUT with --upload')
+    .option('-u, --user <name:password>', 'what to answer when the server asks who you are', readLogin)
+    .option(
+      '-x, --proxy <url>',
+      'go through a proxy: http://, https://, socks5:// or socks4://[NAME:PASSWORD@]HOST:PORT',
+      readProxy,
+    )
+    .option('-c, --cookie-jar <file>', 'send the cookies in this file, and keep those that come in it')
+    .option('-d, --data <text>', 'send this as the body; @FILE sends a file')
+    .option('-T, --upload <file>', 'send this file as the body; - is standard input')
+    .option('--chunked', 'send the body as it is read, without announcing its length')
     .option('-k, --insecure', 'accept any certificate')
     .option('--timeout <seconds>', 'give up after so long, with exit code 124', integer(1, 86_400));
   addWireOptions(command).addHelpText('after', HELP).action(runGet);
@@ -42,6 +61,8 @@ const HELP = `
 Without --tun, --tap, --packet or --tun-fd the stack's other end is a second stack in this process, which hands the
 connection to the kernel: every byte crosses two userspace TCPs, no privileges are needed, and every URL can be reached.
 With a device, what lies beyond this machine is reached only if the kernel forwards packets.
+The upload's progress counts the bytes that the server's TCP has acknowledged, not those that were handed on. Digest and
+Basic are answered with --user. Without --chunked a body is read whole before it is sent, to announce its length.
 A status of 400 or above is exit code 1; the body is written all the same.`;
 
 async function runGet(text: string, options: GetOptions): Promise<void> {
@@ -56,11 +77,12 @@ async function runGet(text: string, options: GetOptions): Promise<void> {
   let way: Way | null = null;
   try {
     way = await openWay(url, options, capture);
-    process.exitCode = await get(url, headers, way, options, stop.signal);
+    const target = await readTarget(url, headers, options, way.electron);
+    process.exitCode = await get(target, way, options, stop.signal);
   } finally {
     if (timer !== null) clearTimeout(timer);
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    way?.close();
+    await way?.close();
     capture?.close();
   }
 }
@@ -86,47 +108,117 @@ function readHeaders(fields: readonly string[]): [string, string][] {
   });
 }
 
+function readLogin(text: string): Login {
+  const at = text.indexOf(':');
+  if (at < 0) throw new UsageError(`--user "${text}": give NAME:PASSWORD`);
+  return { username: text.slice(0, at), password: text.slice(at + 1) };
+}
+
+function readProxy(text: string): URL {
+  const whole = text.includes('://') ? text : `http://${text}`;
+  if (!URL.canParse(whole) || new URL(whole).hostname === '') {
+    throw new UsageError(`--proxy "${text}": give http://HOST:PORT, https://, socks5:// or socks4://`);
+  }
+  return new URL(whole);
+}
+
+// ── what is asked for ──
+
+async function readTarget(
+  url: URL,
+  headers: [string, string][],
+  options: GetOptions,
+  electron: Electron,
+): Promise<FetchTarget> {
+  const session = await openSession(options, electron);
+  const body = readBody(options);
+  const usual = options.upload !== undefined ? 'PUT' : options.data !== undefined ? 'POST' : 'GET';
+  if (options.data !== undefined && !headers.some(([name]) => name.toLowerCase() === 'content-type')) {
+    headers.push(['Content-Type', 'application/x-www-form-urlencoded']);
+  }
+  const { proxy } = options;
+  return {
+    url,
+    method: options.request ?? usual,
+    headers,
+    session,
+    cookies: options.cookieJar !== undefined,
+    follows: options.location ?? false,
+    login: options.user ?? null,
+    proxyLogin: proxy === undefined ? null : loginIn(proxy),
+    body,
+  };
+}
+
+const loginIn = ({ username, password }: URL): Login | null =>
+  username === '' ? null : { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+
+async function openSession(options: GetOptions, electron: Electron): Promise<Session> {
+  const { cookieJar, proxy, insecure } = options;
+  let session: Session;
+  try {
+    session = cookieJar === undefined ? electron.session.defaultSession : electron.sessionFromFile(cookieJar);
+  } catch (error) {
+    throw new UsageError(`--cookie-jar ${cookieJar}: ${(error as Error).message}`);
+  }
+  session.setUserAgent('tapwire');
+  if (insecure) session.setCertificateVerifyProc((_request, callback) => callback(0));
+  if (proxy === undefined) return session;
+  try {
+    // Said on the command line, it is meant for this machine's own addresses, too.
+    await session.setProxy({ proxyRules: rulesOf(proxy), proxyBypassRules: '<-loopback>' });
+  } catch (error) {
+    throw new UsageError(`--proxy ${proxy.protocol}//${proxy.host}: ${(error as Error).message}`);
+  }
+  return session;
+}
+
+/** SOCKS takes a login with the address; HTTP proxies ask for it. */
+function rulesOf(proxy: URL): string {
+  const login = proxy.protocol === 'socks5:' && proxy.username !== '' ? `${proxy.username}:${proxy.password}@` : '';
+  return `${proxy.protocol}//${login}${proxy.host}`;
+}
+
+function readBody({ data, upload, chunked = false }: GetOptions): FetchBody | null {
+  if (data !== undefined && upload !== undefined) throw new UsageError('--data and --upload exclude each other');
+  if (upload !== undefined) {
+    if (upload !== '-' && !statSync(upload).isFile()) throw new UsageError(`--upload ${upload}: it is no file`);
+    return { source: upload, chunked };
+  }
+  if (data === undefined) return null;
+  return { source: data.startsWith('@') ? readFileSync(data.slice(1)) : Buffer.from(data), chunked };
+}
+
 // ── the way there ──
 
-/** The client's stack, and where it connects to. */
+/** The client's stack, and what speaks on it. */
 interface Way {
-  wire: Wire;
-  connectTo: { host: string; port: number };
+  electron: Electron;
   text: string;
-  close(): void;
+  close(): Promise<void>;
 }
 
-function portOf(url: URL): number {
-  if (url.port !== '') return Number(url.port);
-  return url.protocol === 'https:' ? 443 : 80;
-}
 /** Without the brackets of an IPv6 address. */
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
 async function openWay(url: URL, options: GetOptions, capture: CaptureFile | null): Promise<Way> {
   const device = [options.tun, options.tap, options.packet, options.tunFd].some((wish) => wish !== undefined);
-  const address = await resolve(hostOf(url));
+  // The first to be connected to: behind a proxy, names are the proxy's affair.
+  const first = hostOf(options.proxy ?? url);
+  const address = await resolve(first);
   if (device) {
     const wire = openWire(options, capture, 'client');
-    return { wire, connectTo: { host: address, port: portOf(url) }, text: wire.text, close: () => wire.close() };
+    return { electron: createElectron(wire.host), text: wire.text, close: async () => wire.close() };
   }
   const wire = openWire({ ...options, forward: { host: '', port: 0 } }, capture, 'client');
-  let forward: Forward | null = null;
-  try {
-    const exit = String(wire.peer!.stack.interfaces[0]!.addresses[0]!.address);
-    const from = { host: exit, port: portOf(url), over: modulesOf(wire.peer!).net };
-    forward = await startForward(from, { host: address, port: portOf(url), over: kernel });
-    const close = (): void => {
-      forward?.stop();
-      forward?.cut();
-      wire.close();
-    };
-    const text = `in memory: ${wire.address} > ${exit}, and from there through the kernel to ${address}`;
-    return { wire, connectTo: { host: exit, port: portOf(url) }, text, close };
-  } catch (error) {
+  const gateway = new Gateway(wire);
+  const exit = gateway.exitOf(first);
+  const close = async (): Promise<void> => {
+    await gateway.close();
     wire.close();
-    throw error;
-  }
+  };
+  const text = `in memory: ${wire.address} > ${exit}, and from there through the kernel to ${address}`;
+  return { electron: createElectron(gateway.modules()), text, close };
 }
 
 async function resolve(host: string): Promise<string> {
@@ -139,13 +231,7 @@ async function resolve(host: string): Promise<string> {
 
 // ── the transfer ──
 
-async function get(
-  url: URL,
-  headers: readonly [string, string][],
-  way: Way,
-  options: GetOptions,
-  signal: AbortSignal,
-): Promise<number> {
+async function get(target: FetchTarget, way: Way, options: GetOptions, signal: AbortSignal): Promise<number> {
   const say = (mark: string, ...lines: string[]): void => {
     if (options.verbose) for (const line of lines) process.stderr.write(`${mark} ${printable(line)}\n`);
   };
@@ -154,14 +240,19 @@ async function get(
     options.output === undefined && process.stdout.isTTY ? { write: () => {} } : process.stderr,
   );
   const out = openOutput(options.output);
-  const target: FetchTarget = { url, connectTo: way.connectTo, headers, insecure: options.insecure ?? false };
+  let uploaded = 0;
   try {
-    const answer = await fetchTo(modulesOf(way.wire.host), target, out, signal, {
+    const answer = await fetchTo(way.electron, target, out, signal, {
       onRequest: (lines) => say('>', ...lines),
       onResponse: (lines) => say('<', ...lines),
       onProgress: (transfer) => bar.show(transfer),
+      onUpload: (transfer) => {
+        uploaded = transfer.done;
+        bar.show(transfer);
+      },
     });
     bar.finish(answer.transfer);
+    if (uploaded > 0) say('*', `${bytesText(uploaded)} sent and acknowledged`);
     say('*', `${bytesText(answer.transfer.done)} in ${Math.round(answer.transfer.elapsedMs)} ms`);
     return verdict(answer);
   } catch (error) {
@@ -169,9 +260,14 @@ async function get(
     if (signal.aborted) return aborted(signal.reason as number, options);
     // The reader has what it wanted (`| head`).
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' && out === process.stdout) return EXIT_OK;
-    process.stderr.write(`tapwire get: ${url.href}: ${(error as Error).message}\n`);
+    process.stderr.write(`tapwire get: ${target.url.href}: ${reasonOf(error as NetError)}\n`);
     return EXIT_FAILURE;
   }
+}
+
+/** "net::ERR_CONNECTION_REFUSED (connect ECONNREFUSED 10.77.0.1:80)" */
+function reasonOf({ message, cause }: NetError): string {
+  return cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 
 /** Opened before anything is asked for, so that a bad path costs no transfer. */
