@@ -157,6 +157,8 @@ process.on('message', (question) => {
     Object.fromEntries([...paths].filter(([key]) => key.includes('right')).map(([key, path]) => [key, path.packets])),
   );
 });
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => {
   left.close();
   right.close();

@@ -18,4 +18,6 @@ for (let cell = 0; cell < CELLS.length; cell++) {
     });
   }
 }
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => process.exit(0));

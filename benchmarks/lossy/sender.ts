@@ -48,5 +48,7 @@ function flow(port: number): void {
 }
 
 process.on('message', (port) => flow(port as number));
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => process.exit(0));
 process.send!('up');
