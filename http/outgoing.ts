@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { getDefaultHighWaterMark, Stream } from 'node:stream';
 import { deprecate } from 'node:util';
 import { isUint8Array } from 'node:util/types';
+import { END_CALLS_BACK_FIRST, MESSAGES_COUNT_CORKS } from '../net/running-node';
 import { accessors, type Constructor, inherit, methods } from './construct';
 import {
   bodyNotAllowed,
@@ -94,6 +95,12 @@ export interface OutgoingMessage extends Stream, Finishable {
   _bytesWritten: number;
   _needDrain: boolean;
   _corked: number;
+  /** How often it was corked, whoever holds what is written meanwhile; only counted where Node does. */
+  _corks: number;
+  /** Callbacks of `end`, where Node calls them before 'finish'. */
+  _endCallbacks: WriteCallback[] | null;
+  /** 'finish' was told, or is. */
+  _flushed: boolean;
   _errored: Error | null | undefined;
   _highWaterMark: number;
   _rejectsBodies: boolean;
@@ -187,6 +194,9 @@ const defaults: Partial<OutgoingMessage> = {
   _bytesWritten: 0,
   _trailer: '',
   _corked: 0,
+  _corks: 0,
+  _endCallbacks: null,
+  _flushed: false,
   _wroteWhole: false,
   _maxRequestsPerSocket: 0,
   _onPendingData: nothing,
@@ -364,7 +374,7 @@ function end(
     if (endWhole(this, body, how)) {
       this._headerSent = true;
       this._wroteWhole = true;
-      if (typeof callback === 'function') this.once('finish', callback as () => void);
+      if (typeof callback === 'function') callWhenEnded(this, callback);
       this.finished = true;
       this._finish();
       // One that is ahead of its turn finishes once it has the socket.
@@ -377,12 +387,30 @@ function end(
   return this;
 }
 
+function callWhenEnded(message: OutgoingMessage, callback: WriteCallback): void {
+  if (!END_CALLS_BACK_FIRST) message.once('finish', callback as () => void);
+  else if (message._endCallbacks === null) message._endCallbacks = [callback];
+  else message._endCallbacks.push(callback);
+}
+
+/** All is written, or the socket failed: callbacks of `end` hear of it where they come first. False: 'finish' is not told. */
+export function tellEnded(message: OutgoingMessage): boolean {
+  const { socket, _endCallbacks: callbacks } = message;
+  const failed = socket?._hadError === true;
+  message._flushed = !failed;
+  if (callbacks === null) return !failed;
+  message._endCallbacks = null;
+  const error = failed ? (message.errored ?? socket.errored ?? streamDestroyed('end')) : null;
+  for (const callback of callbacks) callback(error);
+  return !failed;
+}
+
 /** `end` after `end`: the callback still hears when all is written; a further chunk is refused. */
 function endAgain(message: OutgoingMessage, chunk: unknown, callback: WriteCallback | undefined): void {
   if (chunk) {
     refuseWrite(message, streamWriteAfterEnd(), typeof callback === 'function' ? callback : nothing);
   } else if (typeof callback === 'function') {
-    if (!message.writableFinished) message.on('finish', callback as () => void);
+    if (!message.writableFinished) callWhenEnded(message, callback);
     else callback(streamAlreadyFinished('end'));
   }
 }
@@ -401,7 +429,7 @@ function endInPieces(
     message._contentLength = 0;
     message._implicitHeader();
   }
-  if (typeof callback === 'function') message.once('finish', callback as () => void);
+  if (typeof callback === 'function') callWhenEnded(message, callback);
   if (announcesLength(message) && message._bytesWritten !== message._contentLength) {
     throw contentLengthMismatch(message._bytesWritten, message._contentLength!);
   }
@@ -417,6 +445,7 @@ function endInPieces(
     message.socket.uncork();
   }
   if (message._corked !== 0) message._corked = 0;
+  if (MESSAGES_COUNT_CORKS) message._corks = 0;
   message.finished = true;
   if (message.outputData.length === 0 && message.socket && message.socket._httpMessage === message) message._finish();
 }
@@ -479,11 +508,13 @@ methods(OutgoingMessage.prototype, {
   },
 
   cork() {
+    if (MESSAGES_COUNT_CORKS) this._corks++;
     if (this.socket) this.socket.cork();
     else this._corked++;
   },
 
   uncork() {
+    if (MESSAGES_COUNT_CORKS) this._corks--;
     if (this.socket) this.socket.uncork();
     else if (this._corked) this._corked--;
   },
@@ -605,7 +636,7 @@ methods(OutgoingMessage.prototype, {
   },
 
   _written() {
-    if (this.socket?._hadError) return;
+    if (!tellEnded(this)) return;
     this.emit('finish');
   },
 
@@ -683,6 +714,7 @@ accessors(OutgoingMessage.prototype, {
   },
   writableFinished: {
     get(this: OutgoingMessage) {
+      if (END_CALLS_BACK_FIRST) return this._flushed;
       return this.finished && this.outputSize === 0 && (!this.socket || this.socket.writableLength === 0);
     },
   },
@@ -699,6 +731,7 @@ accessors(OutgoingMessage.prototype, {
   },
   writableCorked: {
     get(this: OutgoingMessage) {
+      if (MESSAGES_COUNT_CORKS) return this._corks;
       return this._corked + (this.socket ? this.socket.writableCorked : 0);
     },
   },

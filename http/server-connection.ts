@@ -1,8 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { EXTRA_FIELDS_ARE_REFUSED } from '../net/running-node';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
-import { connectionReset, endFailure, requestTimeout, socketEncoding } from './errors';
+import { connectionReset, endFailure, parseFailure, requestTimeout, socketEncoding } from './errors';
 import { keepOffsets } from './field-offsets';
 import { closeSoon, finishSoon } from './finish-queue';
 import { METHOD_CONNECT, METHODS } from './grammar';
@@ -11,7 +12,7 @@ import { fieldValue, headText, targetOf } from './head-strings';
 import type { Idle } from './idle-list';
 import { dumpUnread, type IncomingMessage } from './incoming';
 import { DESTROYED_BY_US, MessageConnection } from './message-connection';
-import type { ParseError } from './parse-errors';
+import { ERRORS, type ParseError } from './parse-errors';
 import type { ReaderPool } from './reader-pool';
 import { refusal } from './refusals';
 import type { Server } from './server';
@@ -150,6 +151,11 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   onHead(head: Head): number {
     this.headRead = true;
+    if (EXTRA_FIELDS_ARE_REFUSED && this.headersMax > 0 && head.fieldCount > this.headersMax) {
+      this.dropReader();
+      this.call(connectionFailed, this.socket, parseFailure(ERRORS.headerOverflow, 0, Buffer.alloc(0)));
+      return HEAD_GOES_ON;
+    }
     if (this.idleSince >= 0 || this.keepAliveTimeoutSet) this.stopWaiting();
     const request = this.newRequest(head);
     if (head.upgrade) {

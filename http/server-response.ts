@@ -1,7 +1,7 @@
 import { type Constructor, inherit, methods } from './construct';
 import { headersSent, invalidArgValue, invalidChar, invalidStatusCode, socketAssigned } from './errors';
 import type { IncomingMessage } from './incoming';
-import { OutgoingMessage, type OutgoingOptions, type WriteCallback } from './outgoing';
+import { OutgoingMessage, type OutgoingOptions, tellEnded, type WriteCallback } from './outgoing';
 import { CHUNKED } from './outgoing-head';
 import { STATUS_CODES } from './status-codes';
 import type { MessageSocket } from './transport';
@@ -154,7 +154,7 @@ methods(ServerResponse.prototype, {
 
   _written() {
     const owner = this._owner;
-    if (this.socket?._hadError) return;
+    if (!tellEnded(this)) return;
     if (owner !== null) owner.responseWritten(this);
     if (this._eventsCount > 0) this.emit('finish');
   },

@@ -1,3 +1,4 @@
+import { RAW_HEADERS_ARE_EXACT } from '../net/running-node';
 import type { MessageSocket } from './transport';
 
 /** What both ends of a connection do alike. */
@@ -7,6 +8,7 @@ const { latin1Write, utf8Write } = Buffer.prototype as unknown as { latin1Write:
 
 /** Node takes up to 31 fields whole, more of them in batches of 31 until there are maxHeadersCount. */
 export function keptFields(count: number, max: number): number {
+  if (RAW_HEADERS_ARE_EXACT) return max > 0 ? Math.min(count, max) : count;
   return max > 0 && count > 31 ? Math.min(count, Math.ceil(max / 31) * 31) : count;
 }
 

@@ -25,6 +25,7 @@ import {
 } from '../stack/tcp/connection';
 import type { DirectConsumer } from './direct';
 import { addressOf, type Host } from './host';
+import { RESETS_BEHIND_TEXT_ARE_TOLD, WRITES_ARE_CANCELED } from './running-node';
 import { SendQueue } from './send-queue';
 
 /** An address as `socket.address()` and `server.address()` show it. */
@@ -258,6 +259,10 @@ export class TcpHandle implements ConnectionOwner {
       // Text and a reset in one wake-up read as text and its end.
       if (!this.textTold) {
         this.tellError(c);
+        return 0;
+      }
+      if (RESETS_BEHIND_TEXT_ARE_TOLD) {
+        this.host.defer(c, FAILED);
         return 0;
       }
       this.tellEnd();
@@ -572,7 +577,7 @@ export class TcpHandle implements ConnectionOwner {
     // Requests are cancelled before the handle is gone.
     if (this.writeQueueSize > 0) {
       this.queue!.drop();
-      this.queue!.finish(null);
+      this.queue!.finish(WRITES_ARE_CANCELED ? 'ECANCELED' : null);
     }
     this.finishShutdown();
     const { direct } = this;

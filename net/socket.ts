@@ -12,6 +12,7 @@ import { type HandleOwner, type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { IdleTimer } from './idle-timer';
 import { KernelHandle } from './kernel-handle';
+import { WRITES_ARE_CANCELED } from './running-node';
 import type { Server } from './server';
 import { timerDuration, validateAbortSignal, validateFunction, validateNumber } from './validate';
 
@@ -412,8 +413,8 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   /** A write that had to wait is done. */
   _written(code: string | null, callback: WriteCallback): void {
+    if (code !== null && (WRITES_ARE_CANCELED || !this.destroyed)) return callback(errnoException(code, 'write'));
     if (this.destroyed) return callback(null);
-    if (code !== null) return callback(errnoException(code, 'write'));
     this._unrefTimer();
     this._wroteLast = 0;
     callback(null);

@@ -160,11 +160,11 @@ describe('agents', () => {
     request.on('socket', (socket) => {
       timeout = socket.timeout;
     });
+    const free = event(agent, 'free');
     await b.finish(request);
     expect(timeout).toBe(30);
-    await soon(20);
-    const [socket] = agent.freeSockets[name(b)]! as Duplex[];
-    await soon(70);
+    const [socket] = (await free) as Duplex[];
+    await event(socket!, 'close');
     expect([socket!.destroyed, count(agent.freeSockets)]).toEqual([true, 0]);
   });
 

@@ -1,4 +1,6 @@
 import type nodeHttp from 'node:http';
+import { getDefaultHighWaterMark } from 'node:stream';
+import { END_CALLS_BACK_FIRST, RAW_HEADERS_ARE_EXACT } from '../../../../net/running-node';
 import { event, row, soon, textOf, thrown, until, wrong } from './bench';
 
 const ignore = (): void => {};
@@ -189,7 +191,10 @@ describe('ClientRequest', () => {
     all.maxHeadersCount = 0;
     expect((await b.finish(all)).res.headers['y']).toBe('2');
     const some = await b.get({ maxHeaderSize: 65_536, agent: false });
-    expect([some.res.headers['y'], some.res.rawHeaders.length]).toEqual([undefined, 2046]);
+    expect([some.res.headers['y'], some.res.rawHeaders.length]).toEqual([
+      undefined,
+      RAW_HEADERS_ARE_EXACT ? 2000 : 2046,
+    ]);
   });
 
   row('H-123 H-145 abort marks the request and tells it once', async (b) => {
@@ -214,7 +219,7 @@ describe('ClientRequest', () => {
       expect(request.end('cd', () => events.push('callback'))).toBe(request);
     });
     expect(text).toMatch(/Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n$/);
-    expect(events).toEqual(['finish', 'callback']);
+    expect(events).toEqual(END_CALLS_BACK_FIRST ? ['callback', 'finish'] : ['finish', 'callback']);
   });
 
   row('H-128 destroy ends the request, with its error', async (b) => {
@@ -323,7 +328,7 @@ describe('ClientRequest', () => {
     await b.serve((req, res) => req.resume().on('end', () => res.end()));
     const request = b.request({ method: 'POST' });
     expect(request.write('small')).toBe(true);
-    expect(request.write(Buffer.alloc(20_000))).toBe(false);
+    expect(request.write(Buffer.alloc(getDefaultHighWaterMark(false) + 1000))).toBe(false);
     await event(request, 'drain');
     await b.finish(request);
   });
@@ -420,7 +425,12 @@ describe('ClientRequest', () => {
       finished: false,
     });
     const { writableHighWaterMark, writableLength, writableObjectMode, writableCorked } = request;
-    expect([writableHighWaterMark, writableLength, writableObjectMode, writableCorked]).toEqual([16_384, 0, false, 0]);
+    expect([writableHighWaterMark, writableLength, writableObjectMode, writableCorked]).toEqual([
+      getDefaultHighWaterMark(false),
+      0,
+      false,
+      0,
+    ]);
     request.destroy();
   });
 });
