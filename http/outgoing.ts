@@ -401,7 +401,8 @@ export function tellEnded(message: OutgoingMessage): boolean {
   if (callbacks === null) return !failed;
   message._endCallbacks = null;
   const error = failed ? (message.errored ?? socket.errored ?? streamDestroyed('end')) : null;
-  for (const callback of callbacks) callback(error);
+  // Called as Node calls them: `this` is the list.
+  for (let i = 0; i < callbacks.length; i++) callbacks[i]!(error);
   return !failed;
 }
 
