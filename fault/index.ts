@@ -14,6 +14,7 @@ export {
   replay,
   type WireTest,
 } from './explore';
+export { type FaultLink, faultLink, type LinkConditions } from './link';
 export * from './match';
 export { check, type ErrorDetails, matchers, type Phase, type Verdict } from './matchers';
 export type { HostControl, Medium } from './medium';
@@ -26,6 +27,7 @@ export { FaultProxy, type ProxyOptions } from './proxy';
 export { ORDERS, type Order, type Race, race } from './race';
 export type { Report } from './report';
 export { Rule } from './rule';
+export { ACTION_NAMES, actionFrom, ruleFrom, rulesFrom } from './rule-json';
 export { Segment } from './segment';
 export { type FaultName, fromToken, type Placement, type Plan, toToken } from './token';
 export type { Toxic } from './toxics';

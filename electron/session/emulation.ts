@@ -79,8 +79,9 @@ export class Emulation {
       port = tcp.localPort;
       this.ports.add(port);
     };
-    note();
-    // The attempt is announced right before it is made; what is done in the next tick comes before the stack sends.
+    if (tcp.connecting === false) note();
+    // The attempt is announced right before it is made; what is done in the next tick comes before the stack sends. To ask
+    // any sooner would make the socket believe that it has no port.
     tcp.on('connectionAttempt', () => process.nextTick(note));
     tcp.once('connect', note);
     tcp.once('close', () => this.ports.delete(port));
