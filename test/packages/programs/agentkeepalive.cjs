@@ -10,12 +10,18 @@ const { bytes, hash, listening, plainServer, whole } = require('./common.cjs');
 async function get(t, agent, path, options = {}) {
   const request = http.request(`${t.url}${path}`, { agent, ...options });
   const failed = new Promise((resolve) => request.on('error', (error) => resolve([error])));
+  // A kept socket goes back to its agent then.
+  const closed = new Promise((resolve) => request.on('close', resolve));
+  // Its agent counts a broken one then.
+  const gone = new Promise((resolve) => request.on('socket', (socket) => socket.once('close', resolve)));
   request.end(options.body);
   const [response] = await Promise.race([once(request, 'response'), failed]);
-  if (response instanceof Error) return response;
+  if (response instanceof Error) {
+    await gone;
+    return response;
+  }
   const body = await whole(response);
-  // The socket goes back to its agent one turn behind the end.
-  await new Promise(setImmediate);
+  await closed;
   return body.length > 300 ? hash(body) : body.toString();
 }
 

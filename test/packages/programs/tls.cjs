@@ -54,7 +54,11 @@ module.exports = {
     },
     'kept connections and sessions': async (t) => {
       const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ...trust });
-      for (let i = 0; i < 3; i++) t.note((await secured(t, '/', { agent }))[0]);
+      for (let i = 0; i < 3; i++) {
+        const free = once(agent, 'free');
+        t.note((await secured(t, '/', { agent }))[0]);
+        await free;
+      }
       t.note(Object.values(agent.freeSockets).flat().length);
       agent.destroy();
       const sessions = new https.Agent({ keepAlive: false, maxVersion: 'TLSv1.2', ...trust });
