@@ -627,7 +627,8 @@ export class FaultEngine {
         return dir !== null && endsOf(action.to).includes(dir === 'c2s' ? 's' : 'c');
       case 'icmp': {
         const about = conn[action.to].last;
-        if (about === null) throw new Error(`icmp: ${action.to} has sent nothing that the error could be about`);
+        if (about === null)
+          return this.impossible(`icmp: ${action.to} has sent nothing that the error could be about`, conn);
         const frame = about.icmpError(action.type, action.code, action.mtu);
         const side = conn.sideOf(action.to);
         flow.lanes[toward(action.to)].enter(() => {
@@ -652,6 +653,12 @@ export class FaultEngine {
     }
   }
 
+  /** A rule asked for what cannot be at this moment: it stands in the trace, and the wire goes on. */
+  private impossible(text: string, conn: Conn): false {
+    this.trace.note(this.medium.now(), 'rule', null, text, conn.id);
+    return false;
+  }
+
   private reset(conn: Conn, end: EndName, exact: boolean, off: number, label: string): void {
     const flow = this.flows.get(conn.key);
     if (flow === undefined || flow.conn !== conn) return;
@@ -673,6 +680,10 @@ export class FaultEngine {
     const from = flow.conn.sender(as);
     const seq = from.wireSeq(at);
     const made = forgeText(flow.conn, as, seq, bytes);
+    if (made === null) {
+      this.impossible('inject: nothing of the connection was seen yet', flow.conn);
+      return;
+    }
     from.insertions.push({ at, bytes: bytes.length });
     from.insertions.sort((a, b) => a.at - b.at);
     this.forged(flow, as, () => made, 'forged', label);

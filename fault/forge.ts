@@ -36,10 +36,10 @@ export function forgeFin(conn: Conn, end: EndName): Segment | null {
   return forge(conn, end === 'c' ? 's2c' : 'c2s', FIN | ACK, to.rcvNxt(peer), NOTHING);
 }
 
-/** Text in a direction's stream. @throws Error when nothing of the connection was seen. */
-export function forgeText(conn: Conn, dir: Dir, seq: number, text: Bytes): Segment {
+/** Text in a direction's stream; null when nothing of the connection was seen. */
+export function forgeText(conn: Conn, dir: Dir, seq: number, text: Bytes): Segment | null {
   const made = forge(conn, dir, PSH | ACK, seq, text);
-  if (made === null) throw new Error('inject: nothing of the connection was seen yet');
+  if (made === null) return null;
   const ack = conn.sender(dir).lastAck;
   if (ack !== 0) {
     made.ack = conn.receiver(dir).ownSeq(ack);

@@ -4,6 +4,7 @@ import { createNet, type Net } from '../net';
 import { createHost, type Host } from '../net/host';
 import type { FaultEngine } from './engine';
 import { type Middlebox, openMiddlebox } from './ports';
+import type { Rule } from './rule';
 import { applyToxic, checkToxic, labelOf, type Toxic } from './toxics';
 
 /** A port of the kernel that leads, over a wire of ours, to another. */
@@ -15,6 +16,8 @@ export interface ProxyOptions {
   readonly upstream: string;
   readonly enabled?: boolean;
   readonly seed?: number;
+  /** They are there before the first connection can be. */
+  readonly rules?: readonly Rule[];
 }
 
 interface HostPort {
@@ -60,6 +63,7 @@ export class FaultProxy {
     const [a, left] = memoryPair();
     const [right, b] = memoryPair();
     this.box = openMiddlebox(left, right, { seed: options.seed });
+    for (const rule of options.rules ?? []) this.box.engine.add(rule);
     this.near = createHost({ devices: [{ device: a, addresses: [`${NEAR}/30`] }], seed: options.seed ?? 1 });
     this.far = createHost({ devices: [{ device: b, addresses: [`${FAR}/30`] }], seed: (options.seed ?? 1) + 1 });
     this.nearNet = createNet(this.near);

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Rule } from '../../fault/rule';
 import type { Scenario, ScenarioResult } from '../../fault/scenarios';
 import { EXIT_FAILURE, UsageError } from '../exit';
 import { integer } from '../wire-options';
@@ -15,11 +16,20 @@ interface RunOptions {
   json?: boolean;
 }
 
-interface ProxyCommandOptions {
-  listen: string;
-  upstream?: string;
+interface ControlOptions {
   control: number;
   host: string;
+  rules?: string;
+  seed: number;
+}
+
+interface ProxyCommandOptions extends ControlOptions {
+  listen: string;
+  upstream?: string;
+}
+
+interface BetweenOptions extends ControlOptions {
+  tap?: boolean;
 }
 
 const CLIENTS = 'http (or node), tapwire, fetch, undici, axios or got';
@@ -76,7 +86,41 @@ export function registerFault(program: Command): void {
     .option('--upstream <host:port>', 'where they are led; without it, proxies are made over the API')
     .option('--control <port>', 'port of the control API', integer(0, 65_535), 8474)
     .option('--host <address>', 'address of the control API', '127.0.0.1')
+    .option('--rules <file>', 'rules as JSON, for --upstream: [{"match": {…}, "do": [{"do": "rst", "to": "c"}]}]')
+    .option('--seed <number>', 'the seed of everything random', integer(0, 0xffff_ffff), 1)
     .action(proxy);
+  fault
+    .command('between')
+    .description('two TUN devices (or TAP) with faults on the wire between them; whoever is behind them knows nothing')
+    .argument('<left>', 'name of the device on the side of the clients')
+    .argument('<right>', 'name of the device on the side of the servers')
+    .option('--tap', 'TAP devices: Ethernet frames')
+    .option('--rules <file>', 'rules as JSON')
+    .option(
+      '--control <port>',
+      'port of the control API (/wires/LEFT-RIGHT/rules, trace, capture)',
+      integer(0, 65_535),
+      8474,
+    )
+    .option('--host <address>', 'address of the control API', '127.0.0.1')
+    .option('--seed <number>', 'the seed of everything random', integer(0, 0xffff_ffff), 1)
+    .addHelpText(
+      'after',
+      '\nThe devices are made and have no addresses; move them into namespaces, or bridge them. Needs root.',
+    )
+    .action(between);
+}
+
+/** The rules of a file. @throws UsageError that names the file, the rule and the field */
+function rulesIn(file: string | undefined): Rule[] {
+  if (file === undefined) return [];
+  const { rulesFrom } = require('../../fault/rule-json') as typeof import('../../fault/rule-json');
+  const text = readFileSync(file, 'utf8');
+  try {
+    return rulesFrom(text);
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as Error).message}`);
+  }
 }
 
 const scenarios = (): typeof import('../../fault/scenarios') =>
@@ -174,13 +218,16 @@ function write(folder: string, { scenario, client, report }: ScenarioResult): vo
 
 async function proxy(options: ProxyCommandOptions): Promise<void> {
   const { ControlServer } = require('../../fault/control') as typeof import('../../fault/control');
+  if (options.rules !== undefined && options.upstream === undefined)
+    throw new UsageError('--rules is for --upstream: say where it leads');
+  const rules = rulesIn(options.rules);
   const control = new ControlServer();
   try {
     const port = await control.listen(options.control, options.host);
     process.stdout.write(`control: http://${options.host}:${port}/proxies\n`);
     if (options.upstream !== undefined) {
-      const { listen, upstream } = options;
-      const made = await control.create({ name: 'main', listen, upstream });
+      const { listen, upstream, seed } = options;
+      const made = await control.create({ name: 'main', listen, upstream, seed, rules });
       process.stdout.write(`proxy main: ${made.listen} -> ${upstream}\n`);
     }
   } catch (error) {
@@ -188,6 +235,34 @@ async function proxy(options: ProxyCommandOptions): Promise<void> {
     throw new UsageError((error as Error).message);
   }
   const stop = (): void => void control.close();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+async function between(left: string, right: string, options: BetweenOptions): Promise<void> {
+  const { ControlServer } = require('../../fault/control') as typeof import('../../fault/control');
+  const { openMiddlebox } = require('../../fault/ports') as typeof import('../../fault/ports');
+  const { openTap, openTun } = require('../../device') as typeof import('../../device');
+  const rules = rulesIn(options.rules);
+  const open = options.tap === true ? openTap : openTun;
+  const a = open({ name: left, offload: false });
+  const b = open({ name: right, offload: false });
+  const box = openMiddlebox(a, b, { seed: options.seed });
+  for (const rule of rules) box.engine.add(rule);
+  const control = new ControlServer();
+  const name = `${a.name}-${b.name}`;
+  control.wires.set(name, box.engine);
+  const stop = (): void => {
+    void control.close();
+    box.close();
+  };
+  try {
+    const port = await control.listen(options.control, options.host);
+    process.stdout.write(`${a.name} <-> ${b.name}\ncontrol: http://${options.host}:${port}/wires/${name}\n`);
+  } catch (error) {
+    stop();
+    throw new UsageError((error as Error).message);
+  }
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
 }

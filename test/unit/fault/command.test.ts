@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -78,6 +78,47 @@ test.each([
 ])('%j is refused with one line', async (args, message) => {
   await expect(run(...args)).rejects.toThrow(message);
 });
+
+test('proxy: a rule file with a mistake is refused with file, rule and field', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fault-'));
+  try {
+    const file = join(folder, 'rules.json');
+    writeFileSync(file, '[{"do":[{"do":"drop"}]},{"do":[{"do":"rst","to":"x"}]}]');
+    const args = ['proxy', '--control', '0', '--rules', file];
+    await expect(run(...args, '--upstream', '127.0.0.1:9')).rejects.toThrow(
+      `${file}: rule 2.do[0] (rst).to is "x": "c", "s", "both"`,
+    );
+    await expect(run(...args)).rejects.toThrow('--rules is for --upstream');
+    await expect(run('proxy', '--control', '0', '--rules', join(folder, 'none'))).rejects.toThrow('ENOENT');
+    await expect(run('proxy', '--control', '0', '--upstream', 'nonsense')).rejects.toThrow(
+      "'nonsense' is not HOST:PORT",
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.each(['', 'list', 'show', 'run', 'docs', 'proxy', 'between'])(
+  'fault %s --help tells what there is',
+  async (name) => {
+    const args = name === '' ? ['--help'] : [name, '--help'];
+    let help = '';
+    const write = jest.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+      help += String(chunk);
+      return true;
+    });
+    try {
+      const program = new Command().exitOverride();
+      registerFault(program);
+      for (const command of program.commands[0]!.commands) command.exitOverride();
+      program.commands[0]!.exitOverride();
+      await expect(program.parseAsync(['fault', ...args], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
+    } finally {
+      write.mockRestore();
+    }
+    expect(help).toContain('Usage: ');
+  },
+);
 
 test('the pages in docs/faults are those of the scenarios (tapwire fault docs docs/faults)', async () => {
   const pages = await scenarioPages();

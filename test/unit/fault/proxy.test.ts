@@ -149,10 +149,10 @@ describe('the control API', () => {
   });
 
   test.each([
-    [{ match: { p: 7 }, do: [{ do: 'drop' }] }, 'a chance is from 0 to 1'],
-    [{ do: [{ do: 'explode' }] }, "there is no action 'explode'"],
+    [{ match: { p: 7 }, do: [{ do: 'drop' }] }, 'rule.match.p is 7: a number from 0 to 1'],
+    [{ do: [{ do: 'explode' }] }, 'there is no action "explode"'],
     [{ do: [{ do: 'rst' }] }, '"to"'],
-    [{}, 'a rule is'],
+    [{}, 'rule needs "do"'],
   ])('refuses %j', async (rule, message) => {
     const ask = await api();
     await ask('POST', '/proxies', { name: 'p', upstream: `127.0.0.1:${port}` });
