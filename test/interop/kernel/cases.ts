@@ -5,3 +5,4 @@ export * from './closing';
 export * from './datagrams';
 export * from './routers';
 export * from './transfers';
+export * from './uploads';
