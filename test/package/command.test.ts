@@ -83,10 +83,11 @@ describe('the command line', () => {
   test.each([[[]], [['--help']], [['help']]])('%j prints what there is', (args) => {
     const { status, stdout } = tapwire(...args);
     expect(status).toBe(0);
-    for (const name of ['serve', 'get', 'decode', 'trace', 'packetdrill']) expect(stdout).toContain(`\n  ${name} `);
+    for (const name of ['serve', 'get', 'ss', 'decode', 'trace', 'packetdrill'])
+      expect(stdout).toContain(`\n  ${name} `);
   });
 
-  test.each(['serve', 'get', 'decode', 'trace', 'packetdrill'])('%s has a help of its own', (name) => {
+  test.each(['serve', 'get', 'ss', 'decode', 'trace', 'packetdrill'])('%s has a help of its own', (name) => {
     const { status, stdout } = tapwire(name, '--help');
     expect([status, stdout.startsWith(`Usage: tapwire ${name} `)]).toEqual([0, true]);
   });
