@@ -23,6 +23,7 @@ import { ACKNOWLEDGED, type Connection, WRITABLE } from './connection';
 import { echoesCongestion } from './ecn';
 import type { Segment } from './header';
 import { abortWithReset } from './lifecycle';
+import { mtuProbeAcknowledged } from './mtu-search';
 import { isReducing, reduceWindow } from './prr';
 import { noteReordering, rackAdvance, rackUpdateWindow } from './rack';
 import { alert, isDubious, isDuplicateAck, removeDuplicates } from './recovery';
@@ -69,6 +70,7 @@ export function synAcknowledged(tcp: Tcp, c: Connection, seg: Segment, now: Mill
 /** Scoreboard, round-trip time, losses, timer, window: in this order, as Linux has it. */
 function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Millis): void {
   releaseAcked(tcp, c, seg, s, now);
+  if (c.mtuSearch !== null) mtuProbeAcknowledged(c);
   if (c.sackOk) rackUpdateWindow(c, s);
   if (c.probeOut) probeAcknowledged(tcp, c, seg, s, now);
   if (isDubious(c, s)) alert(tcp, c, seg, s, isDuplicateAck(s) ? 1 : 0, now);

@@ -8,6 +8,7 @@ import { type Cells, defineCells, newTimes, UNTROUBLED } from './cells';
 import type { CongestionControl } from './congestion/control';
 import type { FastOpening } from './fast-open';
 import type { Listener } from './listener';
+import type { MtuSearch } from './mtu-search';
 import type { TcpProfile } from './profile';
 import { SendBuffer } from './send-buffer';
 import { SentList } from './sent-table';
@@ -386,6 +387,8 @@ export class Connection implements Timed, Cells {
   declare linger: Millis;
   /** Fast Open (RFC 7413); null without it. */
   fast: FastOpening | null = null;
+  /** The search for the path's MTU (RFC 4821); null without one. */
+  mtuSearch: MtuSearch | null = null;
   /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
   declare userMss: number;
   declare windowClamp: number;

@@ -3,6 +3,7 @@ import type { Millis } from '../base/bytes';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
 import { ADVICE, type Connection, type TcpError } from './connection';
+import { boundMtuSearch } from './mtu-search';
 import { effectiveMss } from './options';
 import { resendWithoutBlame } from './recovery';
 import { markLost } from './scoreboard';
@@ -69,6 +70,7 @@ export function pathMtuChanged(tcp: Tcp, path: Path, now: Millis): void {
   for (const c of tcp.connections) {
     if (c.path !== path) continue;
     const before = c.mss;
+    boundMtuSearch(c);
     effectiveMss(c);
     if (c.mss < before) resendTooLarge(tcp, c, now);
   }

@@ -1,6 +1,7 @@
 import { type Millis, NEVER } from '../base/bytes';
 import type { Connection } from './connection';
 import { ACK, RST } from './header';
+import { beginMtuSearch } from './mtu-search';
 import { timestampNow } from './options';
 import type { Tcp } from './tcp';
 
@@ -26,6 +27,7 @@ function startTransfer(c: Connection, now: Millis): void {
   c.cwndUsedAt = c.lastTextSentAt = c.lastTextAt = now;
   c.cwndUsageEnd = c.sndNxt;
   c.congestion.start(c, now);
+  if (c.tcp.profile.mtuProbing === 'always') beginMtuSearch(c.tcp, c, now);
 }
 
 const RTO_AFTER_LOST_SYN: Millis = 3000;

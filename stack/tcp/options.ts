@@ -28,6 +28,7 @@ export function announcedMss(c: Connection): number {
 export function effectiveMss(c: Connection): void {
   let limit = Math.min(c.peerMss, c.path.mtu - headersOf(c));
   if (c.userMss > 0) limit = Math.min(limit, c.userMss);
+  if (c.mtuSearch !== null) limit = Math.min(limit, c.mtuSearch.low - headersOf(c));
   c.mss = Math.max(Math.max(limit, MSS_MIN) - (c.timestamps ? TIMESTAMPS_BYTES : 0), 8);
 }
 

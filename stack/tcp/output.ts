@@ -24,6 +24,7 @@ import {
   writeSynOptions,
   writeTimestamps,
 } from './header';
+import { mtuProbeBytes, mtuProbeInconclusive, mtuProbeSent, PROBE_WAITS } from './mtu-search';
 import { announcedMss, timestampNow } from './options';
 import { isReducing } from './prr';
 import { initialWindow, selectWindow, windowTold } from './receive-window';
@@ -46,6 +47,7 @@ export const RULES = [
   'keep-alive',
   'tail-probe',
   'reply',
+  'mtu-probe',
 ] as const;
 const RULE = Object.fromEntries(RULES.map((rule, i) => [rule, i])) as Record<(typeof RULES)[number], number>;
 
@@ -227,6 +229,7 @@ function sendRecord(tcp: Tcp, c: Connection, record: number, rule: number, now: 
   const bytes = seqDiff(sent.end(record), seq) - (fin ? 1 : 0);
   const taken = emit(tcp, c, seq, bytes, ACK | PSH | (fin ? FIN : 0), rule, now);
   if (taken < 0) return false;
+  mtuProbeInconclusive(c);
   // The list of pieces was full: what did not go stays as it was, as a record of its own.
   if (taken < bytes) splitRecord(tcp, c, record, seqAdd(seq, taken));
   sent.setFlags(record, sent.flags(record) | EVER_RETRANSMITTED);
@@ -302,6 +305,14 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
     if (isPaced(c, now)) return true;
+    if (c.mtuSearch !== null && !pushing) {
+      const probe = mtuProbeBytes(tcp, c, available, now);
+      if (probe === PROBE_WAITS) return true;
+      if (probe > 0) {
+        if (!sendMtuProbe(tcp, c, probe, probe === available, now)) return false;
+        continue;
+      }
+    }
     // A SYN-ACK on its way is no part of the windows that Fast Open may send into (RFC 7413 §4.2.2).
     const synAck = c.state === 'SYN-RECEIVED' ? 1 : 0;
     const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt) + synAck;
@@ -380,12 +391,28 @@ function sendSegment(tcp: Tcp, c: Connection, bytes: number, last: boolean, fin:
   const end = seqAdd(seq, taken + (fin ? 1 : 0));
   const packets = Math.max(1, Math.ceil(taken / c.mss));
   append(tcp, c, seq, end, packets, fin ? HAS_FIN : 0, now);
-  c.bytesSent += taken;
   if (taken % boundToHalfWindow(c) !== 0) c.sndSmall = end;
+  countText(c, taken, now);
+  if (fin) c.finSent = true;
+  return true;
+}
+
+function countText(c: Connection, bytes: number, now: Millis): void {
+  c.bytesSent += bytes;
   c.lastTextSentAt = now;
   // Data soon after the peer's: request and response alternate, so ACKs may wait for the response.
   if (now - c.lastTextAt < c.ato && c.pingPong < 3) c.pingPong++;
-  if (fin) c.finSent = true;
+}
+
+/** A segment larger than the others, to see whether it gets through: one packet, which no device may cut. */
+function sendMtuProbe(tcp: Tcp, c: Connection, bytes: number, last: boolean, now: Millis): boolean {
+  const seq = c.sndNxt;
+  const taken = emit(tcp, c, seq, bytes, ACK | (last ? PSH : 0), RULE['mtu-probe'], now);
+  if (taken < 0) return false;
+  const end = seqAdd(seq, taken);
+  append(tcp, c, seq, end, 1, 0, now);
+  countText(c, taken, now);
+  mtuProbeSent(c, seq, end);
   return true;
 }
 
@@ -523,7 +550,7 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   }
   const shown = Math.min(window >> c.rcvScale, 0xffff);
   writeHeader(header, at, c.localPort, c.remotePort, seq, c.rcvNxt, headerBytes, flags, shown, urgentPointer);
-  out.end(headerBytes, TCP, tos, c.hopLimit, TCP_CHECKSUM, taken > c.mss ? c.mss : 0);
+  out.end(headerBytes, TCP, tos, c.hopLimit, TCP_CHECKSUM, taken > c.mss && rule !== RULE['mtu-probe'] ? c.mss : 0);
   ackSent(c);
   if (c.pacingRate !== NEVER && taken > 0) pace(c, taken, now);
   sentSegment(tcp, c, flags, seq, taken, shown, rule, now);

@@ -82,6 +82,14 @@ export interface TcpProfile {
   readonly fastOpen: number;
   /** After SYNs with Fast Open have vanished, plain ones for so long (RFC 7413 §4.1.3.1); 0: never mind. */
   readonly fastOpenPauseMs: Millis;
+  /** RFC 4821: search for the path's MTU never, when large segments seem to vanish, or on every connection. */
+  readonly mtuProbing: 'off' | 'black-hole' | 'always';
+  /** Text of the segments that a search begins with, and of the smallest that it resorts to. */
+  readonly mtuProbeBase: number;
+  readonly mtuProbeFloor: number;
+  /** Bytes that are not worth another probe, and how long the result is believed. */
+  readonly mtuProbeThreshold: number;
+  readonly mtuProbeIntervalMs: Millis;
   readonly nagle: 'minshall' | 'rfc';
   readonly userTimeoutMs: Millis;
   readonly ephemeralPorts: readonly [number, number];
@@ -137,6 +145,11 @@ export const LINUX: TcpProfile = {
   softErrorsRefuse: true,
   fastOpen: 1,
   fastOpenPauseMs: 3_600_000,
+  mtuProbing: 'off',
+  mtuProbeBase: 1024,
+  mtuProbeFloor: 48,
+  mtuProbeThreshold: 8,
+  mtuProbeIntervalMs: 600_000,
   nagle: 'minshall',
   userTimeoutMs: 0,
   ephemeralPorts: [32_768, 60_999],

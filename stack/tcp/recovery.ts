@@ -15,6 +15,7 @@ import {
 } from './ack-sample';
 import type { Connection } from './connection';
 import type { Segment } from './header';
+import { mtuProbeLost } from './mtu-search';
 import { beginReduction, currentThreshold, endReduction, isReducing, reduceWindow } from './prr';
 import { newRenoMarkLost, rackDetectLoss, reorderingWindow, sackMarkLost } from './rack';
 import { enterState } from './recovery-state';
@@ -120,6 +121,7 @@ function mayRecover(tcp: Tcp, c: Connection, s: AckSample, duplicates: number, n
   if (c.recovery === 'Open' || c.recovery === 'Disorder') undoByDuplicates(tcp, c, now);
   findLosses(tcp, c, s, now);
   if (c.lostOut === 0) return tryOpen(tcp, c, s, now);
+  if (c.mtuSearch !== null && mtuProbeLost(tcp, c, now)) return;
   enterRecovery(tcp, c, (s.flags & ECHO) !== 0, s.priorInFlight, now);
   c.resend = 'lost';
 }
@@ -294,7 +296,7 @@ export function reorderingTimedOut(tcp: Tcp, c: Connection, now: Millis): void {
   const inFlight = c.inFlight;
   rackDetectLoss(tcp, c, now);
   if (inFlight !== c.inFlight) {
-    if (c.recovery !== 'Recovery') {
+    if (c.recovery !== 'Recovery' && !(c.mtuSearch !== null && mtuProbeLost(tcp, c, now))) {
       enterRecovery(tcp, c, false, inFlight, now);
       if (!c.congestion.controlsWindow) reduceWindow(c, inFlight, 1, 0, 0);
     }

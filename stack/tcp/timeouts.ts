@@ -4,6 +4,7 @@ import { type Connection, FAILED } from './connection';
 import { delayedAckDue } from './delayed-ack';
 import { fastOpenTimedOut } from './fast-open';
 import { abortWithReset } from './lifecycle';
+import { blackHoleSuspected } from './mtu-search';
 import { enterLoss, reorderingTimedOut } from './recovery';
 import { beforeUserTimeout, setRetransmitTimer } from './retransmit-timer';
 import { seqDiff } from './seq';
@@ -76,7 +77,10 @@ function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {
   if (c.packetsOut === 0) return;
   if (c.sndWnd === 0 && !c.orphaned) return closedWindowTimer(tcp, c, now);
   const { profile } = tcp;
-  if (isStalled(tcp, c, profile.retries1, now)) tcp.paths.doubt(c.path);
+  if (isStalled(tcp, c, profile.retries1, now)) {
+    tcp.paths.doubt(c.path);
+    blackHoleSuspected(tcp, c, now);
+  }
   if (c.fast !== null) fastOpenTimedOut(tcp, c, c.retransmits + 1, false, now);
   const expired = c.userTimeout > 0 ? userTimedOut(c, c.stalledAt, now) : isStalled(tcp, c, retriesMost(tcp, c), now);
   if (expired || outOfRetries(tcp, c, now)) return tcp.fail(c, c.softError ?? 'ETIMEDOUT', now);

@@ -157,8 +157,8 @@ export const SENDING: readonly Mutant[] = [
     [
       'segments-smaller-than-allowed',
       'SHLD-28',
-      '  if (c.userMss > 0) limit = Math.min(limit, c.userMss);\n  c.mss',
-      '  limit -= 4;\n  c.mss',
+      '  c.mss = Math.max(Math.max(limit, MSS_MIN)',
+      '  c.mss = Math.max(Math.max(limit - 4, MSS_MIN)',
     ],
     [
       'headers-announced',
@@ -255,8 +255,8 @@ export const SENDING: readonly Mutant[] = [
     [
       'dead-path-not-reported',
       'MUST-20, SHLD-9',
-      '  if (isStalled(tcp, c, profile.retries1, now)) tcp.paths.doubt(c.path);\n',
-      '',
+      '  if (isStalled(tcp, c, profile.retries1, now)) {\n    tcp.paths.doubt(c.path);\n',
+      '  if (isStalled(tcp, c, profile.retries1, now)) {\n',
     ],
     [
       'given-up-early',

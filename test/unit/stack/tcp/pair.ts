@@ -26,6 +26,8 @@ export interface PairOptions {
   readonly rate?: number;
   readonly queueFrames?: number;
   readonly mtu?: number;
+  /** Datagrams of more bytes are lost, and nobody says so. */
+  readonly swallowOver?: number;
   /** Check the invariants of both connections after every event. */
   readonly check?: boolean;
 }
@@ -160,7 +162,7 @@ export class Pair {
     if (from === this.a) this.sentFrames++;
     const copies = this.random.chance(o.duplicatePpm ?? 0) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (this.random.chance(o.lossPpm ?? 0)) {
+      if (this.random.chance(o.lossPpm ?? 0) || frame.length > (o.swallowOver ?? 65_535)) {
         this.lost++;
         continue;
       }
