@@ -89,7 +89,7 @@ test('proxy: a rule file with a mistake is refused with file, rule and field', a
       `${file}: rule 2.do[0] (rst).to is "x": "c", "s", "both"`,
     );
     await expect(run(...args)).rejects.toThrow('--rules is for --upstream');
-    await expect(run('proxy', '--control', '0', '--rules', join(folder, 'none'))).rejects.toThrow('ENOENT');
+    await expect(run('proxy', '--rules', join(folder, 'none'), '--upstream', '127.0.0.1:9')).rejects.toThrow('ENOENT');
     await expect(run('proxy', '--control', '0', '--upstream', 'nonsense')).rejects.toThrow(
       "'nonsense' is not HOST:PORT",
     );
