@@ -8,6 +8,8 @@ export interface WireOptions {
   tun?: string;
   tap?: string;
   packet?: string;
+  /** A network that several processes share. */
+  network?: Cidr;
   tunFd?: number;
   forward?: HostPort;
   address?: Cidr[];
@@ -32,6 +34,7 @@ export function addWireOptions(command: Command): Command {
     .option('--tun <name>', 'make a TUN device: IP packets, no link layer')
     .option('--tap <name>', 'make a TAP device: Ethernet frames, with ARP')
     .option('--packet <interface>', 'share an interface that exists (AF_PACKET); needs --address')
+    .option('--network <cidr>', 'share a network of TUN devices with other processes, such as 10.77.0.0/24', network)
     .option('--tun-fd <number>', 'use a TUN descriptor that the parent process opened', integer(0, 1 << 20))
     .option('--address <cidr>', "the stack's own address (default: 10.77.0.2/24); may be repeated", cidrs)
     .option('--host-address <cidr>', "the kernel's address on the link (default: 10.77.0.1/24); may be repeated", cidrs)
@@ -61,6 +64,10 @@ function cidrs(text: string, before: Cidr[] = []): Cidr[] {
     throw new InvalidArgumentError('Give an address and the length of its prefix, such as 10.77.0.2/24 or fd77::2/64.');
   }
   return [...before, cidr];
+}
+
+function network(text: string): Cidr {
+  return cidrs(text)[0]!;
 }
 
 function address(text: string): Address {

@@ -10,6 +10,7 @@ import { Address, Cidr, parseAddress } from '../stack/base/address';
 import { UsageError } from './exit';
 import type { CaptureFile } from './pcap/recorder';
 import { QlogFile } from './qlog/writer';
+import { joinNetwork } from './wire-network';
 import { DEFAULT_ADDRESS, DEFAULT_HOST_ADDRESS, hostAddresses, type WireOptions } from './wire-options';
 
 /** A stack on its device, ready for use. */
@@ -32,7 +33,7 @@ export interface Wire {
 const ALL_OFFLOADS = { checksum: true, tso4: true, tso6: true };
 /** Subnets to try when the choice is ours: 10.77.0.0/24 and those behind it. */
 const SUBNETS = 16;
-const FLAGS = ['tun', 'tap', 'packet', 'tunFd', 'forward'] as const;
+const FLAGS = ['tun', 'tap', 'packet', 'network', 'tunFd', 'forward'] as const;
 
 /**
  * Opens the wire that the options ask for. Without a wish it is TUN where that is permitted, and memory elsewhere.
@@ -69,6 +70,7 @@ function openUnlogged(options: WireOptions, capture: CaptureFile | null): Wire {
   const why = asked.length === 0 ? '' : `${optionName(asked[0]!)} was given`;
   if (options.forward !== undefined) return memoryWire(options, capture, why);
   if (options.packet !== undefined) return packetWire(options, capture, why);
+  if (options.network !== undefined) return networkWire(options, options.network, capture, why);
   if (asked.length > 0) return tunnelWire(options, capture, why);
   return chosenWire(options, capture);
 }
@@ -147,6 +149,17 @@ function freeSubnet(): [stack: Cidr[], kernel: Cidr[]] | null {
     if (!taken.some(({ address }) => mine.contains(address))) return [[mine], [theirs]];
   }
   return null;
+}
+
+function networkWire(options: WireOptions, network: Cidr, capture: CaptureFile | null, why: string): Wire {
+  const { address: wanted, mtu, offload, gateway: beyond } = options;
+  const { device, address, gateway } = joinNetwork(network, { address: wanted?.[0], mtu, offload });
+  const text = `TUN device ${device.name} in the network ${network}: the stack's address is ${address}, the kernel's ${gateway}`;
+  return wireOn(
+    { kind: 'tun', device, addresses: [address], gateways: [beyond ?? gateway], text, why },
+    options,
+    capture,
+  );
 }
 
 // ── an existing interface ──
