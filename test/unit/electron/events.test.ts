@@ -539,6 +539,35 @@ describe('redirects', () => {
     expect([...lab.session.cookies.get('localhost')!.keys()]).toEqual(['other', 'second']);
   });
 
+  test('E-081: an answer to one origin is not given to the next', async () => {
+    const second = await wire(lab);
+    const first = await wire(lab, [
+      'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="r"\r\nContent-Length: 0\r\n\r\n',
+      redirectTo(second.origin),
+    ]);
+    const request = lab.request(first.origin);
+    request.on('login', (_info, callback) => callback('user', 'secret'));
+    expect((await run(request)).status).toBe(200);
+    expect(first.requests[1]).toMatch(/^Authorization: /m);
+    expect(second.requests[0]).not.toMatch(/Authorization/);
+  });
+
+  test('a redirect whose body never ends keeps its connection no longer than the request lasts', async () => {
+    let closed = false;
+    const origin = await lab.serve((request, response) => {
+      if (request.url === '/b') {
+        response.end('ok');
+        return;
+      }
+      request.socket.on('close', () => {
+        closed = true;
+      });
+      response.writeHead(302, { Location: '/b' }).write('a little');
+    });
+    expect((await run(lab.request(origin))).body).toBe('ok');
+    await until(() => closed);
+  });
+
   test('the Referer is what the policy of the redirecting server allows', async () => {
     const { origin, requests } = await wire(lab, [
       'HTTP/1.1 302 Away\r\nReferrer-Policy: nonsense, no-referrer\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n',

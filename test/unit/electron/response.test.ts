@@ -52,15 +52,18 @@ test('E-083: what nobody reads stays with the server', async () => {
   const closed = once(request, 'close');
   request.end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
+  let received = 0;
+  response.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  await once(response, 'data');
+  response.pause();
   for (let last = -1; last !== sent; ) {
     last = sent;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   expect(sent).toBeLessThan(total);
-  let received = 0;
-  response.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-  });
+  response.resume();
   await closed;
   expect(received).toBe(total);
 });
