@@ -6,7 +6,16 @@ import nodeNet from 'node:net';
 // tapwire/net, tapwire/http, tapwire/https and tapwire/dgram stand where Node's modules stood: `require` is all that changes.
 
 /** Handles of the kernel, which a stack of ours has none of; and what is a browser's, not HTTP's. */
-const NODES_ALONE = ['_createServerHandle', '_createSocketHandle', 'WebSocket', 'CloseEvent', 'MessageEvent'];
+const NODES_ALONE = [
+  '_createServerHandle',
+  '_createSocketHandle',
+  'WebSocket',
+  'CloseEvent',
+  'MessageEvent',
+  // Of Node 24: docs/differences.md.
+  'BoundSocket',
+  'setGlobalProxyFromEnv',
+];
 
 test.each([
   ['net', nodeNet, '../../../net'],
