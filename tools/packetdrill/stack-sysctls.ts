@@ -49,6 +49,12 @@ const APPLIED: Readonly<Record<string, Apply>> = {
   'net.ipv4.tcp_rfc1337': flag((p, on) => (p.protectTimeWait = on)),
   'net.ipv4.tcp_invalid_ratelimit': (p, value) => (p.invalidAckIntervalMs = number(value)),
   'net.ipv4.tcp_challenge_ack_limit': (p, value) => (p.challengeAcksPerSecond = number(value)),
+  'net.ipv4.tcp_mtu_probing': (p, value) =>
+    (p.mtuProbing = (['off', 'black-hole', 'always'] as const)[number(value)] ?? 'off'),
+  'net.ipv4.tcp_base_mss': (p, value) => (p.mtuProbeBase = number(value)),
+  'net.ipv4.tcp_mtu_probe_floor': (p, value) => (p.mtuProbeFloor = number(value)),
+  'net.ipv4.tcp_probe_threshold': (p, value) => (p.mtuProbeThreshold = number(value)),
+  'net.ipv4.tcp_probe_interval': (p, value) => (p.mtuProbeIntervalMs = 1000 * number(value)),
   'net.ipv4.tcp_fastopen': (p, value) => (p.fastOpen = number(value)),
   'net.ipv4.tcp_fastopen_blackhole_timeout_sec': (p, value) => (p.fastOpenPauseMs = 1000 * number(value)),
   'net.ipv4.tcp_rmem': (p, value) => {
