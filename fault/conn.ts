@@ -139,6 +139,9 @@ export class Conn {
   openedAt: Millis;
   /** Requests answered. */
   served = 0;
+  /** Requests that began. */
+  asked = 0;
+  /** The latest of them. */
   readonly exchanges: Exchange[] = [];
   handshakeDone = false;
   /** Both ends are done with it, or one was reset. */

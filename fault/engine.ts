@@ -14,7 +14,9 @@ import { ACK, FIN, flagBits, RST, Segment, SYN } from './segment';
 import { Trace } from './trace';
 import { emit, type Outlet, verdictsOf } from './verdicts';
 
+/** Connections whose segments are known for what they are; those that are remembered for reports. */
 const CONNS_MAX = 10_000;
+const CONNS_KEPT = 20_000;
 
 /** What a rule's actions act on. */
 interface Context {
@@ -75,7 +77,10 @@ export class FaultEngine {
   readonly exchanges = new Exchanges();
   readonly decisions: DecisionLog;
   readonly rules: Rule[] = [];
+  /** The latest, when there are very many. */
   readonly conns: Conn[] = [];
+  /** How many there were. */
+  connCount = 0;
   readonly medium: Medium;
   private readonly hosts: HostControl;
   private readonly flows = new Map<string, Flow>();
@@ -187,8 +192,9 @@ export class FaultEngine {
     if (known !== undefined) this.drop(known);
     if (this.flows.size >= CONNS_MAX) this.dropOldest();
     const opener = opens || !seg.has(SYN) ? from : otherSide(from);
-    const conn = new Conn(this.conns.length + 1, seg.has(SYN) ? opener : 'left', key, now, this.exchanges);
+    const conn = new Conn(++this.connCount, seg.has(SYN) ? opener : 'left', key, now, this.exchanges);
     this.conns.push(conn);
+    if (this.conns.length > CONNS_KEPT) this.conns.shift();
     const flow = new Flow(conn, this.medium);
     this.flows.set(key, flow);
     return flow;
@@ -378,7 +384,7 @@ export class FaultEngine {
     const interim = message.status >= 100 && message.status < 200 && message.status !== 101;
     if (interim !== (at === 'continue')) return false;
     if (path === undefined) return true;
-    const target = message.side === 'req' ? message.target : this.exchanges.list[message.exchange - 1]?.req?.target;
+    const target = message.side === 'req' ? message.target : this.exchanges.numbered(message.exchange)?.req?.target;
     return target !== undefined && target !== '' && path.test(target);
   }
 

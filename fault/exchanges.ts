@@ -15,9 +15,15 @@ export interface Exchange {
   outcome: 'open' | 'complete' | 'cut';
 }
 
-/** All exchanges of a wire. */
+const EXCHANGES_KEPT = 20_000;
+/** Of one connection: those that are under way are among the latest. */
+const KEPT_OF_CONN = 200;
+
+/** The exchanges of a wire: the latest, when there are very many. */
 export class Exchanges {
   readonly list: Exchange[] = [];
+  /** How many there were, those that are not kept any more among them. */
+  count = 0;
   /** Responses that no request had asked for. */
   unsolicited = 0;
 
@@ -32,15 +38,17 @@ export class Exchanges {
 
   private begin(conn: Conn): number {
     const exchange: Exchange = {
-      n: this.list.length + 1,
+      n: ++this.count,
       conn,
-      before: conn.exchanges.length,
+      before: conn.asked++,
       req: null,
       res: null,
       outcome: 'open',
     };
     this.list.push(exchange);
     conn.exchanges.push(exchange);
+    if (this.list.length > EXCHANGES_KEPT) this.list.shift();
+    if (conn.exchanges.length > KEPT_OF_CONN) conn.exchanges.shift();
     return exchange.n;
   }
 
@@ -51,9 +59,16 @@ export class Exchanges {
     return 0;
   }
 
+  /** The nth; undefined when there was none, or it is not kept any more. */
+  numbered(n: number): Exchange | undefined {
+    const first = this.count - this.list.length + 1;
+    return n < first ? undefined : this.list[n - first];
+  }
+
   private headDone(conn: Conn, m: MessageMap): void {
     if (m.exchange === 0) return;
-    const exchange = this.list[m.exchange - 1]!;
+    const exchange = this.numbered(m.exchange);
+    if (exchange === undefined) return;
     if (m.side === 'req') {
       exchange.req = m;
       conn.s.reader.expect(m.method);
@@ -63,7 +78,7 @@ export class Exchanges {
   }
 
   private completed(m: MessageMap): void {
-    const exchange = m.exchange === 0 ? undefined : this.list[m.exchange - 1];
+    const exchange = this.numbered(m.exchange);
     if (exchange === undefined || m.side === 'req' || exchange.res !== m) return;
     exchange.outcome = 'complete';
     exchange.conn.served++;

@@ -46,6 +46,8 @@ const LINE_BYTES_KEPT = 8192;
 /** Pieces of body, chunks, lines of a head: what a peer can make a map longer by has an end. */
 const PLACES_MAX = 4096;
 const MESSAGES_MAX = 1000;
+/** Requests that wait for their responses: nobody has so many under way. */
+const ASKED_MAX = 10_000;
 
 const newMap = (side: 'req' | 'res', exchange: number, begin: number): MessageMap => ({
   side,
@@ -101,7 +103,7 @@ export class StreamReader implements HttpHandler {
 
   /** A request went the other way, so a response to it is due. */
   expect(method: string): void {
-    this.asked.push(method);
+    if (this.asked.length < ASKED_MAX) this.asked.push(method);
   }
 
   /** The message that has begun and is not complete. */

@@ -38,6 +38,8 @@ interface Entry {
   expired: boolean;
 }
 
+const ENTRIES_MAX = 100_000;
+
 /** The table of a NAT, a firewall or a load balancer. */
 export class Box {
   readonly label: string;
@@ -75,6 +77,7 @@ export class Box {
       if (this.table.size >= (this.options.ports ?? Number.POSITIVE_INFINITY)) return 'drop';
       entry = { seenAt: now, endedAt: Number.POSITIVE_INFINITY, expired: false };
       this.table.set(conn, entry);
+      if (this.table.size > ENTRIES_MAX) this.table.delete(this.table.keys().next().value!);
       if (this.fate === 'fin-both') this.watch(conn, entry);
     }
     if (!entry.expired && now - entry.seenAt >= this.idle) {

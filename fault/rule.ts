@@ -3,6 +3,8 @@ import type { Conn } from './conn';
 import { checkMatch, isPoint, type Match, matchText } from './match';
 import { verdictsOf } from './verdicts';
 
+const PLACES_KEPT = 50_000;
+
 /** A match, what to do, and a name. Made by `on(match).do(…)`. */
 export class Rule {
   /** How often it acted. */
@@ -39,6 +41,8 @@ export class Rule {
   firstAt(key: string): boolean {
     if (this.done.has(key)) return false;
     this.done.add(key);
+    // The oldest belong to connections that are long over.
+    if (this.done.size > PLACES_KEPT) this.done.delete(this.done.values().next().value!);
     return true;
   }
 

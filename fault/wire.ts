@@ -134,10 +134,10 @@ export class Wire {
   }
 
   private progressMark(): string {
-    const { conns, exchanges } = this.engine;
+    const { conns, connCount, exchanges } = this.engine;
     let sent = 0;
     for (const { c, s, over } of conns) sent += c.got.next + s.got.next + (over ? 1 : 0);
-    return `${conns.length} ${exchanges.list.length} ${sent}`;
+    return `${connCount} ${exchanges.count} ${sent}`;
   }
 
   private makeClock(): Clock {

@@ -343,3 +343,17 @@ describe('frames', () => {
     b.close();
   });
 });
+
+test('a long life: what is remembered of connections and requests has an end', async () => {
+  const wire = createWire();
+  await wire.serve((_, response) => response.end('ok'));
+  const { engine } = wire;
+  for (let i = 0; i < 300; i++) await wire.get(`/${i}`);
+  const [conn] = engine.conns;
+  expect([engine.connCount, engine.exchanges.count, conn!.asked]).toEqual([1, 300, 300]);
+  // Of one connection only the latest; on the whole wire many more.
+  expect([conn!.exchanges.length, engine.exchanges.list.length]).toEqual([200, 300]);
+  expect(engine.exchanges.numbered(1)!.n).toBe(1);
+  expect([engine.exchanges.numbered(0), engine.exchanges.numbered(301)]).toEqual([undefined, undefined]);
+  wire.close();
+});
