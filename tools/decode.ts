@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { parseCidr } from '../stack/base/address';
+import type { Drop } from '../stack/base/drops';
 import { packetLine } from './notation';
 import { printable } from './pcap/application';
 import { dissect } from './pcap/dissect';
@@ -11,6 +13,7 @@ import type { Packet } from './pcap/packet';
 import { type CapturedPacket, CaptureError, CaptureParser } from './pcap/parser';
 import { readCaptureFile } from './pcap/reader';
 import { CaptureStats } from './pcap/stats';
+import { StackReplays } from './replay-stack';
 
 export interface DecodeOptions {
   json?: boolean;
@@ -21,6 +24,8 @@ export interface DecodeOptions {
   /** Stop after this many packets have passed the filter. */
   count?: string;
   stats?: boolean;
+  /** Whose stack ours is to take the place of. */
+  stack?: string;
 }
 
 /** One packet on its way through a command. */
@@ -28,6 +33,8 @@ export interface DecodedPacket {
   captured: CapturedPacket;
   packet: Packet;
   view: SegmentView | null;
+  /** Why our stack, in the place of the receiver, would drop it; null when it was not asked, or the packet is not for it. */
+  drops: readonly Drop[] | null;
   /** Since the capture's first packet: "0.000120". */
   seconds: string;
 }
@@ -52,6 +59,7 @@ export function registerDecode(program: Command): void {
     .option('--hex', "add each packet's bytes")
     .option('--filter <expression>', 'only packets that match, such as "host 10.0.0.1 and port 80 and not syn"')
     .option('--count <number>', 'stop after this many packets')
+    .option('--stack <address>', 'put this stack in the place of the end with that address: what it drops, and why')
     .option('--stats', 'print sums and connections instead of packets')
     .action((file: string, options: DecodeOptions) => {
       process.exitCode = runDecode(file, options, new StdoutOutput(), (line) => process.stderr.write(line));
@@ -63,7 +71,8 @@ export function runDecode(file: string, options: DecodeOptions, out: Output, com
   return guarded('decode', file, out, complain, () => {
     const stats = new CaptureStats();
     const count = readCount(options.count);
-    const capture = openCapture(file, options.filter, out);
+    const replay = options.stack === undefined ? null : replayOf(file, options.stack, out);
+    const capture = openCapture(file, options.filter, out, replay);
     let left = count;
     let problem: CaptureError | null = null;
     try {
@@ -134,11 +143,28 @@ export function readCount(text: string | undefined, option = '--count'): number 
 }
 
 /** The decoded packets of a capture that pass the filter; every packet is seen by the tracker. */
-export function openCapture(file: string, filter: string | undefined, out: Output): DecodedCapture {
+export function openCapture(
+  file: string,
+  filter: string | undefined,
+  out: Output,
+  replay: StackReplays | null = null,
+): DecodedCapture {
   const test = filter === undefined ? null : compileFilter(filter);
   const parser = new CaptureParser();
   const tracker = new FlowTracker();
-  return { parser, tracker, packets: decodeAll(file, parser, tracker, test, out) };
+  return { parser, tracker, packets: decodeAll(file, parser, tracker, test, out, replay) };
+}
+
+/** Stacks with that address, which know what the capture's first pass tells. */
+function replayOf(file: string, address: string, out: Output): StackReplays {
+  const cidr = parseCidr(address);
+  if (cidr === null) throw new UsageError(`--stack: "${printable(address)}" is not an address, such as 10.77.0.2`);
+  if (file === '-') throw new UsageError('--stack reads the capture twice: give a file, not standard input');
+  const replay = new StackReplays(cidr);
+  for (const { captured, packet } of openCapture(file, undefined, out).packets) {
+    replay.at(captured.iface.id).scout(packet);
+  }
+  return replay;
 }
 
 function* decodeAll(
@@ -147,6 +173,7 @@ function* decodeAll(
   tracker: FlowTracker,
   test: Filter | null,
   out: Output,
+  replay: StackReplays | null,
 ): Generator<DecodedPacket, void, void> {
   let firstNs: bigint | null = null;
   for (const captured of readCaptureFile(file, parser, () => out.flush())) {
@@ -155,9 +182,10 @@ function* decodeAll(
     const packet = dissect(bytes, 0, bytes.length, linkType, captured);
     const view = tracker.observe(packet, timeMs, String(captured.iface.id));
     const { direction, comments } = captured;
+    const drops = replay === null ? null : replay.at(captured.iface.id).look(packet, timeMs);
     const candidate = { packet, view, length: originalLength, direction, comments, names: parser.names };
     if (test !== null && !test(candidate)) continue;
-    yield { captured, packet, view, seconds: secondsText(captured.timeNs - firstNs) };
+    yield { captured, packet, view, drops, seconds: secondsText(captured.timeNs - firstNs) };
   }
 }
 
@@ -169,14 +197,18 @@ export function secondsText(ns: bigint): string {
 }
 
 function packetText(decoded: DecodedPacket, parser: CaptureParser, options: DecodeOptions): string {
-  const { captured, packet, view, seconds } = decoded;
+  const { captured, packet, view, drops, seconds } = decoded;
   const line = packetLine(packet, view, options);
-  if (options.json) return `${JSON.stringify(packetJson(captured, packet, view, seconds, line))}\n`;
+  if (options.json) {
+    const json = packetJson(captured, packet, view, seconds, line);
+    return `${JSON.stringify(drops === null ? json : { ...json, dropped: drops })}\n`;
+  }
   const words = [seconds];
   if (parser.interfaces.length > 1) words.push(printable(captured.iface.name ?? `if${captured.iface.id}`));
   const direction = directionName(captured.direction);
   if (direction !== null) words.push(direction === 'in' ? '<' : '>');
   words.push(line);
+  if (drops !== null && drops.length > 0) words.push(`[dropped by the stack: ${drops.join(', ')}]`);
   for (const comment of captured.comments) words.push(`# ${printable(comment)}`);
   const text = `${words.join(' ')}\n`;
   return options.hex ? text + hexDump(captured.bytes) : text;

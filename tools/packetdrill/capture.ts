@@ -67,7 +67,7 @@ function* decoded(bytes: Uint8Array): Generator<DecodedPacket, void, void> {
     const packet = dissect(captured.bytes, 0, captured.bytes.length, captured.linkType, captured);
     const view = tracker.observe(packet, captured.timeMs, '');
     firstNs ??= 0n;
-    yield { captured, packet, view, seconds: secondsText(captured.timeNs - firstNs) };
+    yield { captured, packet, view, drops: null, seconds: secondsText(captured.timeNs - firstNs) };
   }
 }
 

@@ -351,7 +351,7 @@ describe('the commands in a program', () => {
     registerTrace(program);
     const options = program.commands.map((c) => [c.name(), ...c.options.map((o) => o.long)]);
     expect(options).toEqual([
-      ['decode', '--json', '--absolute', '--hex', '--filter', '--count', '--stats'],
+      ['decode', '--json', '--absolute', '--hex', '--filter', '--count', '--stack', '--stats'],
       ['trace', '--svg', '--follow', '--filter', '--count', '--absolute'],
     ]);
   });
