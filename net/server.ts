@@ -10,6 +10,7 @@ import { errnoException, invalidArgType, invalidArgValue, listenException, nodeE
 import { type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { type KernelHandle, KernelServerHandle } from './kernel-handle';
+import { StreamOptions } from './lazy-stream';
 import { lookup } from './names';
 import { ServerHandle } from './server-handle';
 import { Socket } from './socket';
@@ -64,6 +65,7 @@ class ServerMethods extends EventEmitter {
   declare _stackHost: Host;
   /** The class of the sockets it hands out. */
   declare _socketClass: typeof Socket;
+  declare _streamOptions: StreamOptions | null;
 
   // ── listening ──
 
@@ -168,6 +170,7 @@ class ServerMethods extends EventEmitter {
       pauseOnCreate: this.pauseOnConnect,
       readableHighWaterMark: this.highWaterMark,
       writableHighWaterMark: this.highWaterMark,
+      streamOptions: this._optionsFor(handle),
     });
     if (this.noDelay) socket.setNoDelay(true);
     if (this.keepAlive) socket.setKeepAlive(true, this.keepAliveInitialDelay * 1000);
@@ -176,6 +179,16 @@ class ServerMethods extends EventEmitter {
     socket._server = this as unknown as Server;
     this.emit('connection', socket);
     if (serverSockets.hasSubscribers) serverSockets.publish({ socket });
+  }
+
+  /** What the stream of a socket is to be made with once somebody looks at it; null: at once. */
+  _optionsFor(handle: TcpHandle | KernelHandle): StreamOptions | null {
+    const { allowHalfOpen, highWaterMark } = this;
+    if (!(handle instanceof TcpHandle) || this.pauseOnConnect || !Number.isInteger(highWaterMark)) return null;
+    const known = this._streamOptions;
+    if (known?.allowHalfOpen === allowHalfOpen && known.readableHighWaterMark === highWaterMark) return known;
+    this._streamOptions = new StreamOptions(allowHalfOpen, highWaterMark, highWaterMark);
+    return this._streamOptions;
   }
 
   get listening(): boolean {
@@ -295,6 +308,7 @@ function initialize(
     if (options.highWaterMark < 0) options.highWaterMark = getDefaultHighWaterMark(false);
   }
   self._connections = 0;
+  self._streamOptions = null;
   self._handle = null;
   self._usingWorkers = false;
   self._workers = [];

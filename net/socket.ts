@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
 import nodeNet from 'node:net';
 import { Duplex, type DuplexOptions } from 'node:stream';
 import { commit, reserve, send } from '../stack/tcp/calls';
@@ -12,6 +13,7 @@ import { type HandleOwner, type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { IdleTimer } from './idle-timer';
 import { KernelHandle } from './kernel-handle';
+import { defineLazyStream, type LazyStream, newEvents, type StreamOptions } from './lazy-stream';
 import { WRITES_ARE_CANCELED } from './running-node';
 import type { Server } from './server';
 import { timerDuration, validateAbortSignal, validateFunction, validateNumber } from './validate';
@@ -37,6 +39,8 @@ export interface SocketOptions extends DuplexOptions {
   keepAliveInitialDelay?: number;
   onread?: OnReadOptions | null;
   signal?: AbortSignal;
+  /** Of a server's own sockets: the stream is made with these when it is first looked at. */
+  streamOptions?: StreamOptions | null;
 }
 
 /** Whatever a listener takes: the events decide. */
@@ -80,6 +84,9 @@ class SocketMethods extends Duplex implements HandleOwner {
   declare _attempt: ConnectAttempt | null;
   declare _idle: IdleTimer | null;
   declare _direct: DirectConsumer | null;
+  declare _streamOptions: StreamOptions | null;
+  declare _readState: unknown;
+  declare _writeState: unknown;
   declare _wroteLast: number;
   declare _noDelay: boolean;
   declare _keepAlive: boolean;
@@ -306,6 +313,10 @@ class SocketMethods extends Duplex implements HandleOwner {
     return super.read(n);
   }
 
+  override isPaused(): boolean {
+    return this._streamOptions ? false : super.isPaused();
+  }
+
   override pause(): this {
     const handle = this._handle;
     if (this._bypassesStream && !this.connecting && handle?.reading) handle.readStop();
@@ -329,7 +340,9 @@ class SocketMethods extends Duplex implements HandleOwner {
 
   // Node's HTTP server puts these on secured sockets, too, which know no direct way.
   override on(event: string | symbol, listener: Listener): this {
-    if (this._direct && (event === 'data' || event === 'readable')) this.detachDirect();
+    // All others are no concern of the stream's.
+    if (event !== 'data' && event !== 'readable') return EventEmitter.prototype.on.call(this, event, listener) as this;
+    if (this._direct) this.detachDirect();
     return super.on(event, listener);
   }
 
@@ -581,12 +594,14 @@ Object.defineProperty(SocketMethods.prototype, '_stackHost', {
   configurable: true,
 });
 
+defineLazyStream(SocketMethods.prototype as unknown as LazyStream);
+
 const closedBeforeConnection = (): Error =>
   nodeError(Error, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established');
 
 /** Makes `handle` the socket's: for a new connection, or a further attempt at one. */
 export function adopt(socket: SocketMethods, handle: TcpHandle | KernelHandle): void {
-  (socket as unknown as { _undestroy(): void })._undestroy();
+  if (!socket._streamOptions) (socket as unknown as { _undestroy(): void })._undestroy();
   socket._sockname = null;
   socket._handle = handle;
   handle.owner = socket;
@@ -653,8 +668,10 @@ const isOnRead = (onread: OnReadOptions | null | undefined): onread is OnReadOpt
   typeof onread.callback === 'function';
 
 function initialize(self: SocketMethods, given?: SocketOptions | number): void {
-  const options: SocketOptions = { ...(given as SocketOptions) };
-  checkOptions(options);
+  const lazy = (given as SocketOptions | undefined)?.streamOptions ?? null;
+  // What a server gives is its own, and in order.
+  const options: SocketOptions = lazy === null ? { ...(given as SocketOptions) } : (given as SocketOptions);
+  if (lazy === null) checkOptions(options);
   self.connecting = false;
   self._hadError = false;
   self._handle = null;
@@ -676,12 +693,11 @@ function initialize(self: SocketMethods, given?: SocketOptions | number): void {
   self._userBuffer = null;
   self._readBefore = 0;
   self._writtenBefore = 0;
-  options.allowHalfOpen = Boolean(options.allowHalfOpen);
-  // 'close' is ours to emit: it waits for the handle.
-  options.emitClose = false;
-  options.autoDestroy = true;
-  options.decodeStrings = false;
-  (Duplex as unknown as { call(self: SocketMethods, options: SocketOptions): void }).call(self, options);
+  self._streamOptions = lazy;
+  self._readState = undefined;
+  self._writeState = undefined;
+  if (lazy === null) beginStream(self, options);
+  else beginLazily(self, lazy);
   self.on('end', onReadableEnd);
   self.server = null;
   self._server = null;
@@ -694,11 +710,30 @@ function initialize(self: SocketMethods, given?: SocketOptions | number): void {
   }
 }
 
+function beginLazily(self: SocketMethods, options: StreamOptions): void {
+  const emitter = self as unknown as { _events: object; _eventsCount: number };
+  emitter._events = newEvents();
+  emitter._eventsCount = 0;
+  (EventEmitter as unknown as { call(self: object): void }).call(self);
+  self.allowHalfOpen = options.allowHalfOpen;
+}
+
+function beginStream(self: SocketMethods, options: SocketOptions): void {
+  options.allowHalfOpen = Boolean(options.allowHalfOpen);
+  // 'close' is ours to emit: it waits for the handle.
+  options.emitClose = false;
+  options.autoDestroy = true;
+  options.decodeStrings = false;
+  (Duplex as unknown as { call(self: SocketMethods, options: SocketOptions): void }).call(self, options);
+}
+
 function startReading(self: SocketMethods, options: SocketOptions): void {
   if (options.readable === false) return;
   if (options.pauseOnCreate) {
     self._handle!.readStop();
     (self as unknown as { readableFlowing: boolean | null }).readableFlowing = false;
+  } else if (self._streamOptions) {
+    self._handle!.readStart();
   } else if (!options.manualStart) {
     self.read(0);
   }

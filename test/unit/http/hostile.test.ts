@@ -221,7 +221,7 @@ test('a flood of pipelined requests whose answers nobody reads is read no furthe
     if (request.url !== '/polite') requests++;
     response.end(request.url === '/polite' ? 'ok' : body);
   });
-  const peers = await l.peers(20, false);
+  const peers = await l.peers(4, false);
   for (const peer of peers) peer.pourOut('GET /flood HTTP/1.1\r\nHost: a\r\n\r\n');
   await until(() => peers.every((peer) => peer.connection.sndWnd < peer.connection.mss));
   for (let i = 0; i < 5; i++) await expect(l.ask()).resolves.toBe('200 ok');
@@ -238,6 +238,8 @@ test('a flood of pipelined requests whose answers nobody reads is read no furthe
   first.reads = true;
   first.read();
   await until(() => requests > from + 10_000);
+  await l.reset(peers);
+  await until(() => l.held.connectionsTotal === 0);
 });
 
 /** The attacker's own windows are small, so that little memory is enough to stall on. */
