@@ -2,10 +2,13 @@
 let text = '';
 /** Changes whenever `text` does: what depends on the date may be kept as long as this stays. */
 let generation = 0;
+/** The clock that told it. A simulated world has one of its own, and takes along the timer that was to make `text` expire. */
+let clock: DateConstructor | null = null;
 
 /** The date as of this second, such as "Fri, 20 Nov 2026 23:49:14 GMT". */
 export function utcDate(): string {
-  if (text === '') {
+  if (text === '' || clock !== Date) {
+    clock = Date;
     const now = new Date();
     text = now.toUTCString();
     generation++;
@@ -16,7 +19,7 @@ export function utcDate(): string {
 
 /** Differs between any two calls between which the date may have changed. */
 export function dateGeneration(): number {
-  if (text === '') utcDate();
+  if (text === '' || clock !== Date) utcDate();
   return generation;
 }
 

@@ -2,12 +2,11 @@
 import { net } from '../net';
 import type * as agent from './agent';
 import { createHttps } from './https';
-import type { NetModule } from './module';
 
 export { createHttps, type HttpsModule } from './https';
 
 /** The module on the default host. */
-export const https = createHttps(net as unknown as NetModule);
+export const https = createHttps(net);
 
 export const Agent = https.Agent;
 export const Server = https.Server;

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
+import type { Net } from '../net';
 import type { Agent, AgentConstructor, AgentOptions, ConnectionOptions } from './agent';
 import type { ClientRequest } from './client-request';
 import { type Constructor, inherit, methods } from './construct';
@@ -249,7 +250,8 @@ function modulesFor(net: NetModule, options: HttpOptions): ReturnType<typeof mak
  * The module `https` on a net module, always the same for the same one.
  * @throws RangeError for a profile that does not exist
  */
-export const createHttps = (net: NetModule, options: HttpOptions = {}): HttpsModule => modulesFor(net, options).https;
+export const createHttps = (net: Net | NetModule, options: HttpOptions = {}): HttpsModule =>
+  modulesFor(net as NetModule, options).https;
 
 /** What of the module `tls` differs on a net module; the rest is Node's. */
 export const tlsOf = (net: NetModule): TlsModule => modulesFor(net, {}).tls;

@@ -5,7 +5,7 @@
 import { net } from '../net';
 import type * as agent from './agent';
 import type * as clientRequest from './client-request';
-import { createHttp, type NetModule } from './module';
+import { createHttp } from './module';
 import type * as server from './server';
 
 export type { AgentOptions } from './agent';
@@ -18,7 +18,7 @@ export type { RequestListener, ServerOptions } from './server';
 export { ServerResponse } from './server-response';
 
 /** The module on the default host. */
-export const http = createHttp(net as unknown as NetModule);
+export const http = createHttp(net);
 
 export const _connectionListener = http._connectionListener;
 export const METHODS = http.METHODS;

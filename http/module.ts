@@ -1,4 +1,5 @@
 import type * as NodeNet from 'node:net';
+import type { Net } from '../net';
 import { type Agent, agentClass } from './agent';
 import { type ClientRequest, clientRequestClass } from './client-request';
 import { debugHttp } from './debug';
@@ -15,7 +16,7 @@ import { STATUS_CODES } from './status-codes';
 import './trailers';
 import { validateHeaderName, validateHeaderValue, validateInteger } from './validators';
 
-/** The net module that HTTP runs on: that of a host of ours, or any with the same classes. */
+/** The net module that HTTP runs on, as Node types it. */
 export type NetModule = Pick<typeof NodeNet, 'Server' | 'Socket' | 'createConnection' | 'isIP'>;
 
 /** What the parser takes in HTTP, in alphabetical order. PRI only announces HTTP/2. */
@@ -98,10 +99,11 @@ export interface HttpOptions {
 const modules = new WeakMap<object, Map<string, HttpModule>>();
 
 /**
- * The module `http` on a net module, always the same for the same one.
+ * The module `http` on a net module, that of a host of ours or any with the same classes; always the same for the same one.
  * @throws RangeError for a profile that does not exist
  */
-export function createHttp(net: NetModule, options: HttpOptions = {}): HttpModule {
+export function createHttp(netModule: Net | NetModule, options: HttpOptions = {}): HttpModule {
+  const net = netModule as NetModule;
   debugHttp();
   const profile = options.profile === undefined ? defaultProfile() : checkProfile(options.profile);
   let made = modules.get(net);

@@ -1,5 +1,6 @@
 import { urlToHttpOptions } from 'node:url';
 import { invalidArgType, unescapedCharacters } from './errors';
+import type { IncomingMessage } from './incoming';
 
 /** What `request` takes, beside what the agent and the socket take. */
 export interface RequestOptions {
@@ -27,7 +28,7 @@ export interface RequestOptions {
   [other: string]: unknown;
 }
 
-export type ResponseListener = (response: never) => void;
+export type ResponseListener = (response: IncomingMessage) => void;
 
 /** Node's test for URL objects: legacy url.parse objects, which have `path`, are plain options. */
 export const isUrl = (value: unknown): value is URL => {

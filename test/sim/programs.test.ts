@@ -1,5 +1,4 @@
-import type { IncomingMessage } from 'node:http';
-import { createHttp, type NetModule } from '../../http/module';
+import { createHttp } from '../../http/module';
 import { createNet } from '../../net';
 import { createWorld, type World } from '../../sim/world';
 
@@ -62,17 +61,17 @@ describe('the same program on the in-memory wire, twice with one seed: identical
     const { world, client, server } = place(seed);
     const log: string[] = [];
     try {
-      const http = createHttp(server as unknown as NetModule);
+      const http = createHttp(server);
       const site = http.createServer((request, response) => {
         setTimeout(() => response.end(`you asked for ${request.url} at ${world.now.toFixed(3)}`), 250);
       });
       await world.until(new Promise<void>((resolve) => void site.listen(80, '10.0.0.2', () => resolve())));
-      const browser = createHttp(client as unknown as NetModule);
+      const browser = createHttp(client);
       const agent = new browser.Agent({ keepAlive: true, maxSockets: 2 });
       const get = (path: string): Promise<string> =>
         new Promise((resolve, reject) => {
           browser
-            .get({ host: '10.0.0.2', port: 80, path, agent: agent as never }, (response: IncomingMessage) => {
+            .get({ host: '10.0.0.2', port: 80, path, agent: agent as never }, (response) => {
               let body = '';
               response.on('data', (chunk: Buffer) => {
                 body += String(chunk);
@@ -89,6 +88,29 @@ describe('the same program on the in-memory wire, twice with one seed: identical
       world.close();
     }
   }
+
+  test("the date that a server tells is the world's", async () => {
+    const dates: string[] = [];
+    for (const hours of [0, 5, 0]) {
+      const { world, client, server } = place(1);
+      try {
+        createHttp(server)
+          .createServer((_, response) => response.end())
+          .listen(80);
+        const browser = createHttp(client);
+        const date = new Promise<string>((resolve) => {
+          const ask = (): void =>
+            void browser.get('http://10.0.0.2/', (response) => resolve(String(response.resume().headers.date)));
+          setTimeout(ask, hours * 3_600_000);
+        });
+        dates.push(await world.until(date, 6 * 3_600_000));
+      } finally {
+        world.close();
+      }
+    }
+    const begin = 'Sat, 01 Jan 2000 00:00:00 GMT';
+    expect(dates).toEqual([begin, 'Sat, 01 Jan 2000 05:00:00 GMT', begin]);
+  });
 
   test('an HTTP server, its client, their timers', async () => {
     const [first, second, other] = [await web(1), await web(1), await web(2)];
