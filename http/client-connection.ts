@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
+import { entryEnds, observers } from '../net/observed';
 import type { ClientRequest } from './client-request';
 import { HEAD_GOES_ON, HEAD_NO_BODY, HEAD_NO_UPGRADE, HEAD_UPGRADE } from './connection';
 import { connectionReset } from './errors';
@@ -166,6 +167,10 @@ export class ClientConnection extends MessageConnection implements MessageWriter
     }
     if (!head.keepAlive && !request.upgradeOrConnect) request.shouldKeepAlive = false;
     if (responseFinish.hasSubscribers) responseFinish.publish({ request, response });
+    if (observers.http !== null) {
+      const { statusCode, statusMessage, headers } = response;
+      entryEnds('http', request, { res: { statusCode, statusMessage, headers } });
+    }
     request.res = response;
     this.call(offerResponse, undefined, request, response);
     if (request.method === 'HEAD') return HEAD_NO_BODY | HEAD_NO_UPGRADE;

@@ -1,5 +1,6 @@
 import diagnostics from 'node:diagnostics_channel';
 import { addAbortSignal, finished } from 'node:stream';
+import { entryBegins, observers } from '../net/observed';
 import type { Agent, ConnectionOptions } from './agent';
 import { type ClientConnection, type ClientSocket, connectionOf, emitError } from './client-connection';
 import { Bare, type Constructor, inherit, methods } from './construct';
@@ -306,6 +307,12 @@ const requestMethods: Partial<ClientRequest> & ThisType<ClientRequest> = {
   _finish() {
     this.emit('prefinish');
     if (requestStart.hasSubscribers) requestStart.publish({ request: this });
+    if (observers.http !== null) {
+      const { method, protocol, host, path } = this;
+      entryBegins(this, 'HttpClient', {
+        req: { method, url: `${protocol}//${host}${path}`, headers: this.getHeaders() },
+      });
+    }
   },
 
   _implicitHeader() {

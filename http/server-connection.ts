@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { entryBegins, entryEnds, observers } from '../net/observed';
 import { EXTRA_FIELDS_ARE_REFUSED } from '../net/running-node';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
 import { connectionReset, endFailure, parseFailure, requestTimeout, socketEncoding } from './errors';
@@ -224,6 +225,10 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     response._owner = this;
     response._writer = this.direct ? this : null;
     request._response = response;
+    if (observers.http !== null) {
+      const { method, url, headers } = request;
+      entryBegins(response, 'HttpRequest', { req: { method, url, headers } });
+    }
     return response;
   }
 
@@ -340,6 +345,10 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     const { socket } = this;
     const request = response.req as Served;
     if (responseFinish.hasSubscribers) this.publish(responseFinish, request);
+    if (observers.http !== null) {
+      const { statusCode, statusMessage } = response;
+      entryEnds('http', response, { res: { statusCode, statusMessage, headers: response.getHeaders() } });
+    }
     this.unlink(request);
     dumpUnread(request);
     response.detachSocket(socket);

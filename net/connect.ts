@@ -8,6 +8,7 @@ import { addressException, aggregateError, invalidArgType, nodeError, type Syste
 import { TcpHandle } from './handle';
 import { KernelHandle } from './kernel-handle';
 import { lookup } from './names';
+import { entryBegins, entryEnds, observers } from './observed';
 import { adopt, type Socket } from './socket';
 import { validateFunction, validateNumber, validatePort, validateString } from './validate';
 
@@ -205,6 +206,7 @@ function tryNext(socket: Socket, attempt: ConnectAttempt): void {
   socket.emit('connectionAttempt', target.address, attempt.port, target.family);
   if (!socket.connecting) return;
   if (attempt.several) socket.autoSelectFamilyAttemptedAddresses!.push(`${target.address}:${attempt.port}`);
+  if (observers.net !== null) entryBegins(socket, 'connect', { host: target.address, port: attempt.port });
   const code = codeOf(handle.connect(target.address, attempt.port));
   if (code !== null) {
     const { address, port } = localNameOf(handle, target);
@@ -279,6 +281,7 @@ export function connectFinished(socket: Socket, handle: object, code: string | n
   attempt?.cancel();
   if (code === null) {
     socket._attempt = null;
+    if (observers.net !== null) entryEnds('net', socket);
     socket._opened();
     return;
   }

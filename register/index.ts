@@ -13,6 +13,7 @@ import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
+import { tellObservers } from './performance';
 import { hostOfEnvironment, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
@@ -34,6 +35,7 @@ Object.defineProperty(net.Socket, Symbol.hasInstance, {
 });
 
 defineNodeKeys();
+tellObservers();
 patch(builtin('net'), net);
 patch(builtin('tls'), tlsOf(stack));
 patch(builtin('http'), http);

@@ -64,4 +64,27 @@ describe('under the drop-in', () => {
       process.on('exit', () => console.log(JSON.stringify([counts, alive.size])));`);
     expect(JSON.parse(out)).toEqual([{ HTTPCLIENTREQUEST: 3, HTTPINCOMINGMESSAGE: 1 }, 0]);
   });
+
+  test('perf_hooks shows connections and messages, to whoever observes them', async () => {
+    const out = await program(`
+      const { PerformanceObserver, PerformanceEntry } = require('perf_hooks'), http = require('http');
+      const entries = [];
+      const observer = new PerformanceObserver((list) => entries.push(...list.getEntries()));
+      observer.observe({ entryTypes: ['http', 'net'] });
+      const server = http.createServer((req, res) => res.end('x')).listen(0, () => {
+        const { port } = server.address();
+        http.get({ port, path: '/a', agent: false }, (res) => res.resume().on('close', () => setImmediate(() => {
+          observer.disconnect();
+          http.get({ port, path: '/unseen', agent: false }, (res) => res.resume().on('close', () => server.close()));
+        })));
+      });
+      process.on('exit', () => console.log(JSON.stringify(entries.map((entry) => [
+        entry.entryType, entry.name, entry.duration >= 0, entry instanceof PerformanceEntry,
+        entry.detail.req?.url.replace(/:\\d+/, ''), entry.detail.res?.statusCode, entry.detail.host]).sort())));`);
+    expect(JSON.parse(out)).toEqual([
+      ['http', 'HttpClient', true, true, 'http://localhost/a', 200, null],
+      ['http', 'HttpRequest', true, true, '/a', 200, null],
+      ['net', 'connect', true, true, null, null, expect.any(String)],
+    ]);
+  });
 });
