@@ -90,9 +90,10 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     this.hop = { url, method, headers, referrerPolicy, upload, site };
   }
 
-  /** The body, if there is one, has a connection to go on. */
+  /** The body, if there is one, is on its way: there is a connection. */
   get uploadBegan(): boolean {
-    return this.exchange?.meter != null && this.hop.upload !== null;
+    const { exchange, hop } = this;
+    return hop.upload !== null && exchange !== null && exchange.phase !== 'connect';
   }
 
   get uploadedBytes(): number {

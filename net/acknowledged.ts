@@ -5,6 +5,8 @@ interface Layered {
   _parent?: unknown;
   _handle?: unknown;
   bytesWritten?: number;
+  /** Only our sockets have it. */
+  attachDirect?: unknown;
 }
 
 /** The socket under any number of layers of TLS. */
@@ -38,16 +40,21 @@ export class AckMeter {
     return this.handle !== null;
   }
 
+  /** Ours, before it has a connection: nothing of what it holds has got anywhere. */
+  private get isWaiting(): boolean {
+    return this.handle === null && typeof this.below.attachDirect === 'function';
+  }
+
   /** Bytes given to the connection, those included that wait for room. Under TLS: encrypted ones. */
   get written(): number {
-    const { handle } = this;
-    return handle === null ? (this.below.bytesWritten ?? 0) : handle.bytesWritten;
+    if (this.isWaiting) return 0;
+    return this.handle === null ? (this.below.bytesWritten ?? 0) : this.handle.bytesWritten;
   }
 
   /** Bytes of those that the peer has. */
   get acknowledged(): number {
-    const { handle } = this;
-    return handle === null ? (this.below.bytesWritten ?? 0) : handle.bytesAcknowledged;
+    if (this.isWaiting) return 0;
+    return this.handle === null ? (this.below.bytesWritten ?? 0) : this.handle.bytesAcknowledged;
   }
 
   /** Calls `listener`, the only one of an open connection, when the peer acknowledges more; null ends that. */

@@ -383,9 +383,10 @@ export class TcpHandle implements ConnectionOwner {
   /** Bytes that the peer acknowledged. What is known when the connection ends is what remains known. */
   get bytesAcknowledged(): number {
     const c = this.connection;
-    if (c !== null && !this.closed && c.state !== 'CLOSED') {
-      this.acknowledgedBefore = this.bytesWritten - this.writeQueueSize - c.sendBuffer.bytes;
-    }
+    if (c === null || this.closed) return this.acknowledgedBefore;
+    // Over without an error: the FIN was acknowledged, and all before it.
+    const held = c.state !== 'CLOSED' ? c.sendBuffer.bytes : c.error === null && c.finSent ? 0 : null;
+    if (held !== null) this.acknowledgedBefore = this.bytesWritten - this.writeQueueSize - held;
     return this.acknowledgedBefore;
   }
 

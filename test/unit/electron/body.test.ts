@@ -1,5 +1,8 @@
+import { memoryPair } from '../../../device/memory';
+import { createElectron } from '../../../electron';
 import type { ClientRequestOptions } from '../../../electron/options';
 import { REPLAY_MAX } from '../../../electron/upload';
+import { createHost } from '../../../net/host';
 import { bodyOf, Lab, once, outcomeOf, run, until, wire } from './lab';
 
 let lab: Lab;
@@ -369,6 +372,20 @@ describe('getUploadProgress', () => {
     expect(told).toEqual([...told].sort((a, b) => a - b));
     expect(told.at(-1)).toBe(total);
     expect(atResponse).toEqual({ active: true, started: true, current: total, total });
+  });
+
+  test('E-056: as long as nobody answers the connection, nothing has started', async () => {
+    const [device] = memoryPair();
+    const host = createHost({ devices: [{ device, addresses: ['10.0.0.1/24'] }] });
+    const electron = createElectron(host);
+    const request = electron.net.request({ method: 'POST', url: 'http://10.0.0.2/' });
+    const outcome = outcomeOf(request);
+    request.end(Buffer.alloc(500_000));
+    await until(() => [...host.stack.tcp.connections].some((c) => c.state === 'SYN-SENT'));
+    expect(request.getUploadProgress()).toEqual({ ...idle, active: true });
+    request.abort();
+    await outcome;
+    host.close();
   });
 
   test('E-057: what was handed on but not acknowledged does not count', async () => {

@@ -192,15 +192,20 @@ describe('an answer before the body was sent', () => {
   });
 
   test('and of one in chunks that has not ended, too', async () => {
-    const { origin } = await (async () => ({
-      origin: await lab.accept((socket) => void socket.once('data', () => socket.write(early))),
-    }))();
+    let closed = false;
+    const origin = await lab.accept((socket) => {
+      socket.on('data', () => socket.write(early));
+      socket.on('close', () => {
+        closed = true;
+      });
+    });
     const request = lab.request({ method: 'POST', url: origin });
     request.chunkedEncoding = true;
     const outcome = outcomeOf(request);
     request.write('abc');
     expect((await outcome).status).toBe(413);
     expect(request.write('more')).toBe(false);
+    await until(() => closed);
   });
 });
 
