@@ -15,11 +15,14 @@ const often = (random: Random, percent: number): boolean => random.chance(percen
 /** Turns a seed into a run: what the links are like, who talks to whom, and what goes wrong. */
 export function generate(seed: number): ScenarioPlan {
   const random = new Random(seed ^ 0x51b0_7e57);
+  // What was thought of later has numbers of its own, so that old seeds stay what they were.
+  const later = new Random(seed ^ 0x6d74_7500);
+  const changes: Partial<TcpProfile> = often(later, 25) ? { mtuProbing: pick(later, ['black-hole', 'always']) } : {};
   const flows = flowsOf(random);
   return {
     seed,
     family: often(random, 70) ? 4 : 6,
-    hosts: [hostOf(random), hostOf(random)],
+    hosts: [hostOf(random, changes), hostOf(random, changes)],
     link: linkOf(random),
     flows,
     faults: often(random, 60) ? faultsOf(random) : [],
@@ -27,10 +30,10 @@ export function generate(seed: number): ScenarioPlan {
   };
 }
 
-function hostOf(random: Random): HostPlan {
+function hostOf(random: Random, changes: Partial<TcpProfile>): HostPlan {
   return {
     profile: often(random, 80) ? 'linux' : 'rfc',
-    constants: constantsOf(random),
+    constants: { ...constantsOf(random), ...changes },
     slabsMax: often(random, 15) ? 2 + random.below(3) : 64,
     sendBytesMax: often(random, 10) ? 70_000 + random.below(400_000) : 256 << 20,
     initialSequence: often(random, 50) ? pick(random, [0x7fff_ffff, 0xffff_ffff]) - random.below(100_000) : null,

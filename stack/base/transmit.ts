@@ -41,6 +41,8 @@ export const NO_ROOM = -1;
 export interface Transmitter {
   /** The buffer that the current frame's headers are built in. Valid from `begin` to `end`. */
   header: Uint8Array;
+  /** The IPv6 flow label of the datagram that `end` completes (RFC 6437), in 20 bits; 0, none, again after it. */
+  flowLabel: number;
   /** Returns where the transport header begins in `header`, or NO_ROOM. */
   begin(path: Path): number;
   /** Payload by reference: `bytes` bytes of arena `arena` from `at` on. They must stay unchanged until the flush. */

@@ -30,6 +30,7 @@ export class IpOutput implements Transmitter {
   private path: IpPath | null = null;
   private at = 0;
   now: Millis = 0;
+  flowLabel = 0;
 
   constructor(private readonly link: LinkOutput) {}
 
@@ -56,6 +57,8 @@ export class IpOutput implements Transmitter {
     segmentBytes: number,
   ): void {
     const path = this.path!;
+    const { flowLabel } = this;
+    this.flowLabel = 0;
     const iface = path.iface;
     const queue = iface.tx;
     const family = path.local.family;
@@ -88,7 +91,7 @@ export class IpOutput implements Transmitter {
         path.remote.w3,
       );
     } else {
-      writeIpv6(this.header, ipAt, bodyBytes, tos, 0, hopLimit, protocol, path.local, path.remote);
+      writeIpv6(this.header, ipAt, bodyBytes, tos, flowLabel, hopLimit, protocol, path.local, path.remote);
     }
     const resolved = linkBytes === 0 || this.link.resolve(path, this.now);
     if (checksumField >= 0) {

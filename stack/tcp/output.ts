@@ -118,6 +118,7 @@ function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
   );
   const text = fast === null ? 0 : Math.min(fast.textMax, c.sendBuffer.bytes);
   const taken = text > 0 ? c.sendBuffer.gather(seqAdd(c.iss, 1), text, out) : 0;
+  out.flowLabel = flowLabelOf(c);
   out.end(headerBytes, TCP, c.tos, c.hopLimit, TCP_CHECKSUM, 0);
   windowTold(c, window);
   c.lastAckSent = c.rcvNxt;
@@ -550,6 +551,7 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   }
   const shown = Math.min(window >> c.rcvScale, 0xffff);
   writeHeader(header, at, c.localPort, c.remotePort, seq, c.rcvNxt, headerBytes, flags, shown, urgentPointer);
+  out.flowLabel = flowLabelOf(c);
   out.end(headerBytes, TCP, tos, c.hopLimit, TCP_CHECKSUM, taken > c.mss && rule !== RULE['mtu-probe'] ? c.mss : 0);
   ackSent(c);
   if (c.pacingRate !== NEVER && taken > 0) pace(c, taken, now);
@@ -557,6 +559,12 @@ function emit(tcp: Tcp, c: Connection, seq: Seq, bytes: number, flags: number, r
   if (taken > 0) c.dataSegmentsOut++;
   return taken;
 }
+
+/**
+ * RFC 6437 §3: the same for all of a connection's datagrams, and of no pattern over many. It is made of the initial sequence
+ * number, which is that already and which whoever sees the label can see as well.
+ */
+const flowLabelOf = (c: Connection): number => Math.imul(c.iss, 0x9e3779b1) >>> 12;
 
 /** The next segment's time. What a timer was late by is made up for, a pause that the application or cwnd made is not. */
 function pace(c: Connection, bytes: number, now: Millis): void {

@@ -37,6 +37,13 @@ export const SENDING: readonly Mutant[] = [
       'out.end(headerBytes, TCP, tos, 64,',
     ],
     [
+      'flow-label-of-the-segment',
+      'RFC 6437',
+      'Math.imul(c.iss, 0x9e3779b1) >>> 12',
+      'Math.imul(c.sndNxt, 0x9e3779b1) >>> 12',
+      'tcp/segments',
+    ],
+    [
       'window-not-scaled',
       'RFC 7323 §2',
       'Math.min(window >> c.rcvScale, 0xffff)',
@@ -378,6 +385,24 @@ export const SENDING: readonly Mutant[] = [
       '',
       'ip/path-mtu tcp/patience',
     ],
+  ]),
+  ...bugsIn('stack/tcp/mtu-search.ts', 'tcp/mtu-search', [
+    ['probe-while-recovering', 'RFC 4821', "c.recovery !== 'Open' || c.cwnd < CWND_MIN", 'c.cwnd < 2'],
+    [
+      'probe-without-successors',
+      'RFC 4821',
+      '  const needed = bytes + (c.reordering + 1) * c.mss;',
+      '  const needed = bytes;',
+    ],
+    ['probe-success-not-used', 'RFC 4821', '  search.low = search.size;\n', ''],
+    ['probe-failure-not-remembered', 'RFC 4821', '  search.high = search.size - 1;\n', ''],
+    ['probe-failure-is-congestion', 'RFC 4821', "  markLost(tcp, c, c.sent.head, 'path-mtu', now);", '  return false;'],
+    ['probe-window-in-packets', 'RFC 4821', '  c.cwnd = Math.max(1, Math.floor((c.cwnd * before) / c.mss));\n', ''],
+    ['probe-not-given-back', 'RFC 4821', '  c.cwnd++;\n  markLost', '  markLost'],
+    ['search-ends-for-ever', 'RFC 4821', '  search.high = largest(c);\n', ''],
+    ['black-hole-not-suspected', 'RFC 4821', "  if (mtuProbing === 'off') return;", '  if (c.id > 0) return;'],
+    ['black-hole-without-floor', 'RFC 4821', 'mtuProbeBase), mtuProbeFloor)', 'mtuProbeBase), 8)'],
+    ['router-does-not-bound-search', 'RFC 4821', '  search.high = Math.min(search.high, c.path.mtu);\n', ''],
   ]),
   ...bugsIn('stack/tcp/rtt.ts', 'tcp/recovery-timeout', [
     ['variance-too-quick', 'MUST-18, RFC 6298 §2', '- c.rttvar) / 4;\n    c.srtt', '- c.rttvar) / 2;\n    c.srtt'],

@@ -158,6 +158,16 @@ describe('faults', () => {
     expect(run(plan).bytes).toBe(200_000);
   });
 
+  test.each(['black-hole', 'always'] as const)(
+    'a link that swallows large frames is found out and survived (RFC 4821): mtuProbing %s',
+    (mtuProbing) => {
+      const plan = withFault({ kind: 'mtu', link: 0, atMs: 150, forMs: 600_000, mtu: 1200 });
+      const hosts = plan.hosts.map((host) => ({ ...host, constants: { ...host.constants, mtuProbing } }));
+      const outcome = run({ ...plan, hosts });
+      expect(outcome.bytes).toBe(200_000);
+    },
+  );
+
   test('a clock that leaps by a day, and a link that swallows large frames, end in order or with an error', () => {
     run(withFault({ kind: 'clock-jump', host: 0, atMs: 150, byMs: 86_400_000 }));
     run(withFault({ kind: 'mtu', link: 0, atMs: 150, forMs: 3000, mtu: 600 }));

@@ -35,6 +35,7 @@ const CAUSES: Readonly<Record<(typeof RULES)[number], string>> = {
   'window-probe': "the peer's window is closed (RFC 9293 §3.8.6.1)",
   'keep-alive': 'the connection has been idle (RFC 9293 §3.8.4)',
   'tail-probe': 'the end of the flight was not acknowledged for two round trips (RFC 8985 §7)',
+  'mtu-probe': 'the path may take larger segments (RFC 4821 §7.4)',
   reply: 'a segment came that nobody wants, or a connection was aborted (RFC 9293 §3.10.7.1, §3.10.5)',
 };
 

@@ -16,7 +16,7 @@ const pieces = (t: Harness): [number, number][] =>
 
 const sizes = (t: Harness): number[] => pieces(t).map(([from, to]) => to - from);
 
-everywhere('mtuProbing: always', (g) => {
+everywhere('RFC 4821: mtuProbing: always', (g) => {
   const headers = g.headers;
   const MTU = 1500;
   const options = { profile: { mtuProbing: 'always', mtuProbeBase: 1024, sendBufferInitial: 1 << 20 } } as const;
@@ -144,7 +144,7 @@ everywhere('mtuProbing: always', (g) => {
   });
 });
 
-everywhere('mtuProbing: black-hole', (g) => {
+everywhere('RFC 4821: mtuProbing: black-hole', (g) => {
   const syn = `mss ${1500 - g.headers},sackOK,nop,nop,nop,wscale 7`;
   const mss = 1500 - g.headers;
 
@@ -173,7 +173,7 @@ everywhere('mtuProbing: black-hole', (g) => {
   });
 });
 
-describe('a path that swallows large datagrams in silence', () => {
+describe('RFC 4821: a path that swallows large datagrams in silence', () => {
   const swallowed = (mtuProbing: 'off' | 'black-hole' | 'always'): ReturnType<typeof transfer> =>
     transfer(300_000, { delayMs: 10, swallowOver: 1300, profile: { mtuProbing }, check: true, seed: 7 }, 600_000);
 

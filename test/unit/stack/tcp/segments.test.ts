@@ -1,7 +1,7 @@
 import * as calls from '../../../../stack/tcp/calls';
 import { readSegment, Segment, writeSack, writeSynOptions, writeTimestamps } from '../../../../stack/tcp/header';
 import * as f from '../ip/frames';
-import { drops, everywhere, receive, tapFrames } from './grounds';
+import { drops, everywhere, Ground, receive, tapFrames } from './grounds';
 import type { Harness } from './harness';
 
 const SYN = 2;
@@ -294,5 +294,26 @@ describe('RFC 9293 §3.1: reading and writing', () => {
       expect([segment.tsVal, segment.tsEcr, segment.sackBlocks]).toEqual([-1, -0x8000_0000, blocks]);
       expect([...segment.sack.subarray(0, 2 * blocks)]).toEqual([...edges.subarray(0, 2 * blocks)]);
     }
+  });
+});
+
+describe('RFC 6437: flow labels', () => {
+  const labelsOf = (iss: number): Set<number> => {
+    const t = new Ground({ title: 'IPv6', family: 6, irs: 0, iss }).established();
+    const frames = tapFrames(t);
+    t.write(3000).rx('P. 1:101(100) ack 3001 win 257').after(1000).shutdown();
+    expect(frames.length).toBeGreaterThan(3);
+    return new Set(frames.map((frame) => ((frame[1]! & 15) << 16) | (frame[2]! << 8) | frame[3]!));
+  };
+
+  test('all segments of a connection have the same, and it is not 0', () => {
+    expect(labelsOf(7).size).toBe(1);
+    expect([...labelsOf(7)]).not.toEqual([0]);
+  });
+
+  test('connections have different ones, spread over all values', () => {
+    const labels = Array.from({ length: 50 }, (_, i) => [...labelsOf(i * 250)][0]!);
+    expect(new Set(labels).size).toBe(50);
+    expect(new Set(labels.map((label) => label >> 16)).size).toBeGreaterThan(10);
   });
 });
