@@ -12,8 +12,11 @@ import 'node:tty';
 import type { NetModule } from '../http/module';
 import { createTls, tlsLooks } from '../http/tls';
 import { net } from '../net';
+import { setDefaultHost } from '../net/default-host';
+import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
-import { showIfAsked } from './wire';
+import { tellObservers } from './performance';
+import { hostOfEnvironment, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 
@@ -35,7 +38,11 @@ function hideFromTls(): void {
   });
 }
 
+const host = hostOfEnvironment();
+if (host !== null) setDefaultHost(host);
 showIfAsked();
+defineNodeKeys();
+tellObservers();
 hideFromTls();
 const tls = createTls(net as unknown as NetModule);
 patch(builtin('net'), net);

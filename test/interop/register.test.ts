@@ -6,7 +6,10 @@ import { Namespace } from './serve/lab';
 
 // Unmodified programs under the drop-in that share one network of TUN devices: with each other and with the kernel.
 
-const REGISTER = join(resolve(__dirname, '../..'), 'dist', 'register', 'index.js');
+const DIST = join(resolve(__dirname, '../..'), 'dist', 'register');
+const REGISTER = join(DIST, 'index.js');
+/** The transport alone, under Node's own HTTP. */
+const TRANSPORT = join(DIST, 'transport.js');
 const SERVER = `
   const http = require('node:http');
   http.createServer((req, res) => res.end(req.socket.remoteAddress + ' asks ' + process.env.NAME + ' for ' + req.url))
@@ -20,6 +23,7 @@ const CLIENT = `
 
 const open: { close(): void }[] = [];
 afterEach(() => {
+  register = REGISTER;
   for (const it of open.splice(0).reverse()) it.close();
 });
 
@@ -29,13 +33,15 @@ function namespace(): Namespace {
   return made;
 }
 
+let register = REGISTER;
+
 const command = (wire: string, name: string, source: string, ...args: string[]): string[] => [
   'env',
   `TAPWIRE=${wire}`,
   `NAME=${name}`,
   process.execPath,
   '--require',
-  REGISTER,
+  register,
   '-e',
   source,
   ...args,
@@ -109,4 +115,11 @@ test('a file can hold the wire', async () => {
   writeFileSync(file, '# The lab of room 7\nnetwork:10.77.7.0/24   # shared\n--address 10.77.7.5/24\n');
   await serve(inside, file, 'filed');
   expect(inside.sh('curl -sS --max-time 10 http://10.77.7.5/y')).toBe('::ffff:10.77.7.1 asks filed for /y');
+}, 60_000);
+
+test("the transport alone, under Node's own HTTP, takes the same wires", async () => {
+  const inside = namespace();
+  register = TRANSPORT;
+  await serve(inside, 'tun:lab0 --address 10.77.8.2/24', 'transport');
+  expect(inside.sh('curl -sS --max-time 10 http://10.77.8.2/z')).toBe('::ffff:10.77.8.1 asks transport for /z');
 }, 60_000);
