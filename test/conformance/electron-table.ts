@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BROWSER_ONLY } from '../../electron/session/browser-only';
 import { ELECTRON_CHAPTERS, type ElectronRow } from './electron-rows';
 import { type Title, titles } from './table';
 
@@ -58,6 +59,8 @@ export function electronPage(all: readonly Title[] = electronTitles(), most = 3)
   for (const { id, text, differs } of ELECTRON_CHAPTERS.flatMap(({ rows }) => rows)) {
     if (differs !== undefined) lines.push(`| ${id} | ${cell(text)} | ${cell(differs)} |`);
   }
+  lines.push('', 'Methods of `Session` that throw, and why:', '', '| method | |', '|---|---|');
+  for (const [name, why] of Object.entries(BROWSER_ONLY)) lines.push(`| \`${name}\` | ${cell(why)} |`);
   return [...lines, ''].join('\n');
 }
 
