@@ -16,6 +16,7 @@ import {
   WRITABLE,
 } from '../../stack/tcp/connection';
 import type { Listener, ListenerOwner } from '../../stack/tcp/listener';
+import { LINUX } from '../../stack/tcp/profile';
 import type { UdpOwner, UdpSocket } from '../../stack/udp/socket';
 import { FIRST_PORT, MAC, TCP_PORT, UDP_PORTS } from './frame-builder';
 
@@ -63,6 +64,7 @@ export class FrameHost implements ConnectionOwner, ListenerOwner, UdpOwner {
     this.stack = new Stack({
       ...DEFAULT_CONFIG,
       seed,
+      profile: { ...LINUX, mtuProbing: (['off', 'black-hole', 'always'] as const)[seed % 3]! },
       poison: true,
       limits: { ...DEFAULT_LIMITS, slabsMax: 4, connectionsMax: 200, timeWaitsMax: 50, sendBytesMax: 1 << 21 },
       reassembly: { timeoutMs: 60_000, datagramsMax: 32, bytesMax: 1 << 17, fragmentsMax: 24 },
