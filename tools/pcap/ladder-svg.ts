@@ -6,8 +6,10 @@ const TOP = 56;
 const ROW = 24;
 const WIDE = 460;
 const NARROW = 300;
-/** Room for remarks to the right of the last lifeline. */
-const RIGHT = 420;
+/** Room for remarks to the right of the last lifeline, in characters: as many as the longest has, between these. */
+const REMARK_MIN = 50;
+const REMARK_MAX = 200;
+const REMARK_AT = 32;
 const CHARACTER = 7.3;
 /** How far an arrow falls when only one of its ends is known. */
 const SLOPE = 5;
@@ -50,9 +52,11 @@ interface Span {
 export function ladderSvg(ladder: Ladder): string {
   const step = ladder.hosts.length <= 2 ? WIDE : NARROW;
   const columns = Math.max(2, ladder.hosts.length);
-  const width = LEFT + (columns - 1) * step + RIGHT;
   const { spans, height } = layOut(ladder.rows);
   const x = (place: number): number => LEFT + place * step;
+  const remarks = ladder.rows.map((row) => remarkText(row, x, columns));
+  const longest = remarks.reduce((most, remark) => Math.max(most, remark.length), REMARK_MIN);
+  const width = Math.ceil(x(columns - 1) + REMARK_AT + longest * CHARACTER + 16);
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
     `<title>${xml(ladder.hosts.join(', '))}: ${ladder.rows.length} packets</title>`,
@@ -65,7 +69,7 @@ export function ladderSvg(ladder: Ladder): string {
     parts.push(`<line class="life" x1="${x(i)}" y1="32" x2="${x(i)}" y2="${height - 16}"/>`);
   });
   ladder.rows.forEach((row, i) => {
-    parts.push(rowSvg(row, spans[i]!, x, columns));
+    parts.push(rowSvg(row, spans[i]!, x, columns, remarks[i]!));
   });
   if (ladder.omitted > 0) {
     parts.push(`<text class="remark" x="${LEFT}" y="${height - 2}">and ${ladder.omitted} more packets</text>`);
@@ -109,18 +113,36 @@ function layOut(rows: readonly LadderRow[]): { spans: Span[]; height: number } {
   return { spans, height: y + 32 };
 }
 
-function rowSvg(row: LadderRow, span: Span, x: (place: number) => number, columns: number): string {
-  const color = COLORS[row.kind];
+type Places = (place: number) => number;
+
+/** Where the arrow of a row goes to, across the page; a packet to nobody known leaves it. */
+function targetOf(row: LadderRow, x: Places, columns: number): number {
   const from = x(row.from);
   const away = row.from >= columns / 2 ? x(0) - 24 : x(columns - 1) + 24;
-  let to = row.to === null ? away : x(row.to);
+  const to = row.to === null ? away : x(row.to);
+  if (to === from) return from + 40;
+  return row.lost ? from + (to - from) * 0.85 : to;
+}
+
+const labelFits = (row: LadderRow, x: Places, columns: number): boolean =>
+  row.label.length * CHARACTER < Math.abs(targetOf(row, x, columns) - x(row.from)) - LABEL_AT - 16;
+
+/** What stands to the right of a row, its label included where the arrow is too short for it. */
+function remarkText(row: LadderRow, x: Places, columns: number): string {
+  const remarks = [...row.remarks];
+  if (row.lost) remarks.unshift('lost');
+  if (!labelFits(row, x, columns)) remarks.unshift(row.label);
+  const text = printable(remarks.join(', '));
+  return text.length > REMARK_MAX ? `${text.slice(0, REMARK_MAX - 3)}...` : text;
+}
+
+function rowSvg(row: LadderRow, span: Span, x: Places, columns: number, remark: string): string {
+  const color = COLORS[row.kind];
+  const from = x(row.from);
+  const to = targetOf(row, x, columns);
   let end = span.end;
   const parts = [`<text class="time" x="${LEFT - 16}" y="${span.begin + 4}">${row.seconds}</text>`];
-  if (to === from) to = from + 40;
-  if (row.lost) {
-    to = from + (to - from) * 0.85;
-    end = span.begin + LOST_SLOPE;
-  }
+  if (row.lost) end = span.begin + LOST_SLOPE;
   const gap = to > from ? 2 : -2;
   const marker = row.lost ? '' : ` marker-end="url(#${row.kind})"`;
   parts.push(
@@ -131,14 +153,9 @@ function rowSvg(row: LadderRow, span: Span, x: (place: number) => number, column
       `<path d="M${to - 5} ${end - 5}l10 10m0 -10l-10 10" stroke="${COLORS.reset}" stroke-width="2" fill="none"/>`,
     );
   }
-  const fits = row.label.length * CHARACTER < Math.abs(to - from) - LABEL_AT - 16;
-  const remarks = [...row.remarks];
-  if (row.lost) remarks.unshift('lost');
-  if (fits) parts.push(labelSvg(row.label, from, span.begin, to, end));
-  else remarks.unshift(row.label);
-  if (remarks.length > 0) {
-    const at = x(columns - 1) + 32;
-    parts.push(`<text class="remark" x="${at}" y="${span.begin + 4}">${xml(remarks.join(', '))}</text>`);
+  if (labelFits(row, x, columns)) parts.push(labelSvg(row.label, from, span.begin, to, end));
+  if (remark !== '') {
+    parts.push(`<text class="remark" x="${x(columns - 1) + REMARK_AT}" y="${span.begin + 4}">${xml(remark)}</text>`);
   }
   return parts.join('');
 }

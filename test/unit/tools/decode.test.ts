@@ -292,6 +292,19 @@ describe('tapwire trace', () => {
     expect(trace(join(dir, 'absent'))).toMatchObject({ code: 2, err: expect.stringContaining('no such file') });
   });
 
+  test('--svg is as wide as the longest remark needs, up to a limit', () => {
+    const widthWith = (comment: string): number => {
+      const path = save('wide.pcapng', (w, put) => {
+        w.addInterface({ name: 'a', linkType: 'ip' });
+        put(0, 0, tcp({ flags: 'S' }), DIRECTION_INBOUND, comment);
+      });
+      return Number(/width="(\d+)"/.exec(trace(path, { svg: '-' }).out)?.[1]);
+    };
+    const narrow = widthWith('short');
+    expect(widthWith('x'.repeat(100))).toBeGreaterThan(narrow + 200);
+    expect(widthWith('x'.repeat(60_000))).toBeLessThan(2500);
+  });
+
   test('--svg writes a document that is well formed whatever the packets say', () => {
     const path = save('svg.pcapng', (w, put) => {
       w.addInterface({ name: 'a', linkType: 'ethernet' });
