@@ -59,6 +59,19 @@ function systemError(message: string, code: string, syscall: string): SystemErro
 export const errnoException = (code: string, syscall: string): SystemError =>
   systemError(`${syscall} ${code}`, code, syscall);
 
+/**
+ * The same for what nobody called for, such as a peer's RST. Where we were when it came concerns nobody, and ten frames of it
+ * would cost more than the rest of a short connection: like Node's, its stack is the place where it was noticed.
+ */
+export function noticedException(code: string, syscall: string): SystemError {
+  const limit = Error.stackTraceLimit;
+  // Neither assignment may throw where a program has frozen Error.
+  Reflect.set(Error, 'stackTraceLimit', 1);
+  const error = errnoException(code, syscall);
+  Reflect.set(Error, 'stackTraceLimit', limit);
+  return error;
+}
+
 /** "connect ECONNREFUSED 127.0.0.1:1", "bind EADDRNOTAVAIL 10.0.0.9". `local` becomes the suffix ` - Local (…)`. */
 export function addressException(
   code: string,

@@ -8,7 +8,7 @@ import { type Callable, callable } from './callable';
 import { beginConnect, type ConnectAttempt, connectFinished } from './connect';
 import { defaultHost } from './default-host';
 import type { DirectConsumer } from './direct';
-import { errnoException, invalidArgValue, nodeError } from './errors';
+import { errnoException, invalidArgValue, nodeError, noticedException } from './errors';
 import { type HandleOwner, type SocketName, TcpHandle } from './handle';
 import type { Host } from './host';
 import { IdleTimer } from './idle-timer';
@@ -377,7 +377,7 @@ class SocketMethods extends Duplex implements HandleOwner {
   }
 
   handleFailed(code: string, syscall = 'read'): void {
-    this.destroy(errnoException(code, syscall));
+    this.destroy(noticedException(code, syscall));
   }
 
   handleAbandoned(): void {
