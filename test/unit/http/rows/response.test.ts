@@ -220,14 +220,16 @@ describe('responses', () => {
     expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n.*chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n0\r\n\r\n$/s);
     expect(called).toEqual(['a', 'bc']);
     const pieces: string[] = [];
+    let goOn!: () => void;
     await b.serve((_req, res) => {
       res.write('first');
-      setTimeout(() => res.end('second'), 25);
+      goOn = () => void res.end('second');
     });
     await new Promise<void>((resolve) => {
       const socket = b.net.connect(b.port, '127.0.0.1');
       socket.on('data', (data) => {
         pieces.push(String(data));
+        if (pieces.length === 1) goOn();
         if (pieces.length === 2) resolve(void socket.destroy());
       });
       socket.write(GET);
