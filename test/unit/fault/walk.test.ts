@@ -195,6 +195,11 @@ describe('actions on a connection', () => {
         to === 'both' || to === end,
       );
   });
+  test('fin to who still waits for an answer to its SYN: nothing, and the connection goes on', async () => {
+    await under({ handshake: 'syn-ack' }, drop(), fin({ to: 'c' }));
+    expect(came().some(({ flags }) => flags.includes('F'))).toBe(false);
+    expect(texts().length).toBeGreaterThan(0);
+  });
   test('icmp: an error about its last segment, with the MTU', async () => {
     const frames: Uint8Array[] = [];
     const deliver = wire.medium.deliver.bind(wire.medium);
