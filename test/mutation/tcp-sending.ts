@@ -464,7 +464,7 @@ export const SENDING: readonly Mutant[] = [
       'tcp/congestion tcp/recovery-window tcp/recovery-losses',
     ],
   ]),
-  ...bugsIn('stack/tcp/rack.ts', 'tcp/recovery-losses', [
+  ...bugsIn('stack/tcp/rack.ts', 'tcp/rack-tlp tcp/recovery-losses', [
     [
       'no-reordering-window',
       'RFC 8985, RACK-TLP',
