@@ -6,7 +6,7 @@ import { outOfRange } from './errors';
 import { IdleList } from './idle-list';
 import { IncomingMessage } from './incoming';
 import { isInsecure, maxHeaderSize } from './options';
-import type { HttpProfile } from './profiles';
+import { type HttpProfile, PROFILES } from './profiles';
 import { readerPool } from './reader-pool';
 import { requestTimedOut, ServerConnection, serve } from './server-connection';
 import { ServerResponse } from './server-response';
@@ -170,19 +170,30 @@ function check(server: HttpServing): void {
 /** A copy of the list: what is done to one may remove others. */
 function connectionsOf(server: HttpServing): ServerConnection[] {
   const all: ServerConnection[] = [];
-  for (let c = server._firstConnection; c !== null; c = c.next) all.push(c);
+  // A server that is not one of ours, such as http2's, has none until it serves one.
+  for (let c = server._firstConnection ?? null; c !== null; c = c.next) all.push(c);
   return all;
+}
+
+/** Makes a server of somebody else's, such as http2's that speaks HTTP/1 too, one that can serve; it keeps what it has. */
+function adopt(server: HttpServing): void {
+  const own = server as unknown as Record<string, unknown>;
+  const ready = {} as HttpServing;
+  initializeServing(ready, {}, undefined, PROFILES.node20);
+  storeOptions(ready, { requestTimeout: server.requestTimeout, headersTimeout: server.headersTimeout });
+  for (const [name, value] of Object.entries({ ...servingMethods, ...ready })) own[name] ??= value;
 }
 
 /** The 'connection' listener: `http._connectionListener`. Any Duplex can be served. */
 export function connectionListener(this: Server, socket: MessageSocket): void {
+  if (this._IncomingMessage === undefined) adopt(this);
   socket.server = this;
   if (this.timeout && typeof socket.setTimeout === 'function') socket.setTimeout(this.timeout);
   const pool = readerPool('request', this.maxHeaderSize || maxHeaderSize, isInsecure(this.insecureHTTPParser));
   const headersMax = typeof this.maxHeadersCount === 'number' ? this.maxHeadersCount : 1000;
   const connection = new ServerConnection(this, socket, pool, headersMax, performance.now());
-  connection.next = this._firstConnection;
-  if (this._firstConnection !== null) this._firstConnection.previous = connection;
+  connection.next = this._firstConnection ?? null;
+  if (connection.next !== null) connection.next.previous = connection;
   this._firstConnection = connection;
   serve(connection);
 }
