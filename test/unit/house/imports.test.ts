@@ -27,7 +27,7 @@ const AREAS: readonly (readonly [area: string, files: RegExp])[] = [
   ['register', /^register\//],
   ['fault', /^fault\//],
   ['sim', /^sim\//],
-  ['captures', /^tools\/(pcap\/|notation|decode|ladder)/],
+  ['captures', /^tools\/(pcap\/|notation|decode|replay-stack|ladder)/],
   ['tools', /^tools\//],
 ];
 
@@ -49,8 +49,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   electron: ['net', 'http'],
   // The drop-in chooses its wire by the options that the command has, and stands as high as it.
   register: ['net', 'http', 'tools'],
-  // What a run writes down, and how it is told in lines: of use to whoever makes runs.
-  captures: ['base', 'device'],
+  // What a run writes down, how it is told in lines, and what a stack would have made of it: of use to whoever makes runs.
+  captures: [...CORE, 'device'],
   fault: [...CORE, 'parser', 'device', 'net', 'http', 'sim', 'captures'],
   sim: [...CORE, 'parser', 'device', 'net', 'http', 'fault', 'captures'],
   tools: [...CORE, 'parser', 'device', 'net', 'http', 'electron', 'fault', 'sim', 'captures'],
