@@ -21,7 +21,7 @@ export function reportOf(engine: FaultEngine, title: string, seed: number): Repo
   return {
     title,
     pcapng: () => pcapngOf(engine, `${title}, seed ${seed}`),
-    ladder: () => ladderOf(engine.trace.entries),
+    ladder: () => ladderOf(engine),
     mermaid: () => mermaidOf(engine.trace.entries),
     json: () => jsonOf(engine, title, seed),
   };
@@ -66,8 +66,29 @@ function arrow(e: TraceEntry): string {
   return goesRight ? `${line}>` : `<${line}`;
 }
 
+/** Which parts of which messages a segment carries: "GET /a: head", "200: body, end". */
+function phaseOf(engine: FaultEngine, e: TraceEntry): string {
+  if (e.length === 0 || e.dir === null) return '';
+  const conn = engine.conns.find(({ id }) => id === e.conn);
+  // Bytes that a rule put in between have no place in the maps.
+  if (conn === undefined || conn.sender(e.dir).insertions.length > 0) return '';
+  const [from, to] = [e.seq - 1, e.seq - 1 + e.length];
+  const parts: string[] = [];
+  for (const m of conn.messages(e.dir === 'c2s' ? 'req' : 'res')) {
+    if (m.begin >= to || (m.end >= 0 && m.end <= from)) continue;
+    const headEnd = m.headEnd < 0 ? Number.POSITIVE_INFINITY : m.headEnd;
+    const words: string[] = [];
+    if (from < headEnd) words.push(to >= headEnd ? 'head' : 'part of the head');
+    if (to > headEnd && (m.end < 0 || m.end > headEnd)) words.push('body');
+    if (m.end > from && m.end <= to) words.push('end');
+    parts.push(`${m.title === '' ? m.side : m.title}: ${words.join(', ')}`);
+  }
+  return parts.join('; ');
+}
+
 /** One row an entry; what was sent and came unchanged is one row, at its arrival. */
-function ladderOf(entries: readonly TraceEntry[]): string {
+function ladderOf(engine: FaultEngine): string {
+  const { entries } = engine.trace;
   const lines = [`${''.padStart(14)}client${''.padEnd(WIDTH - 4)}server`];
   for (const e of entries) {
     if (e.kind === 'sent') continue;
@@ -81,9 +102,9 @@ function ladderOf(entries: readonly TraceEntry[]): string {
       lines.push(`${time}    |${` ! ${e.text}`.padEnd(WIDTH)}|`);
     } else {
       const mark = e.kind === 'delivered' ? '' : `${e.kind} `;
-      lines.push(
-        `${time}    |${arrow(e)}|  [${e.states}]${e.text === '' && mark === '' ? '' : `  # ${mark}${e.text}`}`,
-      );
+      const phase = phaseOf(engine, e);
+      const states = `[${e.states}]${phase === '' ? '' : `  ${phase}`}`;
+      lines.push(`${time}    |${arrow(e)}|  ${states}${e.text === '' && mark === '' ? '' : `  # ${mark}${e.text}`}`);
     }
   }
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;

@@ -51,9 +51,9 @@ export const bodies: readonly Scenario[] = [
     id: 'early-response-unfinished-upload-fetch',
     number: 25,
     title: 'The same under fetch',
-    seen: ['nodejs/undici#2026'],
+    seen: [],
     picture: '413 and FIN, the reset later; or 413 and RST in one wake-up.',
-    node: 'fetch resolves with 413 in the first case and rejects in the second: the response is lost.',
+    node: 'fetch resolves with 413 in both cases, where http reports an error as well. Only a reset that is read before the response makes it reject: the response is lost.',
     cope: 'Treat a reset during an upload as "perhaps answered".',
     expect: {
       http: [

@@ -65,7 +65,7 @@ export const keepAlive: readonly Scenario[] = [
     id: 'keepalive-rst-waits-busy-client',
     number: 3,
     title: 'A RST waits while the client is busy; then it writes',
-    seen: ['nodejs/node#47130'],
+    seen: [],
     picture:
       'As before, but a firewall or a crash sends RST. The pending error is consumed by the first system call: C’s write.',
     node: '"write ECONNRESET", errno -104, syscall write, reusedSocket true.',

@@ -56,7 +56,7 @@ export const paths: readonly Scenario[] = [
     id: 'listener-closed-with-unaccepted',
     number: 14,
     title: 'A listener closes with connections that it never accepted',
-    seen: ['nodejs/node#55330'],
+    seen: [],
     picture:
       'The kernel shook hands and acknowledged the request; the program never saw it; closing the listener sends RST.',
     node: 'The client is connected, has written, and reads ECONNRESET.',

@@ -48,6 +48,8 @@ test('run: the outcome, a diagram, and reports that can be read', async () => {
     expect(text).toContain('GET /: 200, 4 bytes, then read ECONNRESET (not reused)');
     expect(text).toContain('http: as promised');
     expect(text).toMatch(/RA \d+:\d+\(0\) ack/);
+    expect(text).toContain('GET /: head, end');
+    expect(text).toContain('200: head, body');
     const files = readdirSync(folder).sort();
     expect(files.map((name) => name.split('.')[1])).toEqual(['json', 'mmd', 'pcapng', 'txt']);
     const capture = readCaptureFile(join(folder, files.find((name) => name.endsWith('pcapng'))!), new CaptureParser());
