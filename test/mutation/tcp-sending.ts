@@ -2,23 +2,39 @@ import { bugsIn, type Mutant } from './mutant';
 
 /** What goes out, when, and how much: RFC 9293 §3.7 and §3.8, RFC 5681 and all that recovers from loss. */
 export const SENDING: readonly Mutant[] = [
-  ...bugsIn('stack/tcp/output.ts', 'tcp/sending tcp/windows', [
-    ['silly-windows-filled', 'MUST-38', '  if (bytes < available) return 0;\n', ''],
-    ['last-not-pushed', 'MUST-60, MUST-61', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | (fin ? FIN : 0)'],
-    ['everything-pushed', 'SHLD-27', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | PSH | (fin ? FIN : 0)'],
+  ...bugsIn('stack/tcp/sending/probes.ts', 'tcp/sending tcp/windows', [
     [
-      'no-delay-ignored',
-      'MUST-17',
-      '  if (c.noDelay || c.packetsOut === 0) return false;',
-      '  if (c.packetsOut === 0) return false;',
+      'probe-beyond-window',
+      'MUST-36',
+      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK, rule, now) < 0) return false;',
+      '  if (emit(tcp, c, seqAdd(c.sndUna, 1), 0, ACK, rule, now) < 0) return false;',
+      'tcp/windows tcp/patience',
     ],
-    ['nagle-forgotten', 'SHLD-7', "  if (c.tcp.profile.nagle === 'rfc') return true;\n", ''],
     [
-      'minshall-forgotten',
-      'SHLD-7',
-      '  return seqAfter(c.sndSmall, c.sndUna) && !seqAfter(c.sndSmall, c.sndNxt);',
-      '  return false;',
+      'keep-alive-carries-text',
+      'SHLD-12',
+      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK, rule, now) < 0) return false;',
+      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK | FIN, rule, now) < 0) return false;',
+      'tcp/patience',
     ],
+    [
+      'probe-not-of-the-tail',
+      'RFC 8985, RACK-TLP',
+      '  let record = c.sent.tail;',
+      '  let record = c.sent.head;',
+      'tcp/recovery-timeout tcp/recovery-losses',
+    ],
+  ]),
+  ...bugsIn('stack/tcp/sending/retransmission.ts', 'tcp/sending tcp/windows', [
+    [
+      'shrunk-window-not-resent-into',
+      'SHLD-16',
+      '    window = c.mss;\n  }',
+      '    return false;\n  }',
+      'tcp/windows tcp/recovery-timeout',
+    ],
+  ]),
+  ...bugsIn('stack/tcp/sending/segment.ts', 'tcp/sending tcp/windows', [
     ['urgent-not-marked', 'MUST-30', '    flags |= URG;\n', ''],
     ['urgent-pointer-cut-off', 'MUST-31', 'Math.min(seqDiff(c.sndUp, seq), 0xffff)', 'seqDiff(c.sndUp, seq) & 0xff'],
     [
@@ -28,7 +44,6 @@ export const SENDING: readonly Mutant[] = [
       '  optionsEnd = writeSynOptions(header, optionsEnd, c.mss, -1, false, false, 0, 0);\n  if (c.timestamps) optionsEnd = writeTimestamps(header',
       'tcp/segments',
     ],
-    ['mss-not-announced', 'MUST-14, SHLD-5', '    announcedMss(c),\n    scale,', '    0,\n    scale,', 'tcp/segments'],
     ['dscp-forgotten', 'MUST-48, SHLD-21', '  let tos = c.tos;', '  let tos = 0;'],
     [
       'hop-limit-forgotten',
@@ -49,39 +64,6 @@ export const SENDING: readonly Mutant[] = [
       'Math.min(window >> c.rcvScale, 0xffff)',
       'Math.min(window, 0xffff)',
       'tcp/windows',
-    ],
-    [
-      'shrunk-window-overrun',
-      'MUST-34, SHLD-15',
-      '    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt) + synAck;',
-      '    const window = seqDiff(seqAdd(c.sndUna, c.sndWndMax), c.sndNxt) + synAck;',
-    ],
-    [
-      'shrunk-window-not-resent-into',
-      'SHLD-16',
-      '    window = c.mss;\n  }',
-      '    return false;\n  }',
-      'tcp/windows tcp/recovery-timeout',
-    ],
-    [
-      'closed-window-not-probed',
-      'MUST-35',
-      "  c.backoff = 0;\n  setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));",
-      '  c.backoff = 0;',
-    ],
-    [
-      'probe-beyond-window',
-      'MUST-36',
-      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK, rule, now) < 0) return false;',
-      '  if (emit(tcp, c, seqAdd(c.sndUna, 1), 0, ACK, rule, now) < 0) return false;',
-      'tcp/windows tcp/patience',
-    ],
-    [
-      'keep-alive-carries-text',
-      'SHLD-12',
-      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK, rule, now) < 0) return false;',
-      '  if (emit(tcp, c, seqAdd(c.sndUna, -1), 0, ACK | FIN, rule, now) < 0) return false;',
-      'tcp/patience',
     ],
     [
       'reduction-not-told',
@@ -118,12 +100,38 @@ export const SENDING: readonly Mutant[] = [
       '',
       'tcp/timestamps',
     ],
+  ]),
+  ...bugsIn('stack/tcp/sending/syn.ts', 'tcp/sending tcp/windows', [
+    ['mss-not-announced', 'MUST-14, SHLD-5', '    announcedMss(c),\n    scale,', '    0,\n    scale,', 'tcp/segments'],
+  ]),
+  ...bugsIn('stack/tcp/sending/text.ts', 'tcp/sending tcp/windows', [
+    ['silly-windows-filled', 'MUST-38', '  if (bytes < available) return 0;\n', ''],
+    ['last-not-pushed', 'MUST-60, MUST-61', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | (fin ? FIN : 0)'],
+    ['everything-pushed', 'SHLD-27', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | PSH | (fin ? FIN : 0)'],
     [
-      'probe-not-of-the-tail',
-      'RFC 8985, RACK-TLP',
-      '  let record = c.sent.tail;',
-      '  let record = c.sent.head;',
-      'tcp/recovery-timeout tcp/recovery-losses',
+      'no-delay-ignored',
+      'MUST-17',
+      '  if (c.noDelay || c.packetsOut === 0) return false;',
+      '  if (c.packetsOut === 0) return false;',
+    ],
+    ['nagle-forgotten', 'SHLD-7', "  if (c.tcp.profile.nagle === 'rfc') return true;\n", ''],
+    [
+      'minshall-forgotten',
+      'SHLD-7',
+      '  return seqAfter(c.sndSmall, c.sndUna) && !seqAfter(c.sndSmall, c.sndNxt);',
+      '  return false;',
+    ],
+    [
+      'shrunk-window-overrun',
+      'MUST-34, SHLD-15',
+      '    const window = seqDiff(seqAdd(c.sndUna, c.sndWnd), c.sndNxt) + synAck;',
+      '    const window = seqDiff(seqAdd(c.sndUna, c.sndWndMax), c.sndNxt) + synAck;',
+    ],
+    [
+      'closed-window-not-probed',
+      'MUST-35',
+      "  c.backoff = 0;\n  setRetransmitTimer(c, 'persist', now + persistDelay(tcp, c, now));",
+      '  c.backoff = 0;',
     ],
   ]),
   ...bugsIn('stack/tcp/tcp.ts', 'tcp/opening', [

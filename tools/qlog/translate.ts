@@ -2,9 +2,9 @@ import { NEVER } from '../../stack/base/bytes';
 import { DROPS } from '../../stack/base/drops';
 import type { TraceEvent } from '../../stack/base/trace';
 import { type Connection, STATE_NUMBERS, TCP_ERRORS } from '../../stack/tcp/connection';
-import { RULES } from '../../stack/tcp/output';
 import { RECOVERY_NUMBERS } from '../../stack/tcp/recovery-state';
 import { LOSS_REASONS } from '../../stack/tcp/scoreboard';
+import { RULES } from '../../stack/tcp/sending/segment';
 import { TIMER_NUMBERS } from '../../stack/tcp/timeouts';
 
 /** An event of a qlog file, without its time. `group` names the connection; 0: none. */

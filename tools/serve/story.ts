@@ -1,7 +1,7 @@
 import type { Host } from '../../net/host';
 import { parseAddress } from '../../stack/base/address';
 import { type Connection, STATE_NUMBERS } from '../../stack/tcp/connection';
-import { RULES } from '../../stack/tcp/output';
+import { RULES } from '../../stack/tcp/sending/segment';
 import { flagsText } from '../notation';
 
 /** A segment of the connection, with numbers relative to the two initial ones. */
