@@ -69,7 +69,10 @@ export class Flow {
     const side = this.side(this.server, false);
     const c = this.server.host.accept(listener, side);
     if (c === null) return;
-    const pair = this.pairs.find((other) => other.clientPort === c.remotePort && other.server === null);
+    // A SYN cookie may open it again, after a reset that only the server heard of: then the client's peer is the new one.
+    const pair = this.pairs.find(
+      (other) => other.clientPort === c.remotePort && (other.server === null || other.server.isOver),
+    );
     if (pair !== undefined) pair.server = side;
     side.begins(c);
   }

@@ -198,6 +198,8 @@ export class Side implements ConnectionOwner {
     if (this.letGo) return;
     const { tcp } = this.host.stack;
     const allWritten = this.written === this.plan.bytes;
+    // The other end has gone, or somebody said so, in the middle of a conversation: no turn will come any more.
+    if (this.ended && this.rounds > 0 && !allWritten && this.written >= this.allowed) return this.release(c);
     if (!allWritten) return;
     const { end } = this.plan;
     if (this.ended) return this.release(c);

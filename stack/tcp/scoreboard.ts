@@ -75,6 +75,8 @@ export function splitRecord(tcp: Tcp, c: Connection, record: number, at: Seq): n
     if ((flags & SACKED) !== 0) c.sackedOut += change;
     if ((flags & LOST) !== 0) c.lostOut += change;
     if ((flags & RETRANSMITTED) !== 0) c.retransOut += change;
+    // Larger segments than when it was sent: fewer packets, of which fewer can have left the network; one is the hole.
+    if (!c.sackOk) c.sackedOut = Math.max(0, Math.min(c.sackedOut, c.packetsOut - Math.max(c.lostOut, 1)));
   }
   return rest;
 }

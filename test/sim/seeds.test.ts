@@ -208,6 +208,15 @@ describe('a failing run', () => {
   });
 });
 
+test.each([
+  [200_357, 'the tail is probed after segments have become larger'],
+  [202_489, 'without SACK a record is cut after segments have become larger'],
+  [202_153, 'a SYN cookie opens a connection again that was reset on one side'],
+  [203_450, 'a forged FIN in the middle of a conversation'],
+])('seed %d, which once failed: %s', (seed) => {
+  expect(runScenario(generate(seed)).failure).toBeNull();
+});
+
 test('a link that is full for long makes no host spin, whatever comes due meanwhile', () => {
   // Seventeen writers of single bytes over 256 kbit/s: a timer is due while the link has no room for minutes on end.
   const outcome = runScenario(generate(102_104));
