@@ -36,7 +36,24 @@ interface OurSocket extends NodeNet.Socket {
 interface Wrapped extends nodeTls.TLSSocket {
   connecting: boolean;
   _parent?: unknown;
-  _handle?: { _parent?: Record<string, unknown>; useUserBuffer?(buffer: Uint8Array): void } | null;
+  _handle?: {
+    _parent?: Record<string, unknown>;
+    _parentWrap?: StreamWrap;
+    useUserBuffer?(buffer: Uint8Array): void;
+  } | null;
+}
+
+/** What Node puts between TLS and a stream. */
+interface StreamWrap {
+  _handle: object | null;
+  doWrite(request: object, chunks: Uint8Array[]): number;
+  doShutdown(request: object): number;
+  finishWrite(handle: NativeStream, code: number): void;
+}
+
+interface NativeStream {
+  finishWrite(request: object, code: number): void;
+  finishShutdown(request: object, code: number): void;
 }
 
 const isOurs = (socket: unknown): socket is OurSocket =>
@@ -86,11 +103,55 @@ function writeUnlessEnded(this: OurSocket, ...args: unknown[]): boolean {
 /** It connects, or nobody has told it to yet. */
 const isYetToConnect = (socket: OurSocket): boolean => socket.connecting || (!socket._handle && !socket.destroyed);
 
+/**
+ * What Node puts between TLS and a stream takes one write at a time and asserts it, but TLS begins another when a peer asks
+ * for a new handshake amid a write: these wait for each other here, and the end for them.
+ */
+function oneWriteAfterAnother(wrap: StreamWrap): void {
+  const { doWrite, doShutdown, finishWrite } = wrap;
+  const waiting: [request: object, chunks: Uint8Array[]][] = [];
+  let busy = false;
+  let end: object | null = null;
+  wrap.doWrite = (request, chunks) => {
+    if (busy) {
+      waiting.push([request, chunks]);
+      return 0;
+    }
+    busy = true;
+    return doWrite.call(wrap, request, chunks);
+  };
+  wrap.doShutdown = (request) => {
+    if (!busy) return doShutdown.call(wrap, request);
+    end = request;
+    return 0;
+  };
+  wrap.finishWrite = (handle, code) => {
+    finishWrite.call(wrap, handle, code);
+    busy = false;
+    if (wrap._handle === null) {
+      for (const [request] of waiting.splice(0)) handle.finishWrite(request, code);
+      if (end !== null) handle.finishShutdown(end, code);
+      end = null;
+      return;
+    }
+    const next = waiting.shift();
+    if (next !== undefined) {
+      wrap.doWrite(...next);
+    } else if (end !== null) {
+      const request = end;
+      end = null;
+      doShutdown.call(wrap, request);
+    }
+  };
+}
+
 /** Makes a secured socket over one of ours tell what it would over a kernel's. */
 function connectToSocket(secured: Wrapped, socket: OurSocket): void {
   secured._parent = socket;
   Object.defineProperty(socket, '_secured', { value: secured, configurable: true });
   letEndSecurely(socket);
+  const wrap = secured._handle?._parentWrap;
+  if (typeof wrap?.finishWrite === 'function') oneWriteAfterAnother(wrap);
   // Before anybody else hears of it.
   socket.prependListener('close', () => void secured.destroy());
   const below = secured._handle?._parent;

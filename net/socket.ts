@@ -317,6 +317,12 @@ class SocketMethods extends Duplex implements HandleOwner {
     return this._streamOptions ? false : super.isPaused();
   }
 
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    // Somebody puts text into the stream himself: it goes where the rest of it goes.
+    if (this._direct !== null && chunk !== null) this.detachDirect();
+    return super.push(chunk, encoding);
+  }
+
   override pause(): this {
     const handle = this._handle;
     if (this._bypassesStream && !this.connecting && handle?.reading) handle.readStop();

@@ -250,4 +250,31 @@ describe('tls over our sockets, in the details in which a stream is less than a 
     expect(await below).toBe(true);
     plain.close();
   });
+
+  test('a client that asks for new handshakes without end is refused, and does no harm', async () => {
+    const server = tls.createServer({ key, cert, maxVersion: 'TLSv1.2' }, (socket: TLSSocket) => {
+      socket.on('error', (error: Error & { code?: string }) => {
+        codes.push(error.code);
+        socket.destroy();
+      });
+      socket.on('data', () => socket.write('answer'));
+    });
+    const codes: unknown[] = [];
+    server.listen(0, '127.0.0.1');
+    await event(server, 'listening');
+    closing.push(() => server.close());
+    const { port } = server.address() as { port: number };
+    const socket = tls.connect({ host: '127.0.0.1', port, ca: cert, servername: 'localhost' });
+    let renegotiations = 0;
+    const again = (): void => {
+      renegotiations++;
+      socket.renegotiate({}, (error) => void (error === null && setImmediate(again)));
+    };
+    socket.once('data', again).on('error', () => {});
+    socket.write('ask');
+    await event(socket, 'close');
+    await until(() => codes.length > 0);
+    expect(codes).toEqual(['ERR_TLS_SESSION_ATTACK']);
+    expect(renegotiations).toBeLessThan(10);
+  });
 });

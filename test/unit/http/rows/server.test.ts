@@ -41,6 +41,14 @@ describe('servers', () => {
     expect(server.listening).toBe(false);
   });
 
+  row('what somebody pushes into a connection is read as if it had come', async (b) => {
+    const server = await b.serve((req, res) => res.end(`asked for ${req.url}`));
+    server.on('connection', (socket) => socket.push('GET /pushed HTTP/1.1\r\nHost: a\r\n\r\n'));
+    const socket = b.net.connect(b.port, '127.0.0.1');
+    expect(String((await event(socket, 'data'))[0])).toContain('asked for /pushed');
+    socket.destroy();
+  });
+
   row('H-160 maxHeadersCount limits the headers of requests', async (b) => {
     const server = await b.serve((req, res) => res.end(JSON.stringify(req.headers)));
     expect(server.maxHeadersCount).toBeNull();
