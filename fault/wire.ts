@@ -31,7 +31,7 @@ export interface WireOptions {
   readonly rtt?: Millis;
   /**
    * 'memory': two hosts of ours in virtual time. The two other ways have entries of their own, because they need devices:
-   * `faultDevice` for TUN, `openProxy` for programs that know nothing of us.
+   * `faultDevice` for TUN, `openMiddlebox` and `FaultProxy` for programs that know nothing of us.
    */
   readonly mode?: 'memory';
   /** Default 1500. */
@@ -105,7 +105,9 @@ export class Wire {
 
   constructor(readonly options: WireOptions = {}) {
     if (options.mode !== undefined && options.mode !== 'memory')
-      throw new RangeError(`mode '${String(options.mode)}': createWire is in memory; see faultDevice and openProxy`);
+      throw new RangeError(
+        `mode '${String(options.mode)}': createWire is in memory; see faultDevice, openMiddlebox and FaultProxy`,
+      );
     this.seed = options.seed ?? 1;
     const rtt = options.rtt ?? 20;
     if (!(rtt >= 0 && rtt < 3_600_000)) throw new RangeError(`rtt is ${rtt} ms`);

@@ -41,6 +41,8 @@ export class RawPeer {
   private toward: Segment | null = null;
   private sndNxt = ISN;
   private rcvNxt = 0;
+  /** What the other end has acknowledged. */
+  private una = ISN;
   private waiters: (() => void)[] = [];
 
   constructor(private readonly wire: PeerWire) {}
@@ -52,6 +54,7 @@ export class RawPeer {
     this.flags.push(flagLetters(segment.flags));
     this.onSegment?.(this.last);
     if (segment.has(SYN)) this.rcvNxt = (segment.seq + 1) | 0;
+    if (segment.has(ACK) && ((segment.ack - this.una) | 0) > 0) this.una = segment.ack;
     const fresh = segment.seq === this.rcvNxt && segment.length + (segment.has(FIN) ? 1 : 0) > 0;
     if (fresh) {
       const text = segment.frame.subarray(segment.textAt, segment.end);
@@ -74,6 +77,11 @@ export class RawPeer {
 
   count(flags: string): number {
     return this.flags.filter((seen) => seen === flags).length;
+  }
+
+  /** Resolves when the other end's TCP has taken all that was sent. */
+  taken(): Promise<void> {
+    return this.until(() => ((this.una - this.sndNxt) | 0) >= 0);
   }
 
   // ── what goes ──

@@ -1,6 +1,6 @@
 /** Fault catalogue §3: how the order of arrival changes what http.request and fetch report. */
 import type { RawPeer } from './raw-peer';
-import { asked, fetched, LENGTH, type Row, type TruthWorld, UNTIL_CLOSE } from './world';
+import { asked, fetched, LENGTH, listen, type Row, settled, type TruthWorld, UNTIL_CLOSE } from './world';
 
 type Script = (peer: RawPeer, world: TruthWorld) => Promise<void> | void;
 
@@ -47,7 +47,7 @@ const apart =
   (text: string, end: 'fin' | 'rst'): Script =>
   async (peer, world) => {
     peer.send(text);
-    await world.sleep(60);
+    await settled(world, peer);
     peer[end]();
   };
 
@@ -206,7 +206,37 @@ const second = (
   },
 });
 
+/** A kept connection that ends while nobody uses it, and what comes next. */
+const idleEnd = (end: 'fin' | 'rst', events: readonly string[]): Row => ({
+  name: `http.request: kept connection, ${end.toUpperCase()} while idle: the pool drops it, the next request opens another`,
+  said: ['success 0123456789 complete true', ...events, 'free sockets 0', 'SYNs 2', 'success 0123456789 complete true'],
+  async run(world, port) {
+    const peer = world.peer(port);
+    const agent = world.agent({ keepAlive: true });
+    const told: string[] = [];
+    agent.on('free', (socket: import('node:net').Socket) => listen(socket, told));
+    const first = asked(world, port, { agent });
+    await world.wait(peer.accept().then(() => peer.request()));
+    peer.send(`${LENGTH}0123456789`);
+    const one = await first;
+    await world.sleep(100);
+    peer[end]();
+    await world.sleep(200);
+    const free = Object.values(agent.freeSockets).flat().length;
+    // Another connection, to another peer on the same port.
+    const other = world.peer(port);
+    const again = asked(world, port, { agent });
+    await world.wait(other.accept().then(() => other.request()));
+    other.send(`${LENGTH}0123456789`);
+    const two = await again;
+    agent.destroy();
+    return [one.at(-1)!, ...told, `free sockets ${free}`, `SYNs ${1 + other.count('S')}`, two.at(-1)!];
+  },
+});
+
 export const keepAliveRows: readonly Row[] = [
+  idleEnd('rst', ['error(read ECONNRESET -104 read)', 'close(true)']),
+  idleEnd('fin', ['end', 'close(false)']),
   queued('FIN together', 'socket hang up ECONNRESET reused false', 'fin'),
   queued('RST together', 'write ECONNRESET -104 write reused false', 'rst'),
   second('RST in answer to request 2', 'read ECONNRESET -104 read reused true', async (peer, world, ask) => {
@@ -305,7 +335,7 @@ export const uploadRows: readonly Row[] = [
     ],
     async (peer, world) => {
       peer.fin(TOO_LARGE);
-      await world.sleep(60);
+      await settled(world, peer);
       peer.rst();
     },
   ),
@@ -359,7 +389,7 @@ export const uploadRows: readonly Row[] = [
           if (how === 'RST together') return together(TOO_LARGE, 'rst')(peer, world);
           if (how === 'RST later') return apart(TOO_LARGE, 'rst')(peer, world);
           peer.fin(TOO_LARGE);
-          await world.sleep(60);
+          await settled(world, peer);
           peer.rst();
         },
         { method: 'POST', body: Buffer.alloc(20_000_000) },

@@ -1,7 +1,18 @@
 /** Fault catalogue §3: connecting, listening, established connections, and what closing sends. */
 import type net from 'node:net';
 import type { RawPeer } from './raw-peer';
-import { closed, errorWords, established, HOST, listen, opened, PEER, type Row, type TruthWorld } from './world';
+import {
+  closed,
+  errorWords,
+  established,
+  HOST,
+  listen,
+  opened,
+  PEER,
+  type Row,
+  settled,
+  type TruthWorld,
+} from './world';
 
 /** A connection attempt whose SYN is met with this. */
 const connecting = (name: string, answer: (peer: RawPeer) => void, code: string, errno: number): Row => ({
@@ -87,6 +98,23 @@ export const connectRows: readonly Row[] = [
     ],
   },
   {
+    name: 'a local port that is in use',
+    said: [`bind EADDRINUSE ${HOST}:PORT -98 bind ${HOST} PORT`],
+    async run(world, port) {
+      const server = world.createServer({}, () => {});
+      await world.wait(new Promise<void>((resolve) => server.listen(port, HOST, resolve)));
+      const socket = world.connect({ host: PEER, port: 80, localAddress: HOST, localPort: port });
+      const said = await world.wait(told(socket));
+      server.close();
+      return [said];
+    },
+  },
+  {
+    name: 'a path that does not exist',
+    said: ['connect ENOENT /nowhere/at/all.sock -2 connect /nowhere/at/all.sock'],
+    run: async (world) => [await world.wait(told(world.connect({ path: '/nowhere/at/all.sock' })))],
+  },
+  {
     name: 'several addresses, all refused: AggregateError without a message',
     said: [`'' ECONNREFUSED of connect ECONNREFUSED ${PEER}:PORT, connect ECONNREFUSED 10.0.0.3:PORT`],
     async run(world, port) {
@@ -161,7 +189,7 @@ export const establishedRows: readonly Row[] = [
   }),
   standing('data, and RST a wake-up later', ['connect', 'data', ...RESET.slice(1)], async ({ peer, world }) => {
     peer.send('bye');
-    await world.sleep(60);
+    await settled(world, peer);
     peer.rst();
   }),
   standing('FIN: Node ends its side', ['connect', 'end', 'close(false)', 'sent FA'], ({ peer }) => peer.fin(), {
@@ -180,7 +208,7 @@ export const establishedRows: readonly Row[] = [
     ['connect', 'end', 'error(write EPIPE -32 write)', 'close(true)'],
     async ({ socket, peer, world }) => {
       peer.fin();
-      await world.sleep(60);
+      await settled(world, peer);
       peer.rst();
       await world.sleep(100);
       socket.write('x');
@@ -291,11 +319,26 @@ export const closingRows: readonly Row[] = [
     ['close(false)', 'sent A RA'],
     async ({ socket, peer, world }) => {
       peer.send('unread');
-      await world.sleep(60);
+      await settled(world, peer);
       socket.destroy();
     },
     { pauseOnConnect: true },
   ),
+  {
+    ...closing(
+      'end() and destroy() with unread bytes in the kernel: data, FIN, RST',
+      ['close(false)', 'sent A FPA RA'],
+      async ({ socket, peer, world }) => {
+        peer.send('unread');
+        await settled(world, peer);
+        socket.end('bye');
+        await world.sleep(60);
+        socket.destroy();
+      },
+      { pauseOnConnect: true },
+    ),
+    kernel: { said: ['close(false)', 'sent A PA FA RA'], why: 'as above: once for all calls of a turn' },
+  },
   closing(
     'resetAndDestroy(): RST, and no error here',
     ['close(false)', 'sent RA'],

@@ -1,7 +1,7 @@
 /** Fault catalogue §3: what Node's http.Server does and tells when its client misbehaves. */
 import http from 'node:http';
 import type { RawPeer } from './raw-peer';
-import { errorWords, HOST, PEER, type Row, type TruthWorld } from './world';
+import { errorWords, HOST, PEER, type Row, settled, type TruthWorld } from './world';
 
 interface Given {
   readonly peer: RawPeer;
@@ -120,7 +120,7 @@ export const serverRows: readonly Row[] = [
     { handler: upload },
     async ({ peer, world }) => {
       peer.send(`${POST}012`);
-      await world.sleep(60);
+      await settled(world, peer);
       peer.fin();
     },
   ),
@@ -130,7 +130,7 @@ export const serverRows: readonly Row[] = [
     { handler: upload },
     async ({ peer, world }) => {
       peer.send(`${POST}012`);
-      await world.sleep(60);
+      await settled(world, peer);
       peer.rst();
     },
   ),
@@ -140,7 +140,7 @@ export const serverRows: readonly Row[] = [
     { handler: upload },
     async ({ peer, world, said }) => {
       peer.send(POST.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'));
-      await world.sleep(60);
+      await settled(world, peer);
       said.push(peer.received.startsWith('HTTP/1.1 100') ? 'got 100' : 'no 100');
       peer.rst();
     },
@@ -204,7 +204,7 @@ export const serverRows: readonly Row[] = [
     },
     async ({ peer, world }) => {
       peer.send(GET + GET);
-      await world.sleep(60);
+      await settled(world, peer);
       peer.rst();
     },
   ),

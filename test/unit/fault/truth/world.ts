@@ -68,6 +68,12 @@ export function opened(world: TruthWorld, port: number, more: object = {}): { so
   return { socket, events: listen(socket) };
 }
 
+/** All that the peer sent has come, and the program had its turns: what follows has a wake-up of its own. */
+export async function settled(world: TruthWorld, peer: RawPeer): Promise<void> {
+  await world.wait(peer.taken());
+  await world.sleep(60);
+}
+
 /** A socket that is connected. */
 export async function established(
   world: TruthWorld,
