@@ -265,7 +265,9 @@ describe('servers', () => {
   row('H-193 clientError leaves the socket to its listener', async (b) => {
     const server = await b.serve();
     const told = event(server, 'clientError');
-    void b.raw('nonsense\r\n\r\n');
+    // A client that stays: only the server could end the connection.
+    const client = b.net.connect(b.port, '127.0.0.1').on('error', () => {});
+    client.write('nonsense\r\n\r\n');
     const [error, socket] = (await told) as [Error & { rawPacket: Buffer }, { destroyed: boolean; destroy(): void }];
     expect(error).toMatchObject({
       code: 'HPE_INVALID_METHOD',
@@ -276,6 +278,7 @@ describe('servers', () => {
     await soon(10);
     expect(socket.destroyed).toBe(false);
     socket.destroy();
+    client.destroy();
   });
 
   row('H-194 the answers that clientError has by default', async (b) => {
