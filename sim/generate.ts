@@ -19,11 +19,15 @@ export function generate(seed: number): ScenarioPlan {
   const later = new Random(seed ^ 0x6d74_7500);
   const changes: Partial<TcpProfile> = often(later, 25) ? { mtuProbing: pick(later, ['black-hole', 'always']) } : {};
   const flows = flowsOf(random);
+  const family = often(random, 70) ? 4 : 6;
+  const hosts = [hostOf(random, changes), hostOf(random, changes)] as const;
+  const link = linkOf(random);
   return {
     seed,
-    family: often(random, 70) ? 4 : 6,
-    hosts: [hostOf(random, changes), hostOf(random, changes)],
-    link: linkOf(random),
+    family,
+    hosts,
+    // Links that take less are none of IPv6's (RFC 8200 §5): a SYN would not fit one packet.
+    link: family === 6 ? { ...link, deviceMtu: Math.max(link.deviceMtu ?? 1500, 1280) } : link,
     flows,
     faults: often(random, 60) ? faultsOf(random) : [],
     limitMs: 4 * 3_600_000,
