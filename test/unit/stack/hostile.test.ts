@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { RawPeers } from '../../../benchmarks/raw-peers';
-import { NONE } from '../../../stack/base/memory';
+import { BLOCK_SIZES, NONE } from '../../../stack/base/memory';
 import { consume, send } from '../../../stack/tcp/calls';
 import type { Connection } from '../../../stack/tcp/connection';
 import { ACK, FIN, PSH, RST, SYN } from '../../../stack/tcp/header';
@@ -140,6 +140,56 @@ describe('tiny segments', () => {
     }
     expect(peers.stack.slabs.slabs.length).toBeLessThanOrEqual(4);
     expect(all.every((c) => c.readable === 12)).toBe(true);
+  });
+});
+
+describe('send memory', () => {
+  const sendBytesMax = 1 << 20;
+  const page = new Uint8Array(65_536);
+
+  /** So many connections, the first of which have written as much as they may, and are not acknowledged. */
+  function stalled(count: number, writers: number): [RawPeers, Connection[]] {
+    const peers = new RawPeers({ sendBytesMax });
+    const all = Array.from({ length: count }, (_, i) => peers.open(i));
+    for (const c of all.slice(0, writers)) while (send(peers.stack.tcp, c, page, 0, page.length) > 0);
+    return [peers, all];
+  }
+
+  test('who has none gets a first block, however much others have taken', () => {
+    const [peers, all] = stalled(100, 60);
+    const { tcp, blocks } = peers.stack;
+    expect(blocks.bytesInUse).toBeLessThanOrEqual(sendBytesMax);
+    for (const c of all.slice(60)) expect(send(tcp, c, page, 0, 2000)).toBe(2000);
+    // Those who come now do as well.
+    for (let i = 100; i < 130; i++) expect(send(tcp, peers.open(i), page, 0, 2000)).toBe(2000);
+    expect(blocks.bytesInUse).toBeLessThanOrEqual(sendBytesMax);
+  });
+
+  test('what becomes free wakes as many as it is enough for, in turns', () => {
+    const [peers, all] = stalled(60, 60);
+    const { tcp, blocks } = peers.stack;
+    peers.poll();
+    const woken = new Set<Connection>();
+    let rounds = 0;
+    for (const c of all) c.owner = { onSignals: () => {} };
+    const before = blocks.room;
+    expect(before).toBeLessThan(BLOCK_SIZES[1]);
+    for (; rounds < 200 && woken.size < 40; rounds++) {
+      const c = all[rounds % 10]!;
+      peers.segment(rounds % 10, c.rcvNxt, c.sndNxt, ACK, 0, 0xffff);
+      blocks.refused = true;
+      const enough = Math.ceil(blocks.room / BLOCK_SIZES[1]);
+      tcp.poll(peers.now);
+      expect(tcp.signalled.size).toBeLessThanOrEqual(enough + 1);
+      for (let s = tcp.signalled.take(); s !== null; s = tcp.signalled.take()) {
+        s.signals = 0;
+        woken.add(s);
+        send(tcp, s, page, 0, page.length);
+      }
+      peers.poll();
+    }
+    expect(woken.size).toBeGreaterThanOrEqual(40);
+    expect(blocks.bytesInUse).toBeLessThanOrEqual(sendBytesMax);
   });
 });
 
