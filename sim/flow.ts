@@ -69,10 +69,9 @@ export class Flow {
     const side = this.side(this.server, false);
     const c = this.server.host.accept(listener, side);
     if (c === null) return;
+    const same = this.pairs.filter(({ clientPort }) => clientPort === c.remotePort);
     // A SYN cookie may open it again, after a reset that only the server heard of: then the client's peer is the new one.
-    const pair = this.pairs.find(
-      (other) => other.clientPort === c.remotePort && (other.server === null || other.server.isOver),
-    );
+    const pair = same.find(({ server }) => server === null) ?? same.reverse().find(({ server }) => server?.isOver);
     if (pair !== undefined) pair.server = side;
     side.begins(c);
   }
