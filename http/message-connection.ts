@@ -115,6 +115,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
       const used = this.read(chunk, 0, chunk.length);
       if (used < chunk.length) this.holdBefore(chunk.subarray(used));
       if (this.thrown !== null) this.throwAgain();
+      // The reader stands still although nobody is full: its socket was destroyed.
+      if (used === 0) break;
     }
     if (this.socket.parser !== this) return;
     if (this.held === null && !this.full && !this.blocked) this.flow();
