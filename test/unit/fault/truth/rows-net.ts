@@ -172,15 +172,15 @@ export const listenRows: readonly Row[] = [
 export const establishedRows: readonly Row[] = [
   standing('exact RST in ESTABLISHED', RESET, ({ peer }) => peer.rst()),
   standing('RST inside the window but not exact: a challenge ACK', ['connect', 'sent A'], ({ peer }) => peer.rst(100), {
-    forMs: 200,
+    forMs: 800,
     flags: true,
   }),
   standing('RST outside of the window: nothing', ['connect', 'sent '], ({ peer }) => peer.rst(0x1000_0000), {
-    forMs: 200,
+    forMs: 800,
     flags: true,
   }),
   standing('SYN on a connection that stands: a challenge ACK', ['connect', 'sent A'], ({ peer }) => peer.straySyn(), {
-    forMs: 200,
+    forMs: 800,
     flags: true,
   }),
   standing('data and RST in one wake-up', ['connect', 'data', 'end', 'close(false)'], ({ peer }) => {
