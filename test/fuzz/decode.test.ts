@@ -222,7 +222,7 @@ describe('captures', () => {
           const packet = dissect(c.bytes, 0, c.bytes.length, c.linkType, c);
           const view = tracker.observe(packet, c.timeMs, String(c.iface.id));
           JSON.stringify(packetJson(c, packet, view, '0', ''));
-          ladder.add({ captured: c, packet, view, seconds: '0.000000' });
+          ladder.add({ captured: c, packet, view, drops: null, seconds: '0.000000' });
         }
       }
       parser.end();
