@@ -123,6 +123,19 @@ test('https: the same over TLS, and its connections serve again', async () => {
   expect(connections).toBe(1);
 });
 
+test('E-078: over TLS, redirects that come before the body was read', async () => {
+  const server = lab.modules.https.createServer({ key, cert }, async (request, response) => {
+    if (request.url === '/') response.writeHead(307, { Location: '/b' }).end();
+    else response.end(`${(await bodyOf(request)).length}`);
+  });
+  const origin = `https://localhost:${await lab.listen(server)}`;
+  // Sizes around what is on its way when the server lets go of the connection.
+  for (const size of [1, 10_000, 70_000, 140_000, 200_000, 1_000_000]) {
+    const { body, error } = await run(lab.request({ method: 'POST', url: origin }), Buffer.alloc(size));
+    expect([body, error]).toEqual([String(size), undefined]);
+  }
+});
+
 test.each([
   ['buffered', false],
   ['chunked', true],
