@@ -129,12 +129,13 @@ export function dialSocks(context: DialContext, proxy: RealProxy, destination: D
 
 function shakeHands(context: DialContext, socket: Duplex, handshake: SocksHandshake, done: Dialed): void {
   const finish = (error: Error | null): void => {
-    socket.off('data', onData);
+    socket.off('readable', onReadable);
     if (error !== null) {
       abandon(socket);
       done(error);
     } else {
-      done(null, socket);
+      // Only then does the stream know that nobody listens, and flow for whoever listens next.
+      process.nextTick(done, null, socket);
     }
   };
   const stop = watchOver(context, socket, (error) =>
@@ -145,15 +146,17 @@ function shakeHands(context: DialContext, socket: Duplex, handshake: SocksHandsh
       socket.write(step.bytes);
     } else if (step.do === 'done') {
       if (!stop()) return;
-      socket.pause();
-      if (step.rest.length > 0) socket.unshift(step.rest);
       finish(null);
+      if (step.rest.length > 0) socket.unshift(step.rest);
     } else if (step.do === 'fail' && stop()) {
       finish(routeError(step.failure.code, step.failure.message));
     }
   };
-  const onData = (bytes: Uint8Array): void => act(handshake.take(bytes));
-  socket.on('data', onData);
+  const onReadable = (): void => {
+    const bytes = socket.read() as Uint8Array | null;
+    if (bytes !== null) act(handshake.take(bytes));
+  };
+  socket.on('readable', onReadable);
   act(handshake.begin());
 }
 

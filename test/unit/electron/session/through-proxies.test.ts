@@ -293,6 +293,19 @@ describe('E-105: SOCKS', () => {
     expect((await place.ask({ url: 'http://a.test/' })).body).toBe('ok');
   });
 
+  test('an origin that speaks first: what came with the server’s last word is not lost', async () => {
+    const origin = await place.accept((socket) => {
+      let step = 0;
+      const early = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly');
+      socket.on('data', () => {
+        if (step++ === 0) socket.write(Buffer.from([5, 0]));
+        else if (step === 2) socket.write(Buffer.concat([Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]), early]));
+      });
+    });
+    await useProxy(`socks5://${new URL(origin).host}`);
+    expect((await place.ask({ url: 'http://a.test/' })).body).toBe('early');
+  });
+
   test.each<[string, number[][] | null, string]>([
     ['it is an HTTP server', [[...Buffer.from('HTTP/1.1 400 Bad\r\n\r\n')]], 'ERR_SOCKS_CONNECTION_FAILED'],
     ['it accepts no method', [[5, 255]], 'ERR_SOCKS_CONNECTION_FAILED'],
