@@ -14,7 +14,8 @@ test('every row has a test', () => {
 
 test('docs/electron-conformance.md names tests that there are, and no gap', () => {
   // Out of date: node -r ./test/typescript.cjs test/conformance/electron-table.ts
-  const lines = (page: string): string[] => page.match(/`[^`]+`: .+?(?=<br>| \|$)/gm) ?? [];
+  // A formatter may have padded the tables.
+  const lines = (page: string): string[] => page.replace(/ +\|/g, ' |').match(/`[^`]+`: .+?(?=<br>| \|$)/gm) ?? [];
   const known = new Set(lines(electronPage(all, Number.POSITIVE_INFINITY)));
   expect(lines(writtenElectronPage()).length).toBeGreaterThan(100);
   expect(lines(writtenElectronPage()).filter((line) => !known.has(line))).toEqual([]);
