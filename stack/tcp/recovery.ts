@@ -138,13 +138,15 @@ export function findLosses(tcp: Tcp, c: Connection, s: AckSample, now: Millis): 
     const wait = rackDetectLoss(tcp, c, now);
     c.rackProlonged = false;
     if (wait > 0) {
-      setRetransmitTimer(c, 'reorder', now + wait + TIMEOUT_MIN);
+      // No longer than the RTO: a clock that leapt makes round trips, and what they allow for, as long as the leap.
+      setRetransmitTimer(c, 'reorder', now + Math.min(wait + TIMEOUT_MIN, c.rto));
       s.flags &= ~SET_TIMER;
     }
   } else if (c.retransmitTimer === 'reorder' && !c.rackProlonged && isDuplicateAck(s)) {
     // A duplicate ACK without news: something more arrived late, so the network does reorder. Wait once more, and only once.
     c.rackProlonged = true;
-    setRetransmitTimer(c, 'reorder', Math.max(c.retransmitAt, now + reorderingWindow(c) + TIMEOUT_MIN));
+    const longer = Math.min(reorderingWindow(c) + TIMEOUT_MIN, c.rto);
+    setRetransmitTimer(c, 'reorder', Math.max(c.retransmitAt, now + longer));
   }
   if (retransmitted > c.retransOut) s.flags |= RETRANSMISSION_LOST;
 }
