@@ -58,6 +58,8 @@ export function scheduleProbe(tcp: Tcp, c: Connection, restarting: boolean, now:
   const head = c.sent.head;
   const rto = restarting || head === NONE ? c.rto : tcp.sent.sentAt(head) + c.rto - now;
   if (rto > 0) wait = Math.min(wait, rto);
+  // A clock that leapt makes round trips as long as the leap.
+  wait = Math.min(wait, tcp.profile.rtoMaxMs);
   c.retransmitTimer = 'probe';
   c.retransmitAt = now + wait;
   return true;
