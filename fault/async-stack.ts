@@ -4,7 +4,13 @@ interface AsyncWrap {
   popAsyncContext(id: number): boolean;
 }
 
-const binding = (process as unknown as { binding?: (name: string) => AsyncWrap }).binding;
+interface Internals {
+  binding?(name: string): AsyncWrap;
+  _fatalException?(error: unknown, fromPromise: boolean): boolean;
+}
+
+const internals = process as unknown as Internals;
+const [major] = process.versions.node.split('.').map(Number);
 
 /**
  * Runs `task`, which runs ticks. When one throws, Node leaves its async scope entered and counts on the process to end; here
@@ -23,9 +29,29 @@ export function leavingScopes(task: () => void): void {
 
 function leaveTo(before: number): void {
   try {
-    const wrap = binding?.call(process, 'async_wrap');
-    for (let left = 16; left > 0 && executionAsyncId() !== before; left--) wrap?.popAsyncContext(executionAsyncId());
+    if (executionAsyncId() === before) return;
+    if (major! < 24) popTo(before);
+    else leaveAll();
   } catch {
     // A Node that does not let it: the error is told all the same.
+  }
+}
+
+function popTo(before: number): void {
+  const wrap = internals.binding?.('async_wrap');
+  for (let left = 16; left > 0 && executionAsyncId() !== before; left--) wrap?.popAsyncContext(executionAsyncId());
+}
+
+/**
+ * From Node 24 on the scopes cannot be left one by one. They are left all together, the outer ones too, as after an error
+ * that the program has caught with `setUncaughtExceptionCaptureCallback`; ends of scopes that are left already do nothing.
+ */
+function leaveAll(): void {
+  if (process.hasUncaughtExceptionCaptureCallback()) return;
+  process.setUncaughtExceptionCaptureCallback(() => {});
+  try {
+    internals._fatalException?.(new Error('the scopes of a tick that threw are left'), false);
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null);
   }
 }
