@@ -46,7 +46,7 @@ export interface HandleOwner {
   handleEnd(): void;
   /** The connection broke; `code` says how, `syscall` whether reading or writing. */
   handleFailed(code: string, syscall?: string): void;
-  /** The host was closed: nothing comes any more, and nothing can be sent. */
+  /** The connection is to end at once: the host was closed, or something came while the socket waited in a pool. */
   handleAbandoned(): void;
   /** Something moved: the idle time begins anew. */
   handleActive(): void;
@@ -59,6 +59,8 @@ const CHUNK_MAX = 65_536;
 /** Node asks the kernel for probes a second apart, ten of them. */
 const PROBE_INTERVAL_MS = 1000;
 const PROBES = 10;
+/** The function that Node's http.Agent sets as `onread` of an idle socket. It asks libuv what came, so it is not called. */
+const GUARD = 'freeSocketOnReadGuard';
 
 // Only used between a peek and the copy of its fields, never across a call into an application.
 const text = new Text();
@@ -97,6 +99,9 @@ export class TcpHandle implements ConnectionOwner {
   private refed = true;
   private holding = false;
   private bound: { address: Address; port: number } | null = null;
+  private reader: ((...told: unknown[]) => unknown) | null = null;
+  /** The socket waits in a pool of Node's, where it must get nothing. */
+  private guarded = false;
   private resource: AsyncResource;
   /** Made for the first write that does not go the direct way. */
   private queue: SendQueue | null = null;
@@ -218,6 +223,15 @@ export class TcpHandle implements ConnectionOwner {
 
   // ── reading ──
 
+  /** What Node's http.Agent sets: the guard of an idle socket, which this Node may have, and later what was there before. */
+  get onread(): ((...told: unknown[]) => unknown) | null {
+    return this.reader;
+  }
+  set onread(reader: ((...told: unknown[]) => unknown) | null) {
+    this.reader = reader;
+    this.guarded = reader?.name === GUARD;
+  }
+
   readStart(): number {
     this.reading = true;
     this.hold();
@@ -242,6 +256,10 @@ export class TcpHandle implements ConnectionOwner {
 
   /** Hands over one piece of what is there: text, then its end or the error that ended it. Returns READABLE for more. */
   private deliver(c: Connection): number {
+    if (this.guarded && this.reading) {
+      this.owner?.handleAbandoned();
+      return 0;
+    }
     if (this.reading && c.readable > 0) {
       if (!this.deliverPiece(c)) return 0;
       this.textTold = true;
@@ -262,7 +280,9 @@ export class TcpHandle implements ConnectionOwner {
         return 0;
       }
       if (RESETS_BEHIND_TEXT_ARE_TOLD) {
-        this.host.defer(c, FAILED);
+        // libuv writes after it has read: a write that waits is told first, and the reader of the next turn only an end.
+        this.failWriter(c);
+        if (!this.closed) this.host.defer(c, FAILED);
         return 0;
       }
       this.tellEnd();

@@ -40,3 +40,13 @@ export const MESSAGES_COUNT_CORKS = since('22.0.0');
 
 /** Callbacks of `end` are called before 'finish', with null, also of a second `end`; `writableFinished` is true from then on. */
 export const END_CALLS_BACK_FIRST = since('24.21.0');
+
+/** An idle connection in the pool of an agent that gets anything is destroyed, silently (CVE-2026-48931). */
+export const FREE_SOCKETS_ARE_GUARDED = since('22.23.3', '24.21.0');
+
+/** A request whose upload goes on behind its response hears of its socket's error; and all responses of a pipeline close. */
+export const UPLOADS_FAIL_AFTER_RESPONSES = since('24.21.0');
+
+/** Whether the undici that is this Node's fetch is this version or later. */
+export const undiciIsAtLeast = (major: number, minor: number): boolean =>
+  isAtLeast([major, minor], process.versions['undici'] ?? '0.0.0');

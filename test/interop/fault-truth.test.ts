@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { SECTIONS } from '../unit/fault/truth';
+import { SECTIONS, saidHere } from '../unit/fault/truth';
 
 const root = join(__dirname, '../..');
 const isRoot = process.getuid?.() === 0;
@@ -24,8 +24,9 @@ if (!isRoot) console.warn('skipped: the truth table over the kernel needs root')
     const promised: Record<string, readonly string[]> = {};
     const differing: string[] = [];
     for (const [section, rows] of Object.entries(SECTIONS)) {
-      for (const { name, said: ours, kernel } of rows) {
-        promised[`${section}: ${name}`] = kernel?.said ?? ours;
+      for (const row of rows) {
+        const { name, kernel } = row;
+        promised[`${section}: ${name}`] = kernel?.said ?? saidHere(row);
         if (kernel !== undefined) differing.push(name);
       }
     }

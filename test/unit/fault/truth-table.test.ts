@@ -2,7 +2,7 @@
  * Fault catalogue §3 over our stack, against a raw peer that puts every segment on the wire itself. The same rows run over
  * the kernel in test/interop/fault-truth.test.ts.
  */
-import { portOf, SECTIONS } from './truth';
+import { portOf, SECTIONS, saidHere } from './truth';
 import { VirtualTruth } from './truth/virtual-world';
 
 for (const [s, [section, rows]] of Object.entries(SECTIONS).entries()) {
@@ -11,7 +11,7 @@ for (const [s, [section, rows]] of Object.entries(SECTIONS).entries()) {
       test(row.name, async () => {
         const world = new VirtualTruth();
         try {
-          expect(await row.run(world, portOf(s, r))).toEqual(row.said);
+          expect(await row.run(world, portOf(s, r))).toEqual(saidHere(row));
         } finally {
           world.close();
         }

@@ -3,7 +3,7 @@ import { closingRows, connectRows, establishedRows, listenRows } from './rows-ne
 import { serverRows } from './rows-server';
 import type { Row } from './world';
 
-export type { Row, TruthWorld } from './world';
+export { type Row, saidHere, type TruthWorld } from './world';
 
 /** The truth table of fault catalogue §3, section by section. */
 export const SECTIONS: Readonly<Record<string, readonly Row[]>> = {

@@ -3,6 +3,7 @@ import type net from 'node:net';
 import type { RawPeer } from './raw-peer';
 import {
   closed,
+  differing,
   errorWords,
   established,
   HOST,
@@ -183,10 +184,13 @@ export const establishedRows: readonly Row[] = [
     forMs: 800,
     flags: true,
   }),
-  standing('data and RST in one wake-up', ['connect', 'data', 'end', 'close(false)'], ({ peer }) => {
-    peer.send('bye');
-    peer.rst();
-  }),
+  differing(
+    standing('data and RST in one wake-up', ['connect', 'data', 'end', 'close(false)'], ({ peer }) => {
+      peer.send('bye');
+      peer.rst();
+    }),
+    { resetBehindText: ['connect', 'data', ...RESET.slice(1)] },
+  ),
   standing('data, and RST a wake-up later', ['connect', 'data', ...RESET.slice(1)], async ({ peer, world }) => {
     peer.send('bye');
     await settled(world, peer);

@@ -1,7 +1,7 @@
 /** Fault catalogue §3: what Node's http.Server does and tells when its client misbehaves. */
 import http from 'node:http';
 import type { RawPeer } from './raw-peer';
-import { errorWords, HOST, PEER, type Row, settled, type TruthWorld } from './world';
+import { differing, errorWords, HOST, PEER, type Row, settled, type TruthWorld } from './world';
 
 interface Given {
   readonly peer: RawPeer;
@@ -190,22 +190,25 @@ export const serverRows: readonly Row[] = [
       await world.sleep(500);
     },
   ),
-  serving(
-    'a pipelined pair, then RST: one clientError, and only the first response closes',
-    ['clientError read ECONNRESET -104 read writable false', 'rs 1 close'],
-    {
-      handler: ({ said }) => {
-        let n = 0;
-        return (_, response) => {
-          const number = ++n;
-          response.on('close', () => said.push(`rs ${number} close`));
-        };
+  differing(
+    serving(
+      'a pipelined pair, then RST: one clientError, and only the first response closes',
+      ['clientError read ECONNRESET -104 read writable false', 'rs 1 close'],
+      {
+        handler: ({ said }) => {
+          let n = 0;
+          return (_, response) => {
+            const number = ++n;
+            response.on('close', () => said.push(`rs ${number} close`));
+          };
+        },
       },
-    },
-    async ({ peer, world }) => {
-      peer.send(GET + GET);
-      await settled(world, peer);
-      peer.rst();
-    },
+      async ({ peer, world }) => {
+        peer.send(GET + GET);
+        await settled(world, peer);
+        peer.rst();
+      },
+    ),
+    { node24: ['clientError read ECONNRESET -104 read writable false', 'rs 1 close', 'rs 2 close'] },
   ),
 ];

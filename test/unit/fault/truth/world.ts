@@ -2,6 +2,7 @@
 import type http from 'node:http';
 import type net from 'node:net';
 import { type Reply, type ReplyError, type RequestOptions, requestWith } from '../../../../fault/client';
+import { type Newer, saidWith } from '../../../../fault/versions';
 import type { RawPeer } from './raw-peer';
 
 export const PEER = '10.0.0.2';
@@ -30,11 +31,20 @@ export interface TruthWorld {
 export interface Row {
   /** As the catalogue has it. */
   readonly name: string;
+  /** With Node 20. */
   readonly said: readonly string[];
+  /** With newer versions of Node that say something else. */
+  readonly newer?: Newer<readonly string[]>;
   /** Where the kernel and Node on it say something else, and why. */
   readonly kernel?: { readonly said: readonly string[]; readonly why: string };
   run(world: TruthWorld, port: number): Promise<readonly string[]>;
 }
+
+/** What the Node that runs this says in a row. */
+export const saidHere = ({ said, newer }: Row): readonly string[] => saidWith(said, newer);
+
+/** A row of which newer versions of Node say something else. */
+export const differing = (row: Row, newer: Newer<readonly string[]>): Row => ({ ...row, newer });
 
 /** "read ECONNRESET -104 read", with address and port where the error has them. */
 export function errorWords(error: unknown): string {
