@@ -171,11 +171,17 @@ export const bodies: readonly Scenario[] = [
     title: 'Content-Length is not reached: RST in the same wake-up',
     seen: [],
     picture: 'S: part of the body and RST; C’s program sees both at once.',
-    node: 'Only the response’s "aborted": the reset reads as the end of input, no errno anywhere.',
+    node: 'Only the response’s "aborted": the reset reads as the end of input, no errno anywhere. From libuv 1.52 on (Node 24.21) the reset is told.',
     cope: 'As for FIN: check response.complete.',
     expect: {
       http: ['GET /: 200, 4 bytes, then aborted [ECONNRESET] (not reused)'],
       fetch: ['GET /: 200, 4 bytes, then terminated: other side closed [UND_ERR_SOCKET]'],
+    },
+    newer: {
+      resetBehindText: {
+        http: ['GET /: 200, 4 bytes, then read ECONNRESET (not reused)'],
+        fetch: ['GET /: 200, 4 bytes, then terminated: read ECONNRESET'],
+      },
     },
     async play({ wire, serve, ask }) {
       await serve(plain);
@@ -216,11 +222,19 @@ export const bodies: readonly Scenario[] = [
     title: 'A body that lasts until the connection closes is cut, and nobody notices',
     seen: ['nodejs/undici#784', 'nodejs/undici#1414', 'sindresorhus/got#2446'],
     picture: 'S: part of the body; RST in the same wake-up, or later.',
-    node: 'Together: a success in http and fetch. Later: http reports an error on the request, and yet the response ends; fetch succeeds.',
+    node: 'Together: a success in http and fetch. Later: http reports an error on the request, and yet the response ends; fetch succeeds. From libuv 1.52 on (Node 24.21) http reports the error in both cases.',
     cope: 'Servers: send Content-Length or chunks. Clients: a digest, or refuse such bodies where they matter.',
     expect: {
       http: ['GET /together: 200, 4 bytes', 'GET /later: 200, 4 bytes, then read ECONNRESET (not reused)'],
       fetch: ['GET /together: 200, 4 bytes', 'GET /later: 200, 4 bytes'],
+    },
+    newer: {
+      resetBehindText: {
+        http: [
+          'GET /together: 200, 4 bytes, then read ECONNRESET (not reused)',
+          'GET /later: 200, 4 bytes, then read ECONNRESET (not reused)',
+        ],
+      },
     },
     async play({ wire, serve, ask }) {
       await serve(untilClose);

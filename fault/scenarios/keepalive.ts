@@ -145,6 +145,16 @@ export const keepAlive: readonly Scenario[] = [
         'GET /6: fetch failed: write ECONNRESET',
       ],
     },
+    newer: {
+      fetchReadsFirst: {
+        fetch: [
+          '3 requests: 200, 200, 200',
+          'GET /4: fetch failed: write ECONNRESET',
+          'GET /5: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+          'GET /6: fetch failed: read ECONNRESET',
+        ],
+      },
+    },
     async play({ wire, serve, ask, client, say }) {
       await serve(plain, patient);
       const made = await wire.run(Promise.all(['/1', '/2', '/3'].map((path) => client.ask({ path }))));

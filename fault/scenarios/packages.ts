@@ -1,4 +1,35 @@
-import type { ClientName } from './scenario';
+import type { Newer } from '../versions';
+import type { ClientName, Said } from './scenario';
+
+const CLOSED_BEFORE = 'Socket closed before the connection was established [ERR_SOCKET_CLOSED_BEFORE_CONNECTION]';
+
+/** What the packages below say instead with newer versions of Node than 20. */
+export const NEWER_PACKAGES: Readonly<Record<string, Newer<Said>>> = {
+  'pod-dies-before-endpoints-update': {
+    node24: { got: ['GET /1: 200, 10 bytes', `GET /2: ${CLOSED_BEFORE}`, `GET /3: ${CLOSED_BEFORE}`] },
+  },
+  'listener-closed-with-unaccepted': { node24: { got: [`GET /: ${CLOSED_BEFORE}`, 'requests handled: 0'] } },
+  'conntrack-table-full': {
+    node24: {
+      got: ['GET /1: 200, 10 bytes', `GET /new: ${CLOSED_BEFORE}`, 'given up after 127 s', 'GET /2: 200, 10 bytes'],
+    },
+  },
+  'snat-port-exhaustion': {
+    node24: { got: ['16 requests: 200', `GET /new: ${CLOSED_BEFORE}`, 'given up after 127 s'] },
+  },
+  'content-length-short-rst-together': {
+    resetBehindText: { undici: ['GET /: 200, 4 bytes, then read ECONNRESET'], axios: ['GET /: read ECONNRESET'] },
+  },
+  'close-delimited-truncation': {
+    resetBehindText: {
+      axios: ['GET /together: read ECONNRESET', 'GET /later: read ECONNRESET'],
+      got: ['GET /together: 200, 10 bytes', 'GET /later: 200, 10 bytes'],
+    },
+  },
+  'accept-then-reset': {
+    node24: { got: [`GET /1: ${CLOSED_BEFORE}`, 'GET /2: 200, 10 bytes', 'GET /3: 200, 10 bytes'] },
+  },
+};
 
 /** What packages say in the scenarios that are played with them: recorded with undici 7.30.2, axios 1.21.1 and got 14.6.6. */
 export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readonly string[]>>>> = {

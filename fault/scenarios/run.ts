@@ -1,8 +1,9 @@
 import type { Report } from '../report';
 import { fromToken, toToken } from '../token';
+import { type Difference, HERE, saidWith } from '../versions';
 import { createWire, type WireOptions } from '../wire';
 import { clientNamed } from './clients';
-import { PACKAGES } from './packages';
+import { NEWER_PACKAGES, PACKAGES } from './packages';
 import { type ClientName, outcomeText, type Scenario, type Stage } from './scenario';
 
 /** How a scenario went. */
@@ -26,11 +27,23 @@ export interface ScenarioResult {
   readonly broken: Error | null;
 }
 
-/** What is promised for a client; null: nothing. */
-export function expectedOf({ id, expect, level }: Scenario, client: string): readonly string[] | null {
+/** What is promised for a client with these differences from Node 20; null: nothing. */
+export function expectedOf(
+  { id, expect, newer, level }: Scenario,
+  client: string,
+  differences: readonly Difference[] = HERE,
+): readonly string[] | null {
+  const name = client as ClientName;
   const isHttp = client === 'tapwire' || client === 'node';
-  const own = expect[client as ClientName] ?? PACKAGES[id]?.[client as ClientName];
-  return own ?? (isHttp || level !== undefined ? expect.http : null);
+  const own = expect[name] ?? PACKAGES[id]?.[name];
+  const asHttp = own === undefined && (isHttp || level !== undefined);
+  const instead: Partial<Record<Difference, readonly string[]>> = {};
+  for (const difference of differences) {
+    const lines = newer?.[difference] ?? {};
+    const said = lines[name] ?? NEWER_PACKAGES[id]?.[difference]?.[name] ?? (asHttp ? lines.http : undefined);
+    if (said !== undefined) instead[difference] = said;
+  }
+  return saidWith(own ?? (asHttp ? expect.http : null), instead, differences);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type http from 'node:http';
 import type { Origin } from '../origin';
+import type { Newer } from '../versions';
 import type { ServeOptions, Wire, WireOptions } from '../wire';
 
 /** What a client said of one request. */
@@ -58,6 +59,9 @@ export interface Stage {
 /** Names of the clients that scenarios know. */
 export type ClientName = 'http' | 'fetch' | 'tapwire' | 'undici' | 'axios' | 'got';
 
+/** Lines that clients give, by client. */
+export type Said = Readonly<Partial<Record<ClientName, readonly string[]>>>;
+
 /** A failure of the real world: runnable, and described. */
 export interface Scenario {
   /** For the command line: 'keepalive-fin-crosses-request'. */
@@ -78,6 +82,8 @@ export interface Scenario {
   readonly level?: 'socket' | 'agent';
   /** Lines that the clients give; `tapwire` as `http` unless it is there. Of others that are absent nothing is promised. */
   readonly expect: { readonly http: readonly string[] } & Partial<Record<ClientName, readonly string[]>>;
+  /** What clients say instead with newer versions of Node than 20; `tapwire` as `http`, as above. */
+  readonly newer?: Newer<Said>;
   play(stage: Stage): Promise<void>;
 }
 

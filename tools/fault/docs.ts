@@ -4,6 +4,8 @@ import { runScenario, SCENARIOS } from '../../fault/scenarios';
 import { story } from './story';
 
 const ROWS_MAX = 60;
+/** How what differs from Node to Node begins, on a page. */
+export const DIAGRAM = 'What happened with http';
 
 /** At most so many rows of a diagram: the first ones and the last. */
 function shortened(ladder: string): string {
@@ -13,7 +15,10 @@ function shortened(ladder: string): string {
   return [...rows.slice(0, half), `    (${rows.length - ROWS_MAX} more)`, ...rows.slice(-half)].join('\n');
 }
 
-/** The pages about the scenarios, by file name: an index, and one each with what really happened on the wire. */
+/**
+ * The pages about the scenarios, by file name: an index, and one each with what really happened on the wire. That is of the
+ * Node that runs this: the pages in docs/faults are written with Node 20.
+ */
 export async function scenarioPages(): Promise<Map<string, string>> {
   const pages = new Map<string, string>();
   const index = [
@@ -27,7 +32,7 @@ export async function scenarioPages(): Promise<Map<string, string>> {
   for (const scenario of SCENARIOS) {
     index.push(`${scenario.number}. [${scenario.title}](${scenario.id}.md)`);
     const { report } = await runScenario(scenario, 'http');
-    const diagram = `What happened with http (seed 1), times in milliseconds:\n\n\`\`\`\n${shortened(report.ladder())}\n\`\`\`\n`;
+    const diagram = `${DIAGRAM} (seed 1), times in milliseconds:\n\n\`\`\`\n${shortened(report.ladder())}\n\`\`\`\n`;
     pages.set(`${scenario.id}.md`, `${story(scenario)}\n${diagram}`);
   }
   pages.set('README.md', `${index.join('\n')}\n`);

@@ -19,6 +19,7 @@ import {
   type Wire,
   window,
 } from '../../../fault';
+import { saidWith } from '../../../fault/versions';
 import type { Socket } from '../../../net';
 
 let wire: Wire;
@@ -122,11 +123,16 @@ describe('established', () => {
     expect(wire.trace.notation()).toMatch(notation);
   });
 
-  test('data and RST in one wake-up: the data, an end, no error', async () => {
+  test('data and RST in one wake-up: the data, an end, no error; newer ones tell the reset', async () => {
     const { events, over } = await established();
     wire.do(inject('bye', { as: 's2c' }), coalesce(), rst({ to: 'c' }));
-    expect(await wire.run(over)).toBeNull();
-    expect(events).toEqual(['connect', 'data', 'end', 'close(false)']);
+    const error = (await wire.run(over)) as NodeJS.ErrnoException | null;
+    expect(error?.message ?? null).toBe(saidWith<string | null>(null, { resetBehindText: 'read ECONNRESET' }));
+    expect(events).toEqual(
+      saidWith(['connect', 'data', 'end', 'close(false)'], {
+        resetBehindText: ['connect', 'data', 'error(read ECONNRESET)', 'close(true)'],
+      }),
+    );
   });
 
   test('data and RST a wake-up apart: the data, then read ECONNRESET', async () => {

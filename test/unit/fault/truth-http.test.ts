@@ -14,6 +14,7 @@ import {
   stall,
   type Wire,
 } from '../../../fault';
+import { saidWith } from '../../../fault/versions';
 
 let wire: Wire;
 beforeEach(() => {
@@ -123,15 +124,29 @@ describe('http.request, a fresh connection', () => {
       'part of a Content-Length body, RST together',
       res(1).bodyByte(4),
       [coalesce(), rst({ to: 'c' })],
-      [
-        'req.response(200)',
-        'sock.end',
-        'res.aborted',
-        'req.close',
-        'sock.close(false)',
-        'res.error(ECONNRESET: aborted)',
-        'res.close',
-      ],
+      saidWith(
+        [
+          'req.response(200)',
+          'sock.end',
+          'res.aborted',
+          'req.close',
+          'sock.close(false)',
+          'res.error(ECONNRESET: aborted)',
+          'res.close',
+        ],
+        {
+          resetBehindText: [
+            'req.response(200)',
+            'req.error(read ECONNRESET)',
+            'sock.error(read ECONNRESET)',
+            'res.aborted',
+            'req.close',
+            'sock.close(true)',
+            'res.error(ECONNRESET: aborted)',
+            'res.close',
+          ],
+        },
+      ),
     ],
   ])('%s', async (_, place, actions, expected) => {
     await wire.serve(withLength);
@@ -153,12 +168,19 @@ describe('http.request, a body that lasts until the connection closes', () => {
     wire.on(res(1).bodyByte(4)).do(fin({ to: 'c' }));
     expect(await outcome()).toMatchObject({ body: '0123', complete: true, error: null });
   });
-  test('cut by RST in the same wake-up: success, no error at all', async () => {
+  test('cut by RST in the same wake-up: success, no error at all; newer ones tell the reset', async () => {
     await wire.serve(untilClose);
     wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
     const told = await outcome();
-    expect(told).toMatchObject({ body: '0123', complete: true, error: null });
-    expect(told.events.filter((event) => event.includes('error'))).toEqual([]);
+    expect(told).toMatchObject(
+      saidWith<object>(
+        { body: '0123', complete: true, error: null },
+        { resetBehindText: { body: '0123', complete: false, error: 'read ECONNRESET' } },
+      ),
+    );
+    expect(told.events.filter((event) => event.includes('error'))).toEqual(
+      saidWith<string[]>([], { resetBehindText: ['req.error(read ECONNRESET)', 'sock.error(read ECONNRESET)'] }),
+    );
   });
   test('cut by RST apart: a request error, and yet the response ends', async () => {
     await wire.serve(untilClose);
