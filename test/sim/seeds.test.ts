@@ -215,6 +215,7 @@ test.each([
   [405_087, 'a clock that leapt by a day makes the reordering window hours long'],
   [408_663, 'a clock that leapt makes the wait for a tail probe hours long'],
   [302_779, 'a client port is used again'],
+  [607_502, 'a client port is used again, with the same first number, while TIME-WAIT remembers it'],
   [203_450, 'a forged FIN in the middle of a conversation'],
 ])('seed %d, which once failed: %s', (seed) => {
   expect(runScenario(generate(seed)).failure).toBeNull();
