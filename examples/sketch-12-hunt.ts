@@ -8,7 +8,7 @@ import { sketch } from './sketch/sketch';
 void sketch('hunt', async () => {
   const found = await fuzz({
     seeds: 2000,
-    faults: { drop: 0.02, rst: 0.001, 'rst-together': 0.05, reorder: 0.05 },
+    faults: { drop: 0.02, rst: 0.001, 'rst-together': 0.05, fin: 0.02, reorder: 0.05 },
     setup: (wire) =>
       wire.serve((_, response) => {
         response.useChunkedEncodingByDefault = false;
