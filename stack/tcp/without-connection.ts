@@ -129,14 +129,19 @@ export function timeWaitArrives(tcp: Tcp, w: TimeWait, seg: Segment, now: Millis
   }
   tcp.drop('tcp-time-wait', now);
   if (seg.length === 0 && seg.seq === w.rcvNxt && (seg.flags & SYN) === 0) return false;
-  acknowledgeFromTimeWait(tcp, w, now);
+  acknowledgeAgain(tcp, w, now);
   return false;
 }
 
-/** The ACK that a repeated FIN, or anything else of the old connection's, earns. */
-export function acknowledgeFromTimeWait(tcp: Tcp, w: TimeWait, now: Millis): void {
+/** The ACK that a repeated FIN, or anything else of the old connection's, earns: not more often than invalid ACKs do. */
+function acknowledgeAgain(tcp: Tcp, w: TimeWait, now: Millis): void {
   if (now - w.lastAckAt < tcp.profile.invalidAckIntervalMs) return;
   tcp.timeWaits.setLastAck(w, now);
+  acknowledgeFromTimeWait(tcp, w, now);
+}
+
+/** The ACK of the FIN that brings a connection here is none of those that are limited, as in Linux. */
+export function acknowledgeFromTimeWait(tcp: Tcp, w: TimeWait, now: Millis): void {
   tcp.reply({
     path: w.path,
     localPort: w.localPort,

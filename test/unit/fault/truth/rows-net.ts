@@ -371,8 +371,7 @@ export const closingRows: readonly Row[] = [
         await world.wait(peer.dial(PEER, port, HOST, port));
         await world.wait(peer.until(() => peer.flags.some((flags) => flags.includes('F'))));
         peer.fin();
-        // Ours counts the acknowledgment of the FIN among those that RFC 5961 limits to one in 500 ms; the kernel does not.
-        await world.sleep(600);
+        await world.sleep(60);
         const before = peer.flags.length;
         peer.syn2(which === 'lower' ? -500 : 500_000);
         await world.sleep(100);
