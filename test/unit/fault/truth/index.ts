@@ -1,4 +1,5 @@
 import { fetchRows, keepAliveRows, requestRows, uploadRows } from './rows-http';
+import { agentRows, datagramRows, poolRows, queueRows, refusedRows, serverTimerRows } from './rows-more';
 import { closingRows, connectRows, establishedRows, listenRows } from './rows-net';
 import { serverRows } from './rows-server';
 import type { Row } from './world';
@@ -16,6 +17,12 @@ export const SECTIONS: Readonly<Record<string, readonly Row[]>> = {
   fetch: fetchRows,
   upload: uploadRows,
   server: serverRows,
+  refused: refusedRows,
+  datagrams: datagramRows,
+  queues: queueRows,
+  agent: agentRows,
+  pool: poolRows,
+  'server timers': serverTimerRows,
 };
 
 /** The port that belongs to a row: every row has connections of its own. */

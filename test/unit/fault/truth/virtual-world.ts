@@ -1,9 +1,13 @@
 /** The host under test is ours: in memory, in virtual time. */
+import type dgram from 'node:dgram';
 import type http from 'node:http';
 import type net from 'node:net';
-import { createWire, stall, type Wire } from '../../../../fault';
+import { createWire, stall, type Wire, type WireOptions } from '../../../../fault';
 import { feedServer } from '../../../../fault/adapters';
-import { LINUX } from '../../../../stack/tcp/profile';
+import { createHttp } from '../../../../http';
+import { createDgram } from '../../../../net/dgram';
+import { lookupException } from '../../../../net/errors';
+import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
 import { RawPeer } from './raw-peer';
 import { HOST, type TruthWorld } from './world';
 
@@ -11,7 +15,7 @@ import { HOST, type TruthWorld } from './world';
 const PROFILE = { ...LINUX, synRetries: 1, retries2: 3 };
 
 export class VirtualTruth implements TruthWorld {
-  readonly wire: Wire = createWire({ profile: PROFILE });
+  readonly wire: Wire;
   private readonly peers = new Map<number, RawPeer>();
   private readonly servers: { close(): unknown }[] = [];
   private readonly io = {
@@ -19,7 +23,8 @@ export class VirtualTruth implements TruthWorld {
     sleep: (ms: number): Promise<void> => this.wire.clock.sleep(ms),
   };
 
-  constructor() {
+  constructor(options: WireOptions = {}) {
+    this.wire = createWire({ profile: PROFILE, ...options });
     this.wire.tap((segment) => {
       this.peers.get(segment.destinationPort)?.arrives(segment);
       return 'drop';
@@ -53,6 +58,36 @@ export class VirtualTruth implements TruthWorld {
   async fetch(url: string, init: RequestInit = {}): Promise<Response> {
     return this.wire.fetch(url, init);
   }
+  createHttpServer(options: http.ServerOptions, listener: http.RequestListener): http.Server {
+    const server = createHttp(this.wire.clientNet as never).createServer(options as never, listener as never);
+    this.servers.push(server);
+    return server as unknown as http.Server;
+  }
+  createUdp(): dgram.Socket {
+    return createDgram(this.host).createSocket('udp4') as unknown as dgram.Socket;
+  }
+  private get host() {
+    return this.wire.medium.hosts.left.host;
+  }
+  scarce(what: 'ports' | 'descriptors', calls: () => void): void {
+    const { tcp } = this.host.stack as unknown as { tcp: { profile: TcpProfile; limits: { connectionsMax: number } } };
+    const { profile, limits } = tcp;
+    if (what === 'ports') tcp.profile = { ...profile, ephemeralPorts: [40_000, 40_000] };
+    else tcp.limits = { ...limits, connectionsMax: 0 };
+    calls();
+    process.nextTick(() => {
+      tcp.profile = profile;
+      tcp.limits = limits;
+    });
+  }
+  async unaccepted(dial: () => Promise<void>): Promise<void> {
+    this.wire.do(stall('client', 200));
+    await this.wait(dial());
+    await this.wire.clock.advance(50);
+  }
+  readonly lookup: net.LookupFunction = (name, _, done) => {
+    process.nextTick(() => done(lookupException('EAI_AGAIN', name), ''));
+  };
   now(): number {
     return this.wire.clock.now();
   }

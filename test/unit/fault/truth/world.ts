@@ -1,6 +1,8 @@
 /** What a row of the truth table is written against: a host under test, and raw peers. Ours in memory, or the kernel. */
+import type dgram from 'node:dgram';
 import type http from 'node:http';
 import type net from 'node:net';
+import type { WireOptions } from '../../../../fault';
 import { type Reply, type ReplyError, type RequestOptions, requestWith } from '../../../../fault/client';
 import { type Newer, saidWith } from '../../../../fault/versions';
 import type { RawPeer } from './raw-peer';
@@ -19,6 +21,16 @@ export interface TruthWorld {
   /** Serves on a port of HOST. */
   serve(server: http.Server, port: number): Promise<void>;
   fetch(url: string, init?: RequestInit): Promise<Response>;
+  /** Node's http over the kernel; ours over ours, whose timers have the time of the wire. */
+  createHttpServer(options: http.ServerOptions, listener: http.RequestListener): http.Server;
+  /** A datagram socket. Every port of PEER is closed, and says so. */
+  createUdp(): dgram.Socket;
+  /** Runs `calls` while the host has a single port of its own to give, or no descriptor for another socket. */
+  scarce(what: 'ports' | 'descriptors', calls: () => void): void;
+  /** Has `dial` opened connections that the program has not accepted when what follows is called. */
+  unaccepted(dial: () => Promise<void>): Promise<void>;
+  /** For names when no server of names answers; undefined where that is so anyway. */
+  readonly lookup: net.LookupFunction | undefined;
   now(): number;
   sleep(ms: number): Promise<void>;
   /** What `send` sends reaches the host, and its program has no turn before what follows is called. */
@@ -37,6 +49,10 @@ export interface Row {
   readonly newer?: Newer<readonly string[]>;
   /** Where the kernel and Node on it say something else, and why. */
   readonly kernel?: { readonly said: readonly string[]; readonly why: string };
+  /** Where the row has no sense on one side: why. */
+  readonly only?: { readonly here: 'ours' | 'kernel'; readonly why: string };
+  /** Of our wire. */
+  readonly wire?: WireOptions;
   run(world: TruthWorld, port: number): Promise<readonly string[]>;
 }
 
