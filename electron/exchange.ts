@@ -152,6 +152,7 @@ export class Exchange {
     this.over = true;
     this.settle();
     this.request.destroy();
+    if (this.meter === null) this.plan.route.cancel?.(this.request);
     this.response?.destroy();
   }
 

@@ -43,6 +43,8 @@ export interface Route {
   readonly agent: NodeHttp.Agent;
   /** True for http: through an HTTP proxy: the request-target is the whole URL, and 407 can come as a response. */
   readonly absoluteForm: boolean;
+  /** A request that was destroyed before it had a connection: what is made for it ends at once. Absent: `agent` sees to it. */
+  cancel?(request: NodeHttp.ClientRequest): void;
 }
 
 /** A failure that Node has no code for. The agent hands it to the request as its 'error'. */

@@ -60,41 +60,78 @@ const GOOD = 0;
 const BAD = -2;
 const AS_USUAL = -3;
 
-/**
- * Has a procedure decide about a secured connection that was made without looking at the certificate's worth. Calls
- * `done` once: with null, or with the error that ends the connection. A procedure that throws has decided: bad.
- */
-export function decide(
-  proc: CertificateVerifyProc,
-  socket: TLSSocket,
-  hostname: string,
-  done: (error: Error | null) => void,
-): void {
-  const defect = defectOf(socket);
-  const certificate = shown(socket.getPeerCertificate(true));
-  let answered = false;
-  const callback = (result: number): void => {
-    if (answered) return;
-    answered = true;
-    done(verdict(result, defect));
-  };
-  const request: CertificateVerifyRequest = {
-    hostname,
-    certificate,
-    validatedCertificate: certificate,
-    isIssuedByKnownRoot: socket.authorized,
-    verificationResult: defect === null ? 'net::OK' : `net::${defect}`,
-    errorCode: defect === null ? 0 : NUMBERS[defect],
-  };
-  try {
-    proc(request, callback);
-  } catch (error) {
-    callback(BAD);
-    // It is the application's mistake, and not for the request to hide.
-    process.nextTick(() => {
-      throw error;
-    });
+/** Chromium's numbers: so many verdicts are kept, each for so long, in milliseconds. */
+const VERDICTS_MAX = 256;
+const VERDICT_MS = 30 * 60_000;
+
+type Verdicts = Map<string, { result: number; until: number }>;
+
+/** What a procedure decided, by host, certificates and defect: it is not asked about the same again for a while. */
+export class CertificateVerdicts {
+  private kept: Verdicts = new Map();
+
+  /** `now` counts milliseconds, from whenever. */
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  /** There is another procedure. */
+  clear(): void {
+    // What the former one is still asked goes into its own list.
+    this.kept = new Map();
   }
+
+  /**
+   * Has a procedure decide about a secured connection that was made without looking at the certificate's worth. Calls
+   * `done` once: with null, or with the error that ends the connection. A procedure that throws has decided: bad, this
+   * time.
+   */
+  decide(proc: CertificateVerifyProc, socket: TLSSocket, hostname: string, done: (error: Error | null) => void): void {
+    const defect = defectOf(socket);
+    const certificate = shown(socket.getPeerCertificate(true));
+    const key = keyOf(hostname, certificate, defect);
+    const known = this.kept.get(key);
+    if (known !== undefined && known.until > this.now()) {
+      done(verdict(known.result, defect));
+      return;
+    }
+    const { kept } = this;
+    let answered = false;
+    const callback = (result: number): void => {
+      if (answered) return;
+      answered = true;
+      this.keep(kept, key, Number(result));
+      done(verdict(result, defect));
+    };
+    const request: CertificateVerifyRequest = {
+      hostname,
+      certificate,
+      validatedCertificate: certificate,
+      isIssuedByKnownRoot: socket.authorized,
+      verificationResult: defect === null ? 'net::OK' : `net::${defect}`,
+      errorCode: defect === null ? 0 : NUMBERS[defect],
+    };
+    try {
+      proc(request, callback);
+    } catch (error) {
+      callback(BAD);
+      kept.delete(key);
+      // It is the application's mistake, and not for the request to hide.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
+  private keep(kept: Verdicts, key: string, result: number): void {
+    kept.delete(key);
+    if (kept.size >= VERDICTS_MAX) kept.delete(kept.keys().next().value!);
+    kept.set(key, { result, until: this.now() + VERDICT_MS });
+  }
+}
+
+function keyOf(hostname: string, certificate: Certificate, defect: string | null): string {
+  const parts = [hostname.toLowerCase(), defect ?? ''];
+  for (let one: Certificate | null = certificate; one !== null; one = one.issuerCert) parts.push(one.fingerprint);
+  return parts.join(' ');
 }
 
 function defectOf(socket: TLSSocket): CertificateErrorCode | null {

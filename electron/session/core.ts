@@ -15,8 +15,9 @@ import type {
   Route,
   TrackedRequest,
 } from '../session-types';
+import type { Attempt } from './attempt';
 import { AuthCache } from './auth-cache';
-import type { CertificateVerifyProc } from './certificates';
+import { CertificateVerdicts, type CertificateVerifyProc } from './certificates';
 import { chooseChallenge } from './challenges';
 import type { Cookies } from './cookies';
 import type { Destination, RealProxy } from './dial';
@@ -32,11 +33,12 @@ export class SessionCore implements RequestSession, RouteContext {
   acceptLanguage = '';
   browserHeaders = false;
   verifyProc: CertificateVerifyProc | null = null;
+  readonly verdicts = new CertificateVerdicts();
   readonly auth = new AuthCache();
   readonly proxies = new ProxySettings();
   readonly emulation: Emulation;
   readonly routes: Routes;
-  readonly pending = new Set<Duplex>();
+  readonly pending = new Set<Attempt>();
   private readonly underWay = new Set<TrackedRequest>();
 
   constructor(

@@ -2,6 +2,7 @@ import type * as NodeHttp from 'node:http';
 import { isIP, type Socket, SocketAddress } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ElectronModules, ProxyServer, RouteError } from '../session-types';
+import { type Attempt, abandon, type Dialed } from './attempt';
 import { bracketed, type ProxyLogin, proxyKey } from './proxy-rules';
 import { routeError } from './route-error';
 import { Socks4, Socks5, type SocksHandshake, type SocksStep, type SocksTarget } from './socks';
@@ -9,17 +10,11 @@ import { Socks4, Socks5, type SocksHandshake, type SocksStep, type SocksTarget }
 /** A proxy that is one. */
 export type RealProxy = Exclude<ProxyServer, { type: 'direct' }>;
 
-/** Gets a connection, or an error, once. */
-export type Dialed = (error: Error | null, socket?: Duplex) => void;
-
 /** Where a connection is to end. `host` has no brackets. */
 export interface Destination {
   readonly host: string;
   readonly port: number;
 }
-
-/** A handshake with a proxy, or TLS with an origin behind one, may take so long, in milliseconds. */
-const PATIENCE_MS = 30_000;
 
 /** What a session knows that dialing needs. */
 export interface DialContext {
@@ -27,54 +22,18 @@ export interface DialContext {
   /** Options of every TLS connection: `ca`, say. */
   readonly tls: Readonly<Record<string, unknown>>;
   /** Connections in the making; `closeAllConnections` ends them. */
-  readonly pending: Set<Duplex>;
+  readonly pending: Set<Attempt>;
   loginOf(proxy: RealProxy): ProxyLogin | undefined;
   /** The Proxy-Authorization of a CONNECT, when one is known. */
   authorizeConnect(proxy: RealProxy, destination: Destination): { value: string; credentials: ProxyLogin } | undefined;
   readonly userAgent: string;
 }
 
-/** Waits for a socket's event, its failure, or the end of patience; says so once. */
-export function watchOver(context: DialContext, socket: Duplex, done: (error: Error | null) => void): () => boolean {
-  const timer = setTimeout(() => {
-    const error: NodeJS.ErrnoException = new Error(`nothing was heard for ${PATIENCE_MS / 1000} s`);
-    error.code = 'ETIMEDOUT';
-    socket.destroy(error);
-  }, PATIENCE_MS);
-  timer.unref();
-  context.pending.add(socket);
-  let over = false;
-  const stop = (): boolean => {
-    if (over) return false;
-    over = true;
-    clearTimeout(timer);
-    context.pending.delete(socket);
-    socket.off('error', failed);
-    socket.off('close', closed);
-    return true;
-  };
-  const failed = (error: Error): void => {
-    if (stop()) done(error);
-  };
-  const closed = (): void => {
-    if (stop()) done(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
-  };
-  socket.on('error', failed);
-  socket.on('close', closed);
-  return stop;
-}
-
-/** What comes after the end of watching is no concern of anybody: the connection is given up. */
-function abandon(socket: Duplex): void {
-  socket.on('error', () => {});
-  socket.destroy();
-}
-
 const unreachable = (proxy: RealProxy, cause: Error): RouteError =>
   routeError('ERR_PROXY_CONNECTION_FAILED', `${proxyKey(proxy)} cannot be reached: ${cause.message}`, { cause });
 
 /** A connection to a proxy; with TLS, to one that speaks that. Fails with ERR_PROXY_CONNECTION_FAILED. */
-export function dialProxy(context: DialContext, proxy: RealProxy, done: Dialed): void {
+export function dialProxy(context: DialContext, attempt: Attempt, proxy: RealProxy, done: Dialed): void {
   const { host, port, type } = proxy;
   const { modules } = context;
   const secured = type === 'https';
@@ -88,9 +47,9 @@ export function dialProxy(context: DialContext, proxy: RealProxy, done: Dialed):
         ALPNProtocols: ['http/1.1'],
       })
     : modules.net.connect({ host, port, noDelay: true });
-  const stop = watchOver(context, socket, (error) => {
+  const stop = attempt.watch(socket, (error) => {
     abandon(socket);
-    done(unreachable(proxy, error!));
+    done(unreachable(proxy, error));
   });
   socket.once(secured ? 'secureConnect' : 'connect', () => {
     if (stop()) done(null, socket);
@@ -118,16 +77,22 @@ function addressBytes(host: string, family: 4 | 6): Uint8Array {
 }
 
 /** A connection to `destination` through a SOCKS server. */
-export function dialSocks(context: DialContext, proxy: RealProxy, destination: Destination, done: Dialed): void {
+export function dialSocks(
+  context: DialContext,
+  attempt: Attempt,
+  proxy: RealProxy,
+  destination: Destination,
+  done: Dialed,
+): void {
   const target = socksTarget(destination);
   const handshake = proxy.type === 'socks4' ? new Socks4(target) : new Socks5(target, context.loginOf(proxy));
-  dialProxy(context, proxy, (error, socket) => {
+  dialProxy(context, attempt, proxy, (error, socket) => {
     if (error !== null) done(error);
-    else shakeHands(context, socket!, handshake, done);
+    else shakeHands(attempt, socket!, handshake, done);
   });
 }
 
-function shakeHands(context: DialContext, socket: Duplex, handshake: SocksHandshake, done: Dialed): void {
+function shakeHands(attempt: Attempt, socket: Duplex, handshake: SocksHandshake, done: Dialed): void {
   const finish = (error: Error | null): void => {
     socket.off('readable', onReadable);
     if (error !== null) {
@@ -138,8 +103,8 @@ function shakeHands(context: DialContext, socket: Duplex, handshake: SocksHandsh
       process.nextTick(done, null, socket);
     }
   };
-  const stop = watchOver(context, socket, (error) =>
-    finish(routeError('ERR_SOCKS_CONNECTION_FAILED', `SOCKS: ${error!.message}`, { cause: error })),
+  const stop = attempt.watch(socket, (error) =>
+    finish(routeError('ERR_SOCKS_CONNECTION_FAILED', `SOCKS: ${error.message}`, { cause: error })),
   );
   const act = (step: SocksStep): void => {
     if (step.do === 'send') {
@@ -163,15 +128,22 @@ function shakeHands(context: DialContext, socket: Duplex, handshake: SocksHandsh
 // ── CONNECT ──
 
 /** A connection to `destination` through an HTTP proxy's CONNECT (RFC 9110 §9.3.6). */
-export function dialTunnel(context: DialContext, proxy: RealProxy, destination: Destination, done: Dialed): void {
-  dialProxy(context, proxy, (error, socket) => {
+export function dialTunnel(
+  context: DialContext,
+  attempt: Attempt,
+  proxy: RealProxy,
+  destination: Destination,
+  done: Dialed,
+): void {
+  dialProxy(context, attempt, proxy, (error, socket) => {
     if (error !== null) done(error);
-    else askForTunnel(context, proxy, destination, socket!, done);
+    else askForTunnel(context, attempt, proxy, destination, socket!, done);
   });
 }
 
 function askForTunnel(
   context: DialContext,
+  attempt: Attempt,
   proxy: RealProxy,
   destination: Destination,
   socket: Duplex,
@@ -184,7 +156,6 @@ function askForTunnel(
     Connection: 'keep-alive',
   };
   if (context.userAgent !== '') headers['User-Agent'] = context.userAgent;
-  let stop = (): boolean => true;
   const failed = (message: string, more: Partial<RouteError>): void => {
     abandon(socket);
     done(routeError('ERR_TUNNEL_CONNECTION_FAILED', message, more));
@@ -206,7 +177,7 @@ function askForTunnel(
     failed((error as Error).message, { cause: error });
     return;
   }
-  stop = watchOver(context, socket, (error) => failed(error!.message, { cause: error }));
+  const stop = attempt.watch(socket, (error) => failed(error.message, { cause: error }));
   request.on('error', (error) => {
     if (stop()) failed(error.message, { cause: error });
   });

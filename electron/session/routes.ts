@@ -2,8 +2,10 @@ import type * as NodeHttp from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ProxyServer, Route } from '../session-types';
-import { type CertificateVerifyProc, decide } from './certificates';
-import { type DialContext, type Dialed, dialProxy, dialSocks, dialTunnel, type RealProxy, watchOver } from './dial';
+import { type Attempt, abandon, type Dialed } from './attempt';
+import type { CertificateVerdicts, CertificateVerifyProc } from './certificates';
+import { type DialContext, dialProxy, dialSocks, dialTunnel, type RealProxy } from './dial';
+import { type Connecting, type ConnectOptions, Making } from './making';
 import { proxyKey } from './proxy-rules';
 import { routeError } from './route-error';
 
@@ -17,25 +19,11 @@ const ROUTES_MAX = 64;
 export interface RouteContext extends DialContext {
   readonly offline: boolean;
   readonly verifyProc: CertificateVerifyProc | null;
+  /** What it decided before. */
+  readonly verdicts: CertificateVerdicts;
   /** A connection begins; for the emulated link. */
   opened(socket: Duplex): void;
 }
-
-/** What an agent is asked for a connection with. */
-interface ConnectOptions extends Record<string, unknown> {
-  host: string;
-  port: number | string;
-  servername?: string;
-}
-
-/** Node's types say less than its agents do. */
-type Connecting = Omit<NodeHttp.Agent, 'createConnection' | 'getName'> & {
-  createConnection(options: ConnectOptions, callback: Dialed): Duplex | undefined;
-  getName(options?: object): string;
-  _getSession?(key: string): unknown;
-  _cacheSession?(key: string, session: unknown): void;
-  _evictSession?(key: string): void;
-};
 
 /** The agents of a session: one for each protocol and proxy. */
 export class Routes {
@@ -60,7 +48,9 @@ export class Routes {
   close(): void {
     for (const { agent } of this.routes.values()) agent.destroy();
     this.routes.clear();
-    for (const socket of this.context.pending) socket.destroy(routeError('ERR_ABORTED', 'all connections are closed'));
+    for (const attempt of [...this.context.pending]) {
+      attempt.cancel(routeError('ERR_ABORTED', 'all connections are closed'));
+    }
   }
 
   /** Idle connections end and are not used again; those in use serve to their end. */
@@ -84,17 +74,20 @@ export class Routes {
     const absoluteForm = !direct && !socks;
     const maxSockets = absoluteForm ? SOCKETS_PER_PROXY : SOCKETS_PER_HOST;
     const agent = new context.modules.http.Agent({ keepAlive: true, maxSockets }) as unknown as Connecting;
+    const making = new Making(agent, context.pending);
     const usual = agent.createConnection;
     agent.createConnection = (options, callback) => {
       if (context.offline) return failSoon(callback);
       if (direct) return this.opened(usual.call(agent, options, callback) as Duplex);
-      if (absoluteForm) dialProxy(context, proxy, this.opening(callback));
-      else dialSocks(context, proxy, destinationOf(options), this.opening(callback));
+      making.begin(options, this.opening(callback), (attempt) => {
+        if (absoluteForm) dialProxy(context, attempt, proxy, attempt.finish);
+        else dialSocks(context, attempt, proxy, destinationOf(options), attempt.finish);
+      });
       return undefined;
     };
     // One connection to a proxy serves all origins.
     if (absoluteForm) agent.getName = () => proxyKey(proxy);
-    return { agent: agent as unknown as NodeHttp.Agent, absoluteForm };
+    return routeOf(agent, making, absoluteForm);
   }
 
   // ── https: ──
@@ -105,37 +98,51 @@ export class Routes {
       keepAlive: true,
       maxSockets: SOCKETS_PER_HOST,
     }) as unknown as Connecting;
+    const making = new Making(agent, context.pending);
     agent.createConnection = (options, callback) => {
       if (context.offline) return failSoon(callback);
+      const { verifyProc } = context;
       if (proxy.type === 'direct') {
-        const { host, port } = options;
-        const socket = context.modules.net.connect({ ...below(options), host, port: Number(port) });
-        this.opened(socket);
-        return this.secure(agent, socket, options, callback);
+        if (verifyProc === null) return this.secure(agent, this.connect(options), options, false);
+        making.begin(options, callback, (attempt) =>
+          this.judged(agent, attempt, verifyProc, this.connect(options), options),
+        );
+        return undefined;
       }
       const dial = proxy.type === 'socks4' || proxy.type === 'socks5' ? dialSocks : dialTunnel;
-      dial(context, proxy as RealProxy, destinationOf(options), (error, socket) => {
-        if (error !== null) return callback(error);
-        this.opened(socket!);
-        const made = this.secure(agent, socket!, options, callback);
-        if (made !== undefined) callback(null, made);
+      making.begin(options, callback, (attempt) => {
+        dial(context, attempt, proxy as RealProxy, destinationOf(options), (error, socket) => {
+          if (error !== null) attempt.finish(error);
+          else attempt.run(() => this.over(agent, attempt, this.opened(socket!), options));
+        });
       });
       return undefined;
     };
-    return { agent: agent as unknown as NodeHttp.Agent, absoluteForm: false };
+    return routeOf(agent, making, false);
   }
 
-  /** TLS on a connection. Undefined: the callback gets it, once a procedure has had its say. */
-  private secure(agent: Connecting, socket: Duplex, options: ConnectOptions, callback: Dialed): TLSSocket | undefined {
+  private connect(options: ConnectOptions): Duplex {
+    const { host, port } = options;
+    return this.opened(this.context.modules.net.connect({ ...below(options), host, port: Number(port) }));
+  }
+
+  /** TLS with an origin, on what a proxy made. */
+  private over(agent: Connecting, attempt: Attempt, socket: Duplex, options: ConnectOptions): void {
+    const { verifyProc } = this.context;
+    if (verifyProc === null) attempt.finish(null, this.secure(agent, socket, options, false));
+    else this.judged(agent, attempt, verifyProc, socket, options);
+  }
+
+  /** TLS on a connection. */
+  private secure(agent: Connecting, socket: Duplex, options: ConnectOptions, anyCertificate: boolean): TLSSocket {
     const { context } = this;
-    const { verifyProc } = context;
     const key = options['_agentKey'] as string | undefined;
     const session = key === undefined ? undefined : agent._getSession?.(key);
     const secured = context.modules.tls.connect({
       ...(session === undefined ? {} : { session: session as Buffer }),
       ...context.tls,
       ...options,
-      ...(verifyProc === null ? {} : { rejectUnauthorized: false }),
+      ...(anyCertificate ? { rejectUnauthorized: false } : {}),
       ALPNProtocols: ['http/1.1'],
       path: undefined,
       port: Number(options.port),
@@ -149,28 +156,25 @@ export class Routes {
         if (failed) agent._evictSession?.(key);
       });
     }
-    if (verifyProc === null) return secured;
-    this.askProcedure(verifyProc, secured, options, callback);
-    return undefined;
+    return secured;
   }
 
-  private askProcedure(
+  /** The same, with a procedure that has its say about the certificate. */
+  private judged(
+    agent: Connecting,
+    attempt: Attempt,
     proc: CertificateVerifyProc,
-    secured: TLSSocket,
+    socket: Duplex,
     options: ConnectOptions,
-    callback: Dialed,
   ): void {
-    const stop = watchOver(this.context, secured, (error) => callback(error!));
+    attempt.hold(socket);
+    const secured = this.secure(agent, socket, options, true);
+    const stop = attempt.watch(secured, attempt.finish);
     secured.once('secureConnect', () => {
-      decide(proc, secured, options.servername || options.host, (error) => {
+      this.context.verdicts.decide(proc, secured, options.servername || options.host, (error) => {
         if (!stop()) return;
-        if (error === null) {
-          callback(null, secured);
-          return;
-        }
-        secured.on('error', () => {});
-        secured.destroy();
-        callback(error);
+        if (error !== null) abandon(secured);
+        attempt.finish(error, secured);
       });
     });
   }
@@ -184,6 +188,12 @@ export class Routes {
     return (error, socket) => callback(error, socket === undefined ? undefined : this.opened(socket));
   }
 }
+
+const routeOf = (agent: Connecting, making: Making, absoluteForm: boolean): Route => ({
+  agent: agent as unknown as NodeHttp.Agent,
+  absoluteForm,
+  cancel: (request) => making.cancel(request),
+});
 
 const destinationOf = ({ host, port }: ConnectOptions): { host: string; port: number } => ({
   host,

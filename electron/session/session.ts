@@ -109,6 +109,7 @@ export class Session extends EventEmitter {
   setCertificateVerifyProc(proc: CertificateVerifyProc | null): void {
     if (proc !== null && typeof proc !== 'function') throw new TypeError('Must pass null or function');
     this._core.verifyProc = proc;
+    this._core.verdicts.clear();
     this._core.routes.renew();
   }
 

@@ -1,0 +1,73 @@
+import type * as NodeHttp from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Attempt, type Dialed } from './attempt';
+import { routeError } from './route-error';
+
+/** What an agent is asked for a connection with. */
+export interface ConnectOptions extends Record<string, unknown> {
+  host: string;
+  port: number | string;
+  servername?: string;
+}
+
+/** Node's types say less than its agents do. */
+export type Connecting = Omit<NodeHttp.Agent, 'createConnection' | 'getName'> & {
+  createConnection(options: ConnectOptions, callback: Dialed): Duplex | undefined;
+  createSocket(request: object, options: ConnectOptions, callback: Dialed): void;
+  getName(options?: object): string;
+  _getSession?(key: string): unknown;
+  _cacheSession?(key: string, session: unknown): void;
+  _evictSession?(key: string): void;
+};
+
+type Unserved = object & { onSocket(socket: undefined, error: Error): void };
+
+/** The connections that an agent is making, and whom each is for: an agent cannot be told that nobody wants one any more. */
+export class Making {
+  private readonly attempts = new WeakMap<object, { attempt: Attempt; name: string }>();
+  /** For whom the agent asks just now. */
+  private asker: object | null = null;
+
+  constructor(
+    private readonly agent: Connecting,
+    private readonly pending: Set<Attempt>,
+  ) {
+    const { createSocket } = agent;
+    agent.createSocket = (request, options, callback) => {
+      this.asker = request;
+      try {
+        createSocket.call(agent, request, options, callback);
+      } finally {
+        this.asker = null;
+      }
+    };
+  }
+
+  /** Has a connection made by `dial`; what that throws is the attempt's end. */
+  begin(options: ConnectOptions, callback: Dialed, dial: (attempt: Attempt) => void): void {
+    const attempt = new Attempt(this.pending, callback);
+    if (this.asker !== null) this.attempts.set(this.asker, { attempt, name: this.agent.getName(options) });
+    attempt.run(() => dial(attempt));
+  }
+
+  /** The request, which has no connection yet, will not need one. What is made for it ends, unless others wait for that. */
+  cancel(request: NodeHttp.ClientRequest): void {
+    const waited = this.leaveQueue(request);
+    const { attempt, name = '' } = this.attempts.get(request) ?? {};
+    const othersWait = (this.agent.requests[name]?.length ?? 0) > 0;
+    if (attempt?.isPending && !othersWait) attempt.cancel();
+    else if (waited) (request as unknown as Unserved).onSocket(undefined, routeError('ERR_ABORTED', 'aborted'));
+  }
+
+  private leaveQueue(request: NodeHttp.ClientRequest): boolean {
+    const lists = this.agent.requests as Record<string, object[] | undefined>;
+    for (const [name, list] of Object.entries(lists)) {
+      const at = list!.indexOf(request);
+      if (at < 0) continue;
+      list!.splice(at, 1);
+      if (list!.length === 0) delete lists[name];
+      return true;
+    }
+    return false;
+  }
+}
