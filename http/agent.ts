@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
+import { FREE_SOCKETS_ARE_GUARDED } from '../net/running-node';
 import type { ClientSocket } from './client-connection';
 import type { ClientRequest } from './client-request';
 import { Bare, type Constructor, inherit, methods } from './construct';
@@ -33,7 +34,7 @@ export interface AgentSocket extends ClientSocket {
   setKeepAlive?(enable: boolean, delay: number): void;
   ref?(): void;
   unref?(): void;
-  _handle?: { asyncReset?(resource?: object): void; getProviderType?(): string } | null;
+  _handle?: { asyncReset?(resource?: object): void; getProviderType?(): string; guard?(on: boolean): void } | null;
 }
 
 type Created = (error: Error | null | undefined, socket?: AgentSocket) => void;
@@ -146,6 +147,9 @@ function onFree(this: Agent, socket: AgentSocket, options: ConnectionOptions): v
   socket._httpMessage = null;
   this.removeSocket(socket, options);
   socket.once('error', destroyFailed);
+  if (!FREE_SOCKETS_ARE_GUARDED) return;
+  if (socket.readableLength) socket.destroy();
+  else socket._handle?.guard?.(true);
 }
 
 function serveQueued(agent: Agent, queue: QueuedRequest[], name: string, socket: AgentSocket): void {
@@ -354,6 +358,7 @@ const agentMethods = (isIP: (text: string) => number): Partial<Agent> & ThisType
     },
 
     reuseSocket(socket: AgentSocket, request: ClientRequest) {
+      if (FREE_SOCKETS_ARE_GUARDED) socket._handle?.guard?.(false);
       socket.removeListener('error', destroyFailed);
       request.reusedSocket = true;
       socket.ref!();

@@ -232,6 +232,12 @@ export class TcpHandle implements ConnectionOwner {
     this.guarded = reader?.name === GUARD;
   }
 
+  /** The same for agents of ours: from now on, or no longer, whatever comes ends the connection, silently. */
+  guard(on: boolean): void {
+    this.guarded = on;
+    if (on && !this.reading) this.readStart();
+  }
+
   readStart(): number {
     this.reading = true;
     this.hold();

@@ -192,6 +192,27 @@ describe('http.request, a body that lasts until the connection closes', () => {
   });
 });
 
+test.each(['node', 'tapwire'] as const)('%s: what an idle socket of an agent tells of its end', async (module) => {
+  wire.close();
+  wire = createWire({ rtt: 20, http: module });
+  await wire.serve(withLength);
+  for (const [end, said] of [
+    [rst({ to: 'c' }), ['error', 'close(true)']],
+    [fin({ to: 'c' }), ['end', 'close(false)']],
+    [inject('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n', { as: 's2c' }), null],
+  ] as const) {
+    const told: string[] = [];
+    const socket = (await wire.get('/')) && Object.values(wire.pool.freeSockets).flat()[0]!;
+    for (const event of ['end', 'error']) socket.once(event, () => void told.push(event));
+    socket.once('close', (failed) => void told.push(`close(${failed})`));
+    wire.do(end);
+    await wire.clock.advance(1000);
+    // Ours lets nobody send what was not asked for, with any Node.
+    const unasked = module === 'tapwire' ? ['close(false)'] : [];
+    expect(told).toEqual(saidWith<readonly string[]>(said ?? unasked, { guardedPool: ['close(false)'] }));
+  }
+});
+
 describe('http.request, keep-alive', () => {
   test('complete, idle, RST: the pool drops it and the next request opens a new connection', async () => {
     await wire.serve(withLength);
