@@ -94,6 +94,8 @@ export interface Credentials {
 export interface Authorization {
   readonly value: string;
   readonly credentials: Credentials;
+  /** Which challenge it answers. */
+  readonly challenge?: AuthChallenge;
 }
 
 /** The request that a value is computed for. */
@@ -139,6 +141,8 @@ export interface RequestSession {
 
   /** The ways to a URL, in the order to try them; never empty. */
   proxiesFor(url: URL): readonly ProxyServer[];
+  /** It could not be reached, and the next was tried: for a while it comes after the others. */
+  proxyFailed(proxy: ProxyServer): void;
   route(url: URL, proxy: ProxyServer): Route;
 
   /**
@@ -155,6 +159,8 @@ export interface RequestSession {
   credentialsFor(challenge: AuthChallenge, rejected: Credentials | undefined): Credentials | undefined;
   /** Keeps credentials, and the challenge, so that further requests and CONNECTs are authorized before they are asked. */
   rememberCredentials(challenge: AuthChallenge, credentials: Credentials, request: AuthRequest): void;
+  /** Takes an Authentication-Info or Proxy-Authentication-Info field of the response to what was `sent`: true when there is another nonce. */
+  takeAuthenticationInfo(sent: Authorization, field: string): boolean;
   forgetCredentials(challenge: AuthChallenge, credentials: Credentials): void;
   /** Computes the answer to a challenge. */
   authorize(challenge: AuthChallenge, credentials: Credentials, request: AuthRequest): Authorization;

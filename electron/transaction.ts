@@ -184,6 +184,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
       this.revivals++;
       this.send();
     } else if (code === 'ERR_PROXY_CONNECTION_FAILED' && this.proxyIndex + 1 < this.proxies.length) {
+      this.spec.session.proxyFailed(this.proxies[this.proxyIndex]!);
       this.proxyIndex++;
       this.send();
     } else if (code === 'ERR_TUNNEL_CONNECTION_FAILED' && refusal?.statusCode === 407) {
@@ -219,6 +220,8 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     const { url, method } = this.hop;
     const setCookie = response.headers['set-cookie'];
     if (setCookie !== undefined && this.sendsCookies) session.storeCookies(url, setCookie, this.cookieContext);
+    this.takeInfo(this.origin, response.headers['authentication-info']);
+    if (this.throughProxy) this.takeInfo(this.proxy, response.headers['proxy-authentication-info']);
     const status = response.statusCode!;
     const target = targetOf(url, this.throughProxy);
     const deliver = (): void => this.deliver(exchange, response);
@@ -237,6 +240,13 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     else if (redirect === 'unsafe') this.end(netError('ERR_UNSAFE_REDIRECT'));
     else if (redirect === 'invalid') this.end(netError('ERR_INVALID_REDIRECT'));
     else this.redirected(redirect, response);
+  }
+
+  private takeInfo(login: Login, field: string | string[] | undefined): void {
+    const { sent } = login;
+    if (sent === undefined || field === undefined) return;
+    // What it answered was for the nonce before.
+    if (this.spec.session.takeAuthenticationInfo(sent, String(field))) login.answer = null;
   }
 
   private get throughProxy(): boolean {

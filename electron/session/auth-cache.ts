@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AuthChallenge, Authorization, AuthRequest, AuthTarget, Credentials } from '../session-types';
+import { parseChallenges } from './challenges';
 import { digestResponse } from './digest';
 
 /** Credentials that a protection space accepted. */
@@ -135,7 +136,21 @@ export class AuthCache {
     const { cnonce } = use;
     const nonceCount = ++use.count;
     const input = { username, password, realm, parameters, method, target, body, cnonce, nonceCount };
-    return { value: `Digest ${digestResponse(input)}`, credentials };
+    return { value: `Digest ${digestResponse(input)}`, credentials, challenge };
+  }
+
+  /**
+   * RFC 7616 §3.5: the next request uses `nextnonce`. Not for the session algorithms: their key comes from the first
+   * nonce, and the server says when that is too old. True when there is one. Never throws.
+   */
+  takeInfo({ challenge, credentials }: Authorization, field: string): boolean {
+    if (challenge === undefined || /-sess$/i.test(challenge.parameters['algorithm'] ?? '')) return false;
+    const nonce = parseChallenges(`Digest ${field}`)[0]?.parameters['nextnonce'];
+    const key = keyOf(challenge);
+    const entry = this.entries.get(key);
+    if (nonce === undefined || entry === undefined || !sameCredentials(entry.credentials, credentials)) return false;
+    this.keep(key, { ...entry, challenge: { ...challenge, parameters: { ...challenge.parameters, nonce } } });
+    return true;
   }
 
   private useOf(challenge: AuthChallenge): NonceUse {

@@ -21,6 +21,15 @@ export function siteOf(domain: string): string {
   }
 }
 
+/** True of "co.uk" and of addresses: nobody owns what is below. */
+export function isPublicSuffix(domain: string): boolean {
+  try {
+    return getPublicSuffix(domain, { allowSpecialUseDomain: true, ignoreError: true }) == null;
+  } catch {
+    return false;
+  }
+}
+
 const isExpired = (cookie: Cookie, now: number): boolean => (cookie.expiryTime() ?? Number.POSITIVE_INFINITY) <= now;
 
 /** The jar's memory: tells of each change, forgets what has expired, and never holds more than so many. */

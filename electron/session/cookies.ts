@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { CookieJar, Cookie as JarCookie } from 'tough-cookie';
 import type { CookieContext } from '../session-types';
-import { type CookieChange, CookieStore, siteOf } from './cookie-store';
+import { type CookieChange, CookieStore, isPublicSuffix, siteOf } from './cookie-store';
 import type { PartitionFile } from './partition-file';
 
 /** A cookie, as Electron shows it. */
@@ -141,6 +141,7 @@ export class Cookies extends EventEmitter {
       sameSite: TO_JAR[sameSite],
       ...(expirationDate === undefined ? {} : { expires: new Date(expirationDate * 1000) }),
     });
+    forOneHost(cookie, url);
     const refused = this._refusal(cookie, url, true);
     if (refused !== null) throw new Error(`Failed to set cookie: ${refused}`);
     try {
@@ -178,6 +179,7 @@ export class Cookies extends EventEmitter {
     for (const field of fields) {
       const cookie = JarCookie.parse(field, { loose: true });
       if (cookie === undefined || (crossSite && cookie.sameSite !== 'none')) continue;
+      forOneHost(cookie, url);
       if (this._refusal(cookie, url, false) !== null) continue;
       try {
         this._jar.setCookieSync(cookie, url, { ignoreError: true });
@@ -255,6 +257,12 @@ function readCookies(contents: unknown): JarCookie[] {
     if (!cookie) throw new Error('it has something in it that is no cookie');
     return cookie;
   });
+}
+
+/** RFC 6265bis §5.7: a host that is a public suffix, or an address, and names itself as the domain speaks for itself only. */
+function forOneHost(cookie: JarCookie, url: URL): void {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (cookie.domain === host && isPublicSuffix(host)) cookie.domain = null;
 }
 
 function parseUrl(text: unknown): URL {

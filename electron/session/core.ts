@@ -71,6 +71,10 @@ export class SessionCore implements RequestSession, RouteContext {
     return this.proxies.proxiesFor(url);
   }
 
+  proxyFailed(proxy: ProxyServer): void {
+    this.proxies.failed(proxy);
+  }
+
   route(url: URL, proxy: ProxyServer): Route {
     return this.routes.to(url, proxy);
   }
@@ -106,6 +110,10 @@ export class SessionCore implements RequestSession, RouteContext {
 
   rememberCredentials(challenge: AuthChallenge, credentials: Credentials, request: AuthRequest): void {
     this.auth.remember(challenge, credentials, request);
+  }
+
+  takeAuthenticationInfo(sent: Authorization, field: string): boolean {
+    return this.auth.takeInfo(sent, field);
   }
 
   forgetCredentials(challenge: AuthChallenge, credentials: Credentials): void {

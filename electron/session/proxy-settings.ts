@@ -12,6 +12,9 @@ export interface ProxyConfig {
 
 const DIRECT: readonly ProxyServer[] = [{ type: 'direct' }];
 
+/** Chromium's: a proxy that could not be reached is tried last for so long, in milliseconds. */
+const BAD_MS = 5 * 60_000;
+
 const MODES = ['direct', 'auto_detect', 'pac_script', 'fixed_servers', 'system'];
 
 /** The proxies of a session. Direct until it is told otherwise. */
@@ -19,6 +22,11 @@ export class ProxySettings {
   private rules: ProxyRules | null = null;
   private bypass = new ProxyBypass('');
   private logins = new Map<string, ProxyLogin>();
+  /** Until when a proxy is tried last. */
+  private readonly bad = new Map<string, number>();
+
+  /** `now` counts milliseconds, from whenever. */
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   /**
    * Takes all of a configuration, or nothing of it.
@@ -40,12 +48,34 @@ export class ProxySettings {
     this.bypass = new ProxyBypass(proxyBypassRules);
     this.rules = rules;
     this.logins = logins;
+    this.forgive();
   }
 
-  /** The ways to a URL, in the order to try them. */
+  /** The ways to a URL, in the order to try them: those that failed lately come last. */
   proxiesFor(url: URL): readonly ProxyServer[] {
     if (this.rules === null || this.bypass.covers(url)) return DIRECT;
-    return proxiesOf(this.rules, url.protocol) ?? DIRECT;
+    const list = proxiesOf(this.rules, url.protocol) ?? DIRECT;
+    if (this.bad.size === 0) return list;
+    return [...list.filter((one) => !this.isBad(one)), ...list.filter((one) => this.isBad(one))];
+  }
+
+  /** It could not be reached, and the next of the list was tried. */
+  failed(proxy: ProxyServer): void {
+    if (proxy.type !== 'direct') this.bad.set(proxyKey(proxy), this.now() + BAD_MS);
+  }
+
+  /** All proxies are as good as they were. */
+  forgive(): void {
+    this.bad.clear();
+  }
+
+  private isBad(proxy: ProxyServer): boolean {
+    const key = proxyKey(proxy);
+    const until = this.bad.get(key);
+    if (until === undefined) return false;
+    if (until > this.now()) return true;
+    this.bad.delete(key);
+    return false;
   }
 
   /** The same as a PAC script would say it. */

@@ -84,8 +84,10 @@ export class Session extends EventEmitter {
     return this._core.proxies.textFor(new URL(url));
   }
 
-  /** There is nothing to fetch again. */
-  async forceReloadProxyConfig(): Promise<void> {}
+  /** There is nothing to fetch again; proxies that failed are tried in their places again. */
+  async forceReloadProxyConfig(): Promise<void> {
+    this._core.proxies.forgive();
+  }
 
   // ── what requests call themselves ──
 

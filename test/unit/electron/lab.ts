@@ -55,6 +55,10 @@ export class PlainSession implements RequestSession {
   proxiesFor(): readonly ProxyServer[] {
     return this.proxies;
   }
+  proxyFailed(): void {}
+  takeAuthenticationInfo(): boolean {
+    return false;
+  }
   route(url: URL): Route {
     return { agent: url.protocol === 'https:' ? this.agents.https : this.agents.http, absoluteForm: false };
   }

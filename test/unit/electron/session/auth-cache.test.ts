@@ -1,5 +1,5 @@
 import { AuthCache } from '../../../../electron/session/auth-cache';
-import type { AuthChallenge, AuthRequest, AuthTarget } from '../../../../electron/session-types';
+import type { AuthChallenge, Authorization, AuthRequest, AuthTarget } from '../../../../electron/session-types';
 
 const alice = { username: 'alice', password: 'secret' };
 const bob = { username: 'bob', password: 'hidden' };
@@ -182,4 +182,43 @@ test('it stays small whatever servers ask', () => {
   }
   expect(cache.size).toBeLessThanOrEqual(20);
   expect((cache as unknown as { nonces: Map<string, unknown> }).nonces.size).toBeLessThanOrEqual(100);
+});
+
+describe('E-061: RFC 7616 §3.5, nextnonce', () => {
+  const me = { username: 'u', password: 'p' };
+  const sentWith = (challenge: AuthChallenge): { cache: AuthCache; sent: Authorization } => {
+    const cache = new AuthCache();
+    cache.remember(challenge, me, to('/'));
+    return { cache, sent: cache.authorize(challenge, me, to('/')) };
+  };
+  const nonces = (cache: AuthCache): (string | undefined)[] => {
+    const { value } = cache.preemptive(origin, to('/'))!;
+    return [field(value, 'nonce'), field(value, 'nc')];
+  };
+
+  test('the next request uses it, counted from one', () => {
+    const { cache, sent } = sentWith(digest('old', { qop: 'auth' }));
+    expect(cache.takeInfo(sent, 'rspauth="6629", qop=auth, nextnonce="new, \\"er", nc=00000001')).toBe(true);
+    const { value } = cache.preemptive(origin, to('/'))!;
+    expect(value).toContain('nonce="new, \\"er"');
+    expect(field(value, 'nc')).toBe('00000001');
+  });
+  test.each(['rspauth="6629"', 'nextnonce', '', '=;,"', `x="${'y'.repeat(100_000)}", nextnonce="z"`])(
+    '%.20s: no news',
+    (text) => {
+      const { cache, sent } = sentWith(digest('old', { qop: 'auth' }));
+      expect(cache.takeInfo(sent, text)).toBe(false);
+      expect(nonces(cache)).toEqual(['old', '00000002']);
+    },
+  );
+  test('not for the session algorithms, for Basic, nor for what was forgotten', () => {
+    const { cache, sent } = sentWith(digest('old', { qop: 'auth', algorithm: 'SHA-256-sess' }));
+    expect(cache.takeInfo(sent, 'nextnonce="new"')).toBe(false);
+    expect(nonces(cache)[0]).toBe('old');
+    const simple = sentWith(basic('r'));
+    expect(simple.cache.takeInfo(simple.sent, 'nextnonce="new"')).toBe(false);
+    cache.clear();
+    expect(cache.takeInfo(sentWith(digest('old', { qop: 'auth' })).sent, 'nextnonce="new"')).toBe(false);
+    expect(cache.size).toBe(0);
+  });
 });

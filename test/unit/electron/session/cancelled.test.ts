@@ -106,7 +106,7 @@ async function stuckIn([, scheme, url, answers, pieces, judged]: Phase, ending: 
   return { now: { pending: pending.size, patient: patient() }, server, outcome };
 }
 
-describe.each(['abort', 'close'] as const)('E-046 E-049 E-102: %s', (ending) => {
+describe.each(['abort', 'close'] as const)('E-051 E-052 E-102: %s', (ending) => {
   test.each(PHASES)('%s', async (...phase) => {
     const { now, server, outcome } = await stuckIn(phase, ending);
     expect(now).toEqual({ pending: 0, patient: 0 });

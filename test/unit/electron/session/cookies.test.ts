@@ -324,3 +324,28 @@ describe('the jar stays small', () => {
     expect(await cookies.get()).toHaveLength(cookies._store.size);
   });
 });
+
+describe('E-103: RFC 6265bis §5.7, a public suffix that names itself', () => {
+  test.each([
+    ['http://github.io/', 'github.io'],
+    ['http://co.uk/', '.CO.UK'],
+    ['http://intranet/', 'intranet'],
+    ['http://127.0.0.1/', '127.0.0.1'],
+  ])('%s, Domain=%s: for that host only', async (at, domain) => {
+    const cookies = jarAt(at, `a=b; Domain=${domain}`);
+    const host = new URL(at).hostname;
+    expect(await cookies.get()).toMatchObject([{ name: 'a', domain: host, hostOnly: true }]);
+    expect(sent(cookies, at)).toBe('a=b');
+    if (host !== '127.0.0.1') expect(sent(cookies, at.replace(host, `sub.${host}`))).toBeUndefined();
+    const other = new Cookies();
+    await other.set({ url: at, name: 'n', domain });
+    expect(await other.get()).toMatchObject([{ domain: host, hostOnly: true }]);
+  });
+  test('from below it, nothing is set', async () => {
+    expect(await jarAt('http://me.github.io/', 'a=b; Domain=github.io').get()).toEqual([]);
+    expect(await jarAt('http://a.co.uk/', 'a=b; Domain=co.uk').get()).toEqual([]);
+  });
+  test('any other host that names itself speaks for what is below', async () => {
+    expect(await jarAt('http://a.co.uk/', 'a=b; Domain=a.co.uk').get()).toMatchObject([{ hostOnly: false }]);
+  });
+});

@@ -132,6 +132,26 @@ describe('E-061: servers that ask again and again', () => {
   });
 });
 
+test('E-061: a nextnonce is used for what follows, through a proxy as well as without', async () => {
+  const digest = (nonce: string): string => `Digest realm="r", nonce="${nonce}", qop="auth"`;
+  const answered = (kind: string, nonce: string): string => `HTTP/1.1 200 OK\r\n${kind}: nextnonce="${nonce}"\r\n${NO}`;
+  for (const [through, status, asks, info, sends] of [
+    [false, 401, 'WWW-Authenticate', 'Authentication-Info', 'authorization'],
+    [true, 407, 'Proxy-Authenticate', 'Proxy-Authentication-Info', 'proxy-authorization'],
+  ] as const) {
+    const asking = `HTTP/1.1 ${status} No\r\n${asks}: ${digest('first')}\r\n${NO}`;
+    const moved = answered(info, 'second').replace('200 OK', '302 Away').replace('\r\n', '\r\nLocation: /b\r\n');
+    const server = await wire(place, [asking, moved, answered(info, 'third'), answered(info, 'fourth')]);
+    const { host } = new URL(server.origin);
+    if (through) await place.own.setProxy({ proxyRules: host, proxyBypassRules: EVERYTHING });
+    const url = through ? 'http://far.test' : server.origin;
+    expect((await place.ask({ url: `${url}/a`, login: [['u', 'p']] })).status).toBe(200);
+    expect((await place.ask({ url: `${url}/c`, login: [] })).status).toBe(200);
+    const used = server.requests.map((text) => /nonce="(\w+)"/.exec(fieldOf(text, sends) ?? '')?.[1]);
+    expect(used).toEqual([undefined, 'first', 'second', 'third']);
+  }
+});
+
 describe('E-063: what nobody can type', () => {
   test.each([
     ['a\r\nX-Evil: 1', 'p'],

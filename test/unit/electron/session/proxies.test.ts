@@ -153,3 +153,47 @@ describe('E-105 proxyBypassRules', () => {
     expect(new ProxyBypass(pattern).covers(new URL(`http://${'a'.repeat(250)}.test/`))).toBe(false);
   });
 });
+
+describe('E-105: proxies that failed', () => {
+  const url = new URL('http://far.example/');
+  const hosts = (made: ProxySettings): string => made.textFor(url).replace(/(PROXY|:80)\s?/g, '');
+  const three = (): { made: ProxySettings; clock: { now: number } } => {
+    const clock = { now: 1000 };
+    const made = new ProxySettings(() => clock.now);
+    made.set({ proxyRules: 'a,b,direct://' });
+    return { made, clock };
+  };
+  const fail = (made: ProxySettings, host: string): void => made.failed({ type: 'http', host, port: 80 });
+
+  test('come last for five minutes', () => {
+    const { made, clock } = three();
+    fail(made, 'a');
+    expect(hosts(made)).toBe('b; DIRECT; a');
+    clock.now += 5 * 60_000 - 1;
+    expect(hosts(made)).toBe('b; DIRECT; a');
+    clock.now += 1;
+    expect(hosts(made)).toBe('a; b; DIRECT');
+  });
+  test('all of them: in their order again, and none is left out', () => {
+    const { made } = three();
+    fail(made, 'b');
+    fail(made, 'a');
+    expect(hosts(made)).toBe('DIRECT; a; b');
+    made.set({ proxyRules: 'a,b' });
+    fail(made, 'b');
+    fail(made, 'a');
+    expect(hosts(made)).toBe('a; b');
+  });
+  test('a new configuration knows nothing of it; nor does what goes direct', () => {
+    const { made } = three();
+    fail(made, 'a');
+    made.failed({ type: 'direct' });
+    made.set({ proxyRules: 'a,b,direct://' });
+    expect(hosts(made)).toBe('a; b; DIRECT');
+  });
+  test('another port is another proxy', () => {
+    const { made } = three();
+    made.failed({ type: 'http', host: 'a', port: 81 });
+    expect(hosts(made)).toBe('a; b; DIRECT');
+  });
+});

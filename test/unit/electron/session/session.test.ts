@@ -238,6 +238,47 @@ describe('E-102: setCertificateVerifyProc', () => {
     expect(place.own._core.pending.size).toBe(0);
   });
 
+  test('it is asked once for a host and a certificate, whatever it says; another is asked anew', async () => {
+    const url = await secure();
+    for (const [answer, message] of [
+      [0, undefined],
+      [-202, 'net::ERR_CERT_AUTHORITY_INVALID'],
+    ] as const) {
+      const asked: string[] = [];
+      place.own.setCertificateVerifyProc(({ hostname }, callback) => {
+        asked.push(hostname);
+        callback(answer);
+      });
+      for (let i = 0; i < 3; i++) {
+        expect((await place.ask({ url })).error?.message).toBe(message);
+        await place.own.closeAllConnections();
+      }
+      expect(asked).toEqual(['localhost']);
+      await place.ask({ url: url.replace('localhost', 'other.test') });
+      expect(asked).toEqual(['localhost', 'other.test']);
+      const { verdicts } = place.own._core;
+      verdicts.clear();
+      await place.own.closeAllConnections();
+      await place.ask({ url });
+      expect(asked).toHaveLength(3);
+    }
+  });
+
+  test('what a former procedure decides late is not kept for the next one', async () => {
+    const url = await secure();
+    let late: ((result: number) => void) | undefined;
+    place.own.setCertificateVerifyProc((_, callback) => {
+      late = callback;
+    });
+    const first = place.ask({ url });
+    await until(() => late !== undefined);
+    place.own.setCertificateVerifyProc((_, callback) => callback(-2));
+    late!(0);
+    expect((await first).body).toBe('secret');
+    await place.own.closeAllConnections();
+    expect((await place.ask({ url })).error?.message).toBe('net::ERR_FAILED');
+  });
+
   test('null: the usual check, on new connections too', async () => {
     const url = await secure();
     place.own.setCertificateVerifyProc((_, callback) => callback(0));

@@ -75,6 +75,27 @@ describe('E-105: HTTP proxies', () => {
     expect((await place.ask({ url })).status).toBe(200);
   });
 
+  test('the one that failed is not tried first again, until the configuration is read anew', async () => {
+    const proxy = await place.proxy();
+    const origin = await echoOrigin();
+    const dead = '127.0.0.1:1';
+    await useProxy(`${dead},${proxy.address}`);
+    const dialed: number[] = [];
+    const { net } = place.modules;
+    const connect = net.connect as (options: { port: number }) => Socket;
+    (net as { connect: unknown }).connect = (options: { port: number }) => {
+      dialed.push(options.port);
+      return connect(options);
+    };
+    const closing = { Connection: 'close' };
+    for (let i = 0; i < 3; i++) expect((await place.ask({ url: origin, headers: closing })).status).toBe(200);
+    expect(dialed.filter((port) => port === 1)).toHaveLength(1);
+    expect(await place.own.resolveProxy(origin)).toBe(`PROXY ${proxy.address}; PROXY ${dead}`);
+    expect(await place.real.fromPartition('other').resolveProxy(origin)).toBe('DIRECT');
+    await place.own.forceReloadProxyConfig();
+    expect(await place.own.resolveProxy(origin)).toBe(`PROXY ${dead}; PROXY ${proxy.address}`);
+  });
+
   test('E-100: none can be reached', async () => {
     const { url } = await secureOrigin();
     await useProxy('127.0.0.1:1,nowhere.invalid:80');
