@@ -98,6 +98,14 @@ export class VirtualTruth implements TruthWorld {
     this.wire.do(stall('client', 200));
     send();
     await this.wire.clock.advance(100);
+    // The program polls when it has called what it calls in this turn: before its immediates, as Node's loop does.
+    setImmediate(() => this.poll());
+  }
+  private poll(): void {
+    const { medium } = this.wire;
+    medium.wake('left');
+    const world = medium.world as unknown as { readonly now: number; step(): boolean };
+    for (const until = world.now + 1; world.now < until; ) if (!world.step()) break;
   }
   wait<T>(promise: PromiseLike<T>): Promise<T> {
     return this.wire.run(promise);
