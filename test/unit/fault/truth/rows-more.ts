@@ -39,6 +39,11 @@ async function inVain(world: TruthWorld, socket: net.Socket, isReal = false): Pr
   return hostname === undefined ? events : [...events, `hostname ${hostname}`];
 }
 
+/** Time passes until it is so. */
+async function until(world: TruthWorld, test: () => boolean): Promise<void> {
+  while (!test()) await world.sleep(20);
+}
+
 export const refusedRows: readonly Row[] = [
   {
     name: 'a name that is none',
@@ -118,7 +123,9 @@ const udp = (
   async run(world, port) {
     const { socket, said: told, sent } = datagrams(world);
     play(socket, sent, port);
-    await world.wait(world.sleep(400));
+    await until(world, () => told.length >= said.length);
+    // Nothing more comes.
+    await world.sleep(150);
     socket.close();
     return told;
   },
@@ -162,7 +169,7 @@ export const queueRows: readonly Row[] = [
         await Promise.all(peers.map((peer, i) => peer.dial(PEER, port + 50 * i, HOST, port)));
       });
       server.close();
-      await world.sleep(300);
+      await world.wait(Promise.all(peers.map((peer) => peer.until(() => peer.count('RA') > 0))));
       return peers.map((peer) => peer.flags.join(' '));
     },
   },
@@ -181,7 +188,8 @@ export const queueRows: readonly Row[] = [
       await world.sleep(60);
       const then = peer.flags.length;
       peer.send('late');
-      await world.sleep(100);
+      await world.wait(peer.until(() => peer.flags.length > then));
+      await world.sleep(60);
       server.close();
       const words = (from: number, to?: number): string => peer.flags.slice(from, to).join(' ') || 'nothing';
       return [`RST: ${words(before, then)}`, `text: ${words(then)}`];
@@ -200,7 +208,7 @@ export const queueRows: readonly Row[] = [
       socket.destroy();
       await world.sleep(60);
       const before = peer.flags.length;
-      await world.sleep(1500);
+      await world.wait(peer.until(() => peer.flags.slice(before).some((flags) => flags !== 'PA')));
       const after = peer.flags.slice(before);
       // So that it ends.
       peer.rst();
@@ -240,7 +248,7 @@ export const agentRows: readonly Row[] = [
         peer.mute();
         const before = peer.flags.length;
         await world.wait(peer.until(() => peer.flags.at(-1) === 'RA'));
-        await world.sleep(100);
+        await until(world, () => events.some((event) => event.startsWith('close')));
         const free = Object.values(agent.freeSockets).flat().length;
         agent.destroy();
         return [...events, `sent ${peer.flags.slice(before).join(' ')}`, `free sockets ${free}`];
@@ -391,8 +399,8 @@ export const serverTimerRows: readonly Row[] = [
     said: ['HTTP/1.1 408 Request Timeout|Connection: close|| 51 bytes', 'not before its time', 'FIN'],
     wire: { timers: 'global' },
     async run(world, port) {
-      const { peer, over } = await dialled(world, port, STALLED);
       const began = world.now();
+      const { peer, over } = await dialled(world, port, STALLED);
       peer.send('GET / HT');
       await world.wait(peer.until(() => isOver(peer)));
       const took = world.now() - began;
