@@ -1,6 +1,6 @@
 import { asNetError, type BodyFraming, type Phase } from '../../../electron/errors';
-import { cert, key } from '../http/tls-identity';
-import { Lab, PlainSession, run, wire } from './lab';
+import { cert, expired, key } from '../http/tls-identity';
+import { Lab, outcomeOf, PlainSession, run, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
@@ -82,6 +82,17 @@ describe('as they happen', () => {
     expect(await failing(origin)).toEqual(['net::ERR_CONNECTION_RESET', 'ECONNRESET', plain]);
   });
 
+  test('E-095: the connection is reset in the middle of an upload', async () => {
+    const origin = await lab.accept((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    const request = lab.request({ method: 'POST', url: origin });
+    request.chunkedEncoding = true;
+    const outcome = outcomeOf(request);
+    request.write(Buffer.alloc(1000));
+    const { error, events } = await outcome;
+    expect(error?.message).toMatch(/^net::ERR_(CONNECTION_RESET|CONNECTION_ABORTED|FAILED)$/);
+    expect(events).toEqual(['error', 'close']);
+  });
+
   test('E-096: the connection is closed without a byte', async () => {
     const origin = await lab.accept((socket) => void socket.resume().once('data', () => socket.end()));
     expect(await failing(origin)).toEqual(['net::ERR_EMPTY_RESPONSE', 'ECONNRESET', plain]);
@@ -103,6 +114,17 @@ describe('as they happen', () => {
     const { error } = await run(lab.electron.request({ url: `https://localhost:${port}/`, session }));
     session.agents.https.destroy();
     expect(error?.message).toBe('net::ERR_CERT_AUTHORITY_INVALID');
+  });
+
+  test('E-098: a certificate that has expired', async () => {
+    const port = await lab.listen(lab.modules.https.createServer(expired));
+    const session = new PlainSession(lab.modules, { rejectUnauthorized: true, ca: expired.cert });
+    const { error } = await run(lab.electron.request({ url: `https://localhost:${port}/`, session }));
+    session.agents.https.destroy();
+    expect([error?.message, (error?.cause as { code?: string } | undefined)?.code]).toEqual([
+      'net::ERR_CERT_DATE_INVALID',
+      'CERT_HAS_EXPIRED',
+    ]);
   });
 
   test('E-098: a certificate of another name', async () => {

@@ -1,4 +1,5 @@
 import type { ClientRequest } from '../../../electron/client-request';
+import type { IncomingMessage } from '../../../electron/incoming-message';
 import type { ClientRequestOptions } from '../../../electron/options';
 import type { AuthInfo, LoginCallback } from '../../../electron/transaction';
 import { bodyOf, Lab, once, outcomeOf, run, until, wire } from './lab';
@@ -623,8 +624,14 @@ test('E-072: what could not be sent is error, then close, without a response', a
 test('E-073: close comes after everything, and once', async () => {
   const { origin } = await wire(lab, ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello']);
   const request = lab.request(origin);
+  const responses: IncomingMessage[] = [];
+  request.on('response', (response) => responses.push(response));
   const { events } = await run(request);
   const late: string[] = [];
+  expect(responses).toHaveLength(1);
+  for (const name of ['data', 'end', 'aborted', 'error', 'close', 'download-progress']) {
+    responses[0]!.on(name, () => late.push(`response ${name}`));
+  }
   for (const name of ['response', 'finish', 'abort', 'error', 'close', 'redirect', 'login', 'upload-progress']) {
     request.on(name, () => late.push(name));
   }

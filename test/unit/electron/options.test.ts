@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import type { ClientRequestOptions } from '../../../electron/options';
+import { cert, key } from '../http/tls-identity';
 import { Lab, once, PlainSession, run, wire } from './lab';
 
 let lab: Lab;
@@ -77,7 +78,16 @@ test('E-007, E-014: parts and URL give the same bytes', async () => {
   expect(all).toBe(one.repeat(3));
 });
 
-test('E-008: the protocol is http: unless it says https:', () => {
+test('E-008: the protocol is http: unless it says https:', async () => {
+  const plain = new URL(await lab.serve((_, response) => response.end('plain'))).port;
+  const secure = await lab.listen(
+    lab.modules.https.createServer({ key, cert }, (_, response) => response.end('secure')),
+  );
+  const bodyAt = async (port: number, protocol: object): Promise<string> =>
+    (await run(lab.request({ hostname: 'localhost', port, ...protocol }))).body;
+  expect(await bodyAt(Number(plain), {})).toBe('plain');
+  expect(await bodyAt(Number(plain), { protocol: 'http:' })).toBe('plain');
+  expect(await bodyAt(secure, { protocol: 'https:' })).toBe('secure');
   expect(requestWith({ protocol: 'https:', hostname: 'localhost' })).not.toThrow();
   expect(requestWith({ hostname: 'localhost' })).not.toThrow();
   expect(requestWith({ protocol: 'http', hostname: 'localhost' })).toThrow(/only supports/);
@@ -102,6 +112,11 @@ test("E-011: the port is the scheme's unless one is given", async () => {
   await once(server, 'listening');
   expect((await run(lab.request({ hostname: '127.0.0.1' }))).status).toBe(200);
   server.close();
+  const secure = lab.modules.https.createServer({ key, cert }, (_request, response) => response.end());
+  secure.listen(443, '127.0.0.1');
+  await once(secure, 'listening');
+  expect((await run(lab.request({ protocol: 'https:', hostname: '127.0.0.1' }))).status).toBe(200);
+  secure.close();
   expect(requestWith({ hostname: 'localhost', port: 70_000 })).toThrow('Invalid URL');
 });
 
