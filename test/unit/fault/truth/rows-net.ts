@@ -196,9 +196,13 @@ export const establishedRows: readonly Row[] = [
     await settled(world, peer);
     peer.rst();
   }),
-  standing('FIN: Node ends its side', ['connect', 'end', 'close(false)', 'sent FA'], ({ peer }) => peer.fin(), {
-    flags: true,
-  }),
+  {
+    ...standing('FIN: Node ends its side', ['connect', 'end', 'close(false)', 'sent FA'], ({ peer }) => peer.fin(), {
+      flags: true,
+    }),
+    // The delayed acknowledgment of the FIN.
+    busy: ['connect', 'end', 'close(false)', 'sent A FA'],
+  },
   standing(
     'write with a RST that waits unread',
     ['connect', 'error(write ECONNRESET -104 write)', 'close(true)'],

@@ -49,6 +49,8 @@ export interface Row {
   readonly newer?: Newer<readonly string[]>;
   /** Where the kernel and Node on it say something else, and why. */
   readonly kernel?: { readonly said: readonly string[]; readonly why: string };
+  /** What the kernel says as well, when the program was so busy that a timer of the kernel's came first. */
+  readonly busy?: readonly string[];
   /** Where the row has no sense on one side: why. */
   readonly only?: { readonly here: 'ours' | 'kernel'; readonly why: string };
   /** Of our wire. */
