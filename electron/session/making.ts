@@ -36,7 +36,11 @@ export class Making {
     agent.createSocket = (request, options, callback) => {
       this.asker = request;
       try {
-        createSocket.call(agent, request, options, callback);
+        createSocket.call(agent, request, options, (error, socket) => {
+          const waited = error !== null && this.leaveQueue(request);
+          callback(error, socket);
+          if (waited) this.serveNext(options);
+        });
       } finally {
         this.asker = null;
       }
@@ -59,7 +63,18 @@ export class Making {
     else if (waited) (request as unknown as Unserved).onSocket(undefined, routeError('ERR_ABORTED', 'aborted'));
   }
 
-  private leaveQueue(request: NodeHttp.ClientRequest): boolean {
+  /** What waits behind a request that got no connection would wait for ever: an agent tries for the first in the queue only. */
+  private serveNext(options: ConnectOptions): void {
+    const { agent } = this;
+    const next = agent.requests[agent.getName(options)]?.[0] as unknown as Unserved | undefined;
+    if (next === undefined) return;
+    agent.createSocket(next, options, (error, socket) => {
+      if (error !== null) next.onSocket(undefined, error);
+      else socket!.emit('free');
+    });
+  }
+
+  private leaveQueue(request: object): boolean {
     const lists = this.agent.requests as Record<string, object[] | undefined>;
     for (const [name, list] of Object.entries(lists)) {
       const at = list!.indexOf(request);

@@ -194,3 +194,38 @@ test('requests that wait for a connection are not robbed of one by an abort, and
   expect(bodies.slice(20)).toEqual(Array(20).fill('here'));
   expect([place.own._core.pending.size, patient()]).toEqual([0, 0]);
 });
+
+test('requests that wait for a connection all hear of it when there will be none', async () => {
+  let refusing = false;
+  const open = new Set<Socket>();
+  const origin = await place.accept((socket) => {
+    open.add(socket);
+    let pieces = 0;
+    socket.on('data', () => {
+      if (pieces++ === 0) socket.write(Buffer.from([0, refusing ? 91 : 90, 0, 0, 0, 0, 0, 0]));
+      else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart');
+    });
+  });
+  await place.own.setProxy({ proxyRules: `socks4://${new URL(origin).host}`, proxyBypassRules: EVERYTHING });
+  const ask = () => {
+    const request = place.requests.request('http://a.test/');
+    const outcome = outcomeOf(request);
+    request.end();
+    return { outcome, responded: new Promise((resolve) => request.on('response', resolve)) };
+  };
+  const served = Array.from({ length: 6 }, ask);
+  await Promise.all(served.map(({ responded }) => responded));
+  const waiting = Array.from({ length: 9 }, ask);
+  const { agent } = place.own._core.route(new URL('http://a.test/'), {
+    type: 'socks4',
+    host: '127.0.0.1',
+    port: Number(new URL(origin).port),
+  });
+  await until(() => Object.values(agent.requests)[0]?.length === 9);
+  refusing = true;
+  for (const socket of open) socket.destroy();
+  const errors = await Promise.all(waiting.map(({ outcome }) => outcome.then(({ error }) => error?.message)));
+  expect(errors).toEqual(Array(9).fill('net::ERR_SOCKS_CONNECTION_FAILED'));
+  await Promise.all(served.map(({ outcome }) => outcome));
+  expect([place.own._core.pending.size, patient()]).toEqual([0, 0]);
+});
