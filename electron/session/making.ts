@@ -24,7 +24,9 @@ type Unserved = object & { onSocket(socket: undefined, error: Error): void };
 
 /** The connections that an agent is making, and whom each is for: an agent cannot be told that nobody wants one any more. */
 export class Making {
-  private readonly attempts = new WeakMap<object, { attempt: Attempt; name: string }>();
+  private readonly attempts = new WeakMap<object, { under: Attempt[]; name: string }>();
+  /** Cancelled, with others waiting for what is made for them. */
+  private readonly leftToOthers = new WeakSet<object>();
   /** For whom the agent asks just now. */
   private asker: object | null = null;
 
@@ -39,7 +41,8 @@ export class Making {
         createSocket.call(agent, request, options, (error, socket) => {
           const waited = error !== null && this.leaveQueue(request);
           callback(error, socket);
-          if (waited) this.serveNext(options);
+          const left = this.leftToOthers.delete(request);
+          if (waited || (error !== null && left)) this.serveNext(options);
         });
       } finally {
         this.asker = null;
@@ -50,17 +53,30 @@ export class Making {
   /** Has a connection made by `dial`; what that throws is the attempt's end. */
   begin(options: ConnectOptions, callback: Dialed, dial: (attempt: Attempt) => void): void {
     const attempt = new Attempt(this.pending, callback);
-    if (this.asker !== null) this.attempts.set(this.asker, { attempt, name: this.agent.getName(options) });
+    // For the first in the queue an agent makes as many as have ended.
+    if (this.asker !== null) {
+      const under = this.attemptsFor(this.asker);
+      this.attempts.set(this.asker, { under: [...under, attempt], name: this.agent.getName(options) });
+    }
     attempt.run(() => dial(attempt));
   }
 
   /** The request, which has no connection yet, will not need one. What is made for it ends, unless others wait for that. */
   cancel(request: NodeHttp.ClientRequest): void {
     const waited = this.leaveQueue(request);
-    const { attempt, name = '' } = this.attempts.get(request) ?? {};
+    const under = this.attemptsFor(request);
+    const name = this.attempts.get(request)?.name ?? '';
     const othersWait = (this.agent.requests[name]?.length ?? 0) > 0;
-    if (attempt?.isPending && !othersWait) attempt.cancel();
-    else if (waited) (request as unknown as Unserved).onSocket(undefined, routeError('ERR_ABORTED', 'aborted'));
+    if (under.length > 0 && !othersWait) {
+      for (const attempt of under) attempt.cancel();
+      return;
+    }
+    if (under.length > 0) this.leftToOthers.add(request);
+    if (waited) (request as unknown as Unserved).onSocket(undefined, routeError('ERR_ABORTED', 'aborted'));
+  }
+
+  private attemptsFor(request: object): Attempt[] {
+    return (this.attempts.get(request)?.under ?? []).filter((attempt) => attempt.isPending);
   }
 
   /** What waits behind a request that got no connection would wait for ever: an agent tries for the first in the queue only. */

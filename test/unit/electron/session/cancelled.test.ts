@@ -195,37 +195,77 @@ test('requests that wait for a connection are not robbed of one by an abort, and
   expect([place.own._core.pending.size, patient()]).toEqual([0, 0]);
 });
 
-test('requests that wait for a connection all hear of it when there will be none', async () => {
-  let refusing = false;
-  const open = new Set<Socket>();
-  const origin = await place.accept((socket) => {
-    open.add(socket);
-    let pieces = 0;
-    socket.on('data', () => {
-      if (pieces++ === 0) socket.write(Buffer.from([0, refusing ? 91 : 90, 0, 0, 0, 0, 0, 0]));
-      else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart');
+test.each([false, true])(
+  'requests that wait for a connection all hear of it when there will be none (the first of them aborted: %s)',
+  async (aborts) => {
+    let refusing = false;
+    let asked = 0;
+    const refusals: Socket[] = [];
+    const refuse = (): void => {
+      for (const socket of refusals.splice(0)) socket.write(Buffer.from([0, 91, 0, 0, 0, 0, 0, 0]));
+    };
+    const open = new Set<Socket>();
+    const origin = await place.accept((socket) => {
+      open.add(socket);
+      let pieces = 0;
+      socket.on('data', () => {
+        if (refusing) {
+          asked++;
+          refusals.push(socket);
+          if (!aborts || asked > 6) refuse();
+        } else if (pieces++ === 0) socket.write(Buffer.from([0, 90, 0, 0, 0, 0, 0, 0]));
+        else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart');
+      });
     });
-  });
-  await place.own.setProxy({ proxyRules: `socks4://${new URL(origin).host}`, proxyBypassRules: EVERYTHING });
-  const ask = () => {
+    await place.own.setProxy({ proxyRules: `socks4://${new URL(origin).host}`, proxyBypassRules: EVERYTHING });
+    const ask = () => {
+      const request = place.requests.request('http://a.test/');
+      const outcome = outcomeOf(request);
+      request.end();
+      return { request, outcome, responded: new Promise((resolve) => request.on('response', resolve)) };
+    };
+    const served = Array.from({ length: 6 }, ask);
+    await Promise.all(served.map(({ responded }) => responded));
+    const waiting = Array.from({ length: 9 }, ask);
+    const { agent } = place.own._core.route(new URL('http://a.test/'), {
+      type: 'socks4',
+      host: '127.0.0.1',
+      port: Number(new URL(origin).port),
+    });
+    await until(() => Object.values(agent.requests)[0]?.length === 9);
+    refusing = true;
+    for (const socket of open) socket.destroy();
+    if (aborts) {
+      await until(() => asked === 6);
+      waiting.shift()!.request.abort();
+      refuse();
+    }
+    const errors = await Promise.all(waiting.map(({ outcome }) => outcome.then(({ error }) => error?.message)));
+    expect(errors).toEqual(Array(aborts ? 8 : 9).fill('net::ERR_SOCKS_CONNECTION_FAILED'));
+    await Promise.all(served.map(({ outcome }) => outcome));
+    expect([place.own._core.pending.size, patient()]).toEqual([0, 0]);
+  },
+);
+
+test('the last that waits is aborted: nothing of what was made for it is left', async () => {
+  const server = await stalling([0, 90, 0, 0, 0, 0, 0, 0], 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart');
+  await place.own.setProxy({ proxyRules: `socks4://${server.host}`, proxyBypassRules: EVERYTHING });
+  const start = () => {
     const request = place.requests.request('http://a.test/');
     const outcome = outcomeOf(request);
     request.end();
-    return { outcome, responded: new Promise((resolve) => request.on('response', resolve)) };
+    return { request, outcome, responded: new Promise((resolve) => request.on('response', resolve)) };
   };
-  const served = Array.from({ length: 6 }, ask);
+  const served = Array.from({ length: 6 }, start);
   await Promise.all(served.map(({ responded }) => responded));
-  const waiting = Array.from({ length: 9 }, ask);
-  const { agent } = place.own._core.route(new URL('http://a.test/'), {
-    type: 'socks4',
-    host: '127.0.0.1',
-    port: Number(new URL(origin).port),
-  });
-  await until(() => Object.values(agent.requests)[0]?.length === 9);
-  refusing = true;
-  for (const socket of open) socket.destroy();
-  const errors = await Promise.all(waiting.map(({ outcome }) => outcome.then(({ error }) => error?.message)));
-  expect(errors).toEqual(Array(9).fill('net::ERR_SOCKS_CONNECTION_FAILED'));
-  await Promise.all(served.map(({ outcome }) => outcome));
+  const last = start();
+  const [host, port] = server.host.split(':') as [string, string];
+  const { agent } = place.own._core.route(new URL('http://a.test/'), { type: 'socks4', host, port: Number(port) });
+  await until(() => Object.values(agent.requests)[0]?.length === 1);
+  for (const socket of server.open) socket.destroy();
+  await until(() => place.own._core.pending.size === 6);
+  last.request.abort();
   expect([place.own._core.pending.size, patient()]).toEqual([0, 0]);
+  await Promise.all([last, ...served].map(({ outcome }) => outcome));
+  await until(() => server.open.size === 0);
 });
