@@ -1,17 +1,22 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
 /*
  * The laboratory: one network namespace for the clients, in which TUN devices appear, and one for the kernel servers,
- * joined by a veth pair. Both vanish with the processes in them. Server processes run on CPU 0, clients on CPU 1.
+ * joined by a veth pair. Both vanish with the processes in them, and each process with the one that started it, however
+ * that ended. Server processes run on CPU 0, clients on CPU 1.
  */
 
 export const KERNEL_SERVER = '10.91.0.2';
 export const KERNEL_CLIENT = '10.91.0.1';
 
 const INSIDE = 'TAPWIRE_BENCH_INSIDE';
-const TOOLS = ['ip', 'unshare', 'setsid', 'nsenter', 'taskset', 'wrk', 'ethtool'];
+const TOOLS = ['ip', 'unshare', 'setsid', 'setpriv', 'prlimit', 'nsenter', 'taskset', 'wrk', 'ethtool'];
+/** What a command is put behind so that the kernel kills it when the process that started it is gone. */
+const MORTAL = ['setpriv', '--pdeathsig', 'KILL'];
+/** Each connection of a server is an open file; root may have as many as it asks for. */
+const OPEN_FILES = 200_000;
 
 /** True in the namespace. Outside, runs this very command again inside one and returns its exit code. */
 export function enter(argv: readonly string[]): number | null {
@@ -27,7 +32,8 @@ export function enter(argv: readonly string[]): number | null {
     return 2;
   }
   const flags = process.getuid?.() === 0 ? ['-n'] : ['-Urn'];
-  const command = ['unshare', ...flags, process.execPath, ...process.execArgv, ...argv];
+  // In this order: who gets a user namespace of his own loses what setpriv gave him.
+  const command = ['unshare', ...flags, ...MORTAL, process.execPath, ...process.execArgv, ...argv];
   const { status, error } = spawnSync('setsid', ['-w', ...command], {
     stdio: 'inherit',
     env: { ...process.env, [INSIDE]: '1' },
@@ -38,12 +44,19 @@ export function enter(argv: readonly string[]): number | null {
 
 /** Other work on the machine must not decide the figures: as root, this session goes ahead of it. */
 function goAhead(): void {
+  spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${OPEN_FILES}:${OPEN_FILES}`]);
   try {
     writeFileSync('/proc/self/autogroup', '-15');
     setPriority(-15);
   } catch {
     // Not root, or a kernel without autogroups: the figures are as noisy as the machine.
   }
+}
+
+/** Files that a process started from here may have open. */
+export function limitOfDescriptors(): number {
+  const hard = /^Max open files +\S+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+  return hard === null ? Number.POSITIVE_INFINITY : Number(hard[1]);
 }
 
 const run = (command: string, ...args: string[]): void => {
@@ -56,6 +69,12 @@ function keep(child: ChildProcess): ChildProcess {
   children.add(child);
   child.once('exit', () => children.delete(child));
   return child;
+}
+
+/** `spawn`, of what does not outlive this process. */
+function mortal(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  const [setpriv, ...before] = MORTAL;
+  return spawn(setpriv!, [...before, command, ...args], options);
 }
 
 export function killAll(): void {
@@ -81,7 +100,7 @@ export class Lab {
     run('ip', 'link', 'set', 'lo', 'up');
     // A connection per request uses up the usual 28,000 ports within seconds.
     writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '1024 65535');
-    const holder = keep(spawn('unshare', ['-n', 'sleep', '100000'], { stdio: 'ignore' }));
+    const holder = keep(mortal('unshare', ['-n', 'sleep', '100000'], { stdio: 'ignore' }));
     this.namespacePid = holder.pid!;
     this.waitForNamespace();
     run('ip', 'link', 'add', 'twb-c', 'type', 'veth', 'peer', 'name', 'twb-s', 'netns', String(this.namespacePid));
@@ -149,7 +168,7 @@ export class Lab {
   }
 
   private start(host: string, command: string, args: readonly string[]): Promise<Server> {
-    const child = keep(spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    const child = keep(mortal(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
     return new Promise((resolve, reject) => {
       child.once('exit', (code) => reject(new Error(`bench: ${args.join(' ')} ended with ${code}`)));
       child.once('message', () => resolve({ host, child, ask: (q) => ask(child, q), stop: () => stop(child) }));
@@ -158,7 +177,7 @@ export class Lab {
 
   /** Runs a client on CPU 1 and returns what it printed. */
   client(command: string, args: readonly string[]): Promise<string> {
-    const child = keep(spawn('taskset', ['-c', '1', command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
+    const child = keep(mortal('taskset', ['-c', '1', command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
     let text = '';
     child.stdout!.on('data', (piece) => {
       text += piece;
@@ -170,13 +189,30 @@ export class Lab {
     });
   }
 
-  /** Starts what goes on until it is stopped, on CPU 1, and waits for its first words. */
-  companion(file: string, args: readonly string[]): Promise<ChildProcess> {
+  /** Starts what goes on until it is stopped, on CPU 1, and waits for its first message. */
+  async companion(file: string, args: readonly string[]): Promise<ChildProcess> {
     const command = ['-c', '1', process.execPath, ...process.execArgv, file, ...args];
-    const child = keep(spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    const child = keep(mortal('taskset', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    await this.answer(child);
+    return child;
+  }
+
+  /** Tells a companion something and waits until it answers. */
+  async tell(companion: ChildProcess, what: string): Promise<void> {
+    const answered = this.answer(companion);
+    companion.send(what);
+    await answered;
+  }
+
+  private answer(child: ChildProcess): Promise<void> {
     return new Promise((resolve, reject) => {
-      child.once('exit', (code) => reject(new Error(`bench: ${file} ended with ${code}`)));
-      child.stdout!.once('data', () => resolve(child));
+      const ended = (code: number | null): void =>
+        reject(new Error(`bench: ${child.spawnargs.join(' ')}: ended with ${code}`));
+      child.once('exit', ended);
+      child.once('message', () => {
+        child.off('exit', ended);
+        resolve();
+      });
     });
   }
 

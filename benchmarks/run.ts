@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { checksumScenario } from './checksum';
+import { idleMemory, idleRefusal } from './idle-memory';
 import { enter, KERNEL_CLIENT, killAll, Lab, type Server } from './lab';
 import { median, printTable, type Row } from './table';
 
@@ -126,27 +127,13 @@ const tcpScenario = (
     ),
 });
 
-/**
- * Bytes a kept-open connection costs the server's process, after garbage collection: of the first so many, and of as many
- * more beside them. The former contain what V8's young generation grows by once, whatever makes it grow.
- */
-const idleMemory: Scenario = {
+/** See `idle-memory.ts`. */
+const idleMemoryScenario: Scenario = {
   name: 'idle-memory',
   unit: 'bytes/connection',
   better: 'less',
   run: (lab, settings) =>
-    interleave(lab, { ...settings, rounds: 1 }, [kernel(app('http')), tapwire(app('http'), true)], async (server) => {
-      const rss = async (): Promise<number> => (await server.ask('memory'))['rss']!;
-      const hold = () => lab.companion(client('idle'), [server.host, String(settings.idle)]);
-      const before = await rss();
-      const first = await hold();
-      const between = await rss();
-      const second = await hold();
-      const after = await rss();
-      first.kill('SIGKILL');
-      second.kill('SIGKILL');
-      return { first: (between - before) / settings.idle, further: (after - between) / settings.idle };
-    }),
+    idleMemory(lab, settings.rounds, settings.idle, [kernel(app('http')), tapwire(app('http'), true)]),
 };
 
 /** Clients with a keep-alive Agent against the fastest server that Node has. */
@@ -189,7 +176,7 @@ const SCENARIOS: readonly Scenario[] = [
   tcpScenario('connection-rate', 'connections/s', 'more', 'rate', [kernel(tcp), tapwire(tcp, true)]),
   clientScenario('client-1', 1),
   clientScenario('client-64', 64),
-  idleMemory,
+  idleMemoryScenario,
   checksumScenario,
 ];
 
@@ -202,7 +189,7 @@ const HELP = `npm run bench [-- OPTIONS]
   --scenario A,B  only these: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --rounds N      measurements of each subject, in turns (3)
   --seconds N     length of each (2)
-  --idle N        connections of idle-memory, twice (8000)
+  --idle N        connections of idle-memory, in eight steps (16000)
   --json          one JSON object a scenario instead of tables
   --smoke         one short round of everything: does it run?
 Needs root or user namespaces, /dev/net/tun, and iproute2, util-linux, wrk, ethtool. http parsing: npm run bench:parse.
@@ -220,7 +207,7 @@ async function main(): Promise<number> {
   const settings: Settings = {
     rounds: Number(option(argv, 'rounds', smoke ? '1' : '3')),
     seconds: Number(option(argv, 'seconds', smoke ? '1' : '2')),
-    idle: Number(option(argv, 'idle', smoke ? '500' : '8000')),
+    idle: Number(option(argv, 'idle', smoke ? '800' : '16000')),
     json: argv.includes('--json'),
   };
   const wanted = option(argv, 'scenario', '');
@@ -230,6 +217,11 @@ async function main(): Promise<number> {
     process.stderr.write(
       `bench: no scenario ${unknown.join(', ')}; there are ${SCENARIOS.map((s) => s.name).join(', ')}\n`,
     );
+    return 2;
+  }
+  const refusal = names.includes('idle-memory') ? idleRefusal(settings.idle) : null;
+  if (refusal !== null) {
+    process.stderr.write(`bench: ${refusal}\n`);
     return 2;
   }
   const lab = new Lab();

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 
 /*
  * The fastest server that Node has: counts the ends of heads and answers each with the same bytes. What is measured against
- * it is the client. Prints "up" when it listens on port 8000.
+ * it is the client. Says "up" when it listens on port 8000.
  */
 
 const ANSWER =
@@ -24,4 +24,4 @@ createServer({ noDelay: true }, (socket) => {
     tail = text.slice(from);
     if (heads > 0) socket.write(heads === 1 ? ANSWER : ANSWER.repeat(heads), 'latin1');
   });
-}).listen(8000, '0.0.0.0', () => process.stdout.write('up\n'));
+}).listen(8000, '0.0.0.0', () => process.send!('up'));

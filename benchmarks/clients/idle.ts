@@ -1,30 +1,40 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 /*
- * Opens COUNT keep-alive connections, one GET on each, and then holds them until killed. Prints "open" when all answered.
- * idle.ts HOST COUNT
+ * Told a number, opens so many keep-alive connections beside those it has, one GET on each, holds them, and answers when
+ * all of them were answered. Ends with the process that told it, and at once when a connection fails or is closed.
+ * idle.ts HOST
  */
 
-const [host, countText] = process.argv.slice(2);
-const count = Number(countText);
-let answered = 0;
-let started = 0;
+const host = process.argv[2]!;
+/** Connecting at the same time. */
+const AT_ONCE = 50;
 
-function one(): void {
-  if (started >= count) return;
-  started++;
-  const socket = connect(80, host);
-  socket.write('GET / HTTP/1.1\r\nHost: bench\r\n\r\n');
-  socket.once('data', () => {
-    answered++;
-    if (answered === count) process.stdout.write('open\n');
-    one();
-  });
-  socket.on('error', (error) => {
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-  });
+function give(up: string): never {
+  process.stderr.write(`idle connections: ${up}\n`);
+  process.exit(1);
 }
 
-for (let i = 0; i < 50; i++) one();
-setInterval(() => {}, 1 << 30);
+function hold(count: number): void {
+  let started = 0;
+  let answered = 0;
+  const one = (): void => {
+    if (started >= count) return;
+    started++;
+    const socket: Socket = connect(80, host);
+    socket.write('GET / HTTP/1.1\r\nHost: bench\r\n\r\n');
+    socket.once('data', () => {
+      answered++;
+      if (answered === count) process.send!('held');
+      one();
+    });
+    socket.on('error', (error) => give(error.message));
+    // A server that has run out of descriptors accepts and closes, without an error.
+    socket.on('end', () => give('the server closed one'));
+  };
+  for (let i = 0; i < AT_ONCE; i++) one();
+}
+
+process.on('message', (count) => hold(Number(count)));
+process.on('disconnect', () => process.exit(0));
+process.send!('up');
