@@ -1,6 +1,5 @@
 import { dateGeneration, utcDate } from './date';
 import { invalidArgValue, trailerInvalid } from './errors';
-import type { OutgoingMessage } from './outgoing';
 import {
   HEADER_CONNECTION,
   HEADER_CONTENT_DISPOSITION,
@@ -17,6 +16,7 @@ import {
   isAscii,
   OutgoingHeaders,
 } from './outgoing-headers';
+import type { OutgoingMessage } from './outgoing-message';
 
 /** Bits for the fields that were among those set. */
 const SAW_CONNECTION = 1;

@@ -1,8 +1,10 @@
 import { type Constructor, inherit, methods } from './construct';
 import { headersSent, invalidArgValue, invalidChar, invalidStatusCode, socketAssigned } from './errors';
 import type { IncomingMessage } from './incoming';
-import { OutgoingMessage, type OutgoingOptions, tellEnded, type WriteCallback } from './outgoing';
+import { OutgoingMessage } from './outgoing';
+import { tellEnded } from './outgoing-end';
 import { CHUNKED } from './outgoing-head';
+import type { OutgoingOptions, WriteCallback } from './outgoing-message';
 import { STATUS_CODES } from './status-codes';
 import type { MessageSocket } from './transport';
 import { hasInvalidChar, linkHeaderValue, validateObject } from './validators';
