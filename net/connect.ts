@@ -9,7 +9,8 @@ import { TcpHandle } from './handle';
 import { KernelHandle } from './kernel-handle';
 import { lookup } from './names';
 import { entryBegins, entryEnds, observers } from './observed';
-import { adopt, type Socket } from './socket';
+import type { Socket } from './socket';
+import { adopt } from './socket-handle';
 import { validateFunction, validateNumber, validatePort, validateString } from './validate';
 
 /** One address to try. */

@@ -13,13 +13,14 @@ import {
 } from './defaults';
 import type { Host } from './host';
 import { Server, type ServerOptions } from './server';
-import { connectWith, Socket, type SocketOptions } from './socket';
+import { connectWith, Socket } from './socket';
+import type { SocketOptions } from './socket-options';
 
 export type { ConnectOptions, ListenOptions } from './arguments';
 export type { DirectConsumer } from './direct';
 export type { SocketName } from './handle';
 export type { ServerOptions } from './server';
-export type { OnReadOptions, SocketOptions } from './socket';
+export type { OnReadOptions, SocketOptions } from './socket-options';
 
 type ConnectionListener = (socket: Socket) => void;
 type ConnectListener = () => void;

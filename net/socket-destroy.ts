@@ -1,0 +1,43 @@
+import type { TcpHandle } from './handle';
+import type { SocketMethods } from './socket-methods';
+
+/** `socket._destroy`: the timers, the attempt to connect and the handle end; 'close' follows when the handle is gone. */
+export function destroySocket(
+  socket: SocketMethods,
+  error: Error | null,
+  callback: (error?: Error | null) => void,
+): void {
+  socket.connecting = false;
+  for (let s: SocketMethods | null = socket; s !== null; s = s._parent) {
+    s._idle?.cancel();
+    s._idle = null;
+  }
+  socket._attempt?.cancel();
+  socket._attempt = null;
+  const direct = socket._direct;
+  socket._direct = null;
+  // Just before the socket's own 'error', which comes by nextTick as well.
+  if (error && direct !== null) process.nextTick(() => direct.onError(error));
+  const handle = socket._handle;
+  if (handle === null) {
+    callback(error);
+    process.nextTick(() => socket.emit('close'));
+  } else {
+    socket._readBefore = handle.bytesRead;
+    socket._writtenBefore = handle.bytesWritten;
+    const emitClose = (): void => void socket.emit('close', Boolean(error));
+    if (socket.resetAndClosing) {
+      socket.resetAndClosing = false;
+      (handle as TcpHandle).reset(emitClose);
+    } else {
+      handle.close(emitClose);
+    }
+    socket._handle = null;
+    socket._sockname = null;
+    callback(error);
+  }
+  if (socket._server !== null) {
+    socket._server._connections--;
+    socket._server._emitCloseIfDrained?.();
+  }
+}
