@@ -5,7 +5,7 @@ import { routeError } from './route-error';
 /** Gets a connection, or an error, once. */
 export type Dialed = (error: Error | null, socket?: Duplex) => void;
 
-/** A handshake with a proxy, or TLS with an origin whose certificate somebody judges, may take so long, in milliseconds. */
+/** A handshake, with a proxy or in TLS, may take so long, in milliseconds; what somebody says of a certificate, too. */
 const PATIENCE_MS = 30_000;
 
 /** What comes after the end of watching is no concern of anybody: the connection is given up. */
@@ -39,18 +39,27 @@ export class Attempt {
 
   /**
    * Waits for a socket's failure, or the end of patience, and says so once, unless the function it gives was called
-   * before. That says whether the waiting ended by it.
+   * before. That says whether the waiting ended by it. Patience begins once `below` is connected: how long that may take
+   * is TCP's affair.
    */
-  watch(socket: Duplex, failed: (error: Error) => void): () => boolean {
+  watch(
+    socket: Duplex,
+    failed: (error: Error) => void,
+    below: Duplex & { connecting?: boolean } = socket,
+  ): () => boolean {
     this.hold(socket);
-    const timer = setTimeout(() => {
-      socket.destroy(Object.assign(new Error(`nothing was heard for ${PATIENCE_MS / 1000} s`), { code: 'ETIMEDOUT' }));
-    }, PATIENCE_MS);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (): void => {
+      const late = Object.assign(new Error(`nothing was heard for ${PATIENCE_MS / 1000} s`), { code: 'ETIMEDOUT' });
+      timer = setTimeout(() => socket.destroy(late), PATIENCE_MS).unref();
+    };
+    if (below !== socket && below.connecting === true) below.once('connect', wait);
+    else wait();
     const stop = (): boolean => {
       if (this.stopWatching !== stop) return false;
       this.stopWatching = null;
       clearTimeout(timer);
+      below.off('connect', wait);
       socket.off('error', onError);
       socket.off('close', onClose);
       return true;

@@ -101,19 +101,15 @@ export class Routes {
     const making = new Making(agent, context.pending);
     agent.createConnection = (options, callback) => {
       if (context.offline) return failSoon(callback);
-      const { verifyProc } = context;
       if (proxy.type === 'direct') {
-        if (verifyProc === null) return this.secure(agent, this.connect(options), options, false);
-        making.begin(options, callback, (attempt) =>
-          this.judged(agent, attempt, verifyProc, this.connect(options), options),
-        );
+        making.begin(options, callback, (attempt) => this.secure(agent, attempt, this.connect(options), options));
         return undefined;
       }
       const dial = proxy.type === 'socks4' || proxy.type === 'socks5' ? dialSocks : dialTunnel;
       making.begin(options, callback, (attempt) => {
         dial(context, attempt, proxy as RealProxy, destinationOf(options), (error, socket) => {
           if (error !== null) attempt.finish(error);
-          else attempt.run(() => this.over(agent, attempt, this.opened(socket!), options));
+          else attempt.run(() => this.secure(agent, attempt, this.opened(socket!), options));
         });
       });
       return undefined;
@@ -126,15 +122,8 @@ export class Routes {
     return this.opened(this.context.modules.net.connect({ ...below(options), host, port: Number(port) }));
   }
 
-  /** TLS with an origin, on what a proxy made. */
-  private over(agent: Connecting, attempt: Attempt, socket: Duplex, options: ConnectOptions): void {
-    const { verifyProc } = this.context;
-    if (verifyProc === null) attempt.finish(null, this.secure(agent, socket, options, false));
-    else this.judged(agent, attempt, verifyProc, socket, options);
-  }
-
-  /** TLS on a connection. */
-  private secure(agent: Connecting, socket: Duplex, options: ConnectOptions, anyCertificate: boolean): TLSSocket {
+  /** TLS on a connection. Any certificate will do at first where a procedure has its say about it. */
+  private tlsOn(agent: Connecting, socket: Duplex, options: ConnectOptions, anyCertificate: boolean): TLSSocket {
     const { context } = this;
     const key = options['_agentKey'] as string | undefined;
     const session = key === undefined ? undefined : agent._getSession?.(key);
@@ -159,23 +148,20 @@ export class Routes {
     return secured;
   }
 
-  /** The same, with a procedure that has its say about the certificate. */
-  private judged(
-    agent: Connecting,
-    attempt: Attempt,
-    proc: CertificateVerifyProc,
-    socket: Duplex,
-    options: ConnectOptions,
-  ): void {
+  /** TLS with an origin, on a connection of the session's or on what a proxy made: the attempt's last step. */
+  private secure(agent: Connecting, attempt: Attempt, socket: Duplex, options: ConnectOptions): void {
+    const { verifyProc, verdicts } = this.context;
     attempt.hold(socket);
-    const secured = this.secure(agent, socket, options, true);
-    const stop = attempt.watch(secured, attempt.finish);
+    const secured = this.tlsOn(agent, socket, options, verifyProc !== null);
+    const stop = attempt.watch(secured, attempt.finish, socket);
+    const judged = (error: Error | null): void => {
+      if (!stop()) return;
+      if (error !== null) abandon(secured);
+      attempt.finish(error, secured);
+    };
     secured.once('secureConnect', () => {
-      this.context.verdicts.decide(proc, secured, options.servername || options.host, (error) => {
-        if (!stop()) return;
-        if (error !== null) abandon(secured);
-        attempt.finish(error, secured);
-      });
+      if (verifyProc === null) judged(null);
+      else verdicts.decide(verifyProc, secured, options.servername || options.host, judged);
     });
   }
 
