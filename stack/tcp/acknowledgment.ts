@@ -201,7 +201,8 @@ function releaseAcked(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: 
     sent.remove(list, record);
   }
   if ((s.flags & SYN_ACKED) !== 0) c.retransmittedAt = -1;
-  if (list.head !== NONE && (sent.flags(list.head) & SACKED) !== 0) s.flags |= RENEGED;
+  if (list.head === NONE) sent.settle(c);
+  else if ((sent.flags(list.head) & SACKED) !== 0) s.flags |= RENEGED;
   if (
     s.acked === 1 &&
     lastBytes < c.mss &&

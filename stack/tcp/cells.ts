@@ -13,10 +13,14 @@ import type { TcpProfile } from './profile';
 export interface Cells {
   /** Numbers with a fraction. */
   times: number[];
+  /** Such numbers that hardly any connection has: `UNTIMED` until it does. */
+  seldom: readonly number[];
   /** Booleans. */
   bits: number;
   /** What only losses, disorder, urgent text and the like change: `UNTROUBLED` until they do. */
   trouble: readonly number[];
+  /** Objects and words that hardly any connection has: `ORDINARY` until it does. */
+  rare: readonly unknown[];
   /** What an application can set: those of the profile until it does. */
   settings: readonly number[];
 }
@@ -29,8 +33,6 @@ const TIMES: Readonly<Record<string, number>> = {
   delayedAckAt: NEVER,
   ato: 0,
   lastTextAt: 0,
-  challengeWindowAt: 0,
-  lastInvalidAckAt: -1e9,
   tsRecentAt: 0,
   srtt: 0,
   rttvar: 0,
@@ -40,10 +42,6 @@ const TIMES: Readonly<Record<string, number>> = {
   minRttNewer: NEVER,
   minRttSince: 0,
   retransmitAt: NEVER,
-  stalledAt: -1,
-  retransmittedAt: -1,
-  windowProbesSince: -1,
-  keepAliveAt: NEVER,
   lingerAt: NEVER,
   lastReceivedAt: 0,
   lastSentAt: 0,
@@ -55,12 +53,27 @@ const TIMES: Readonly<Record<string, number>> = {
   deliveredAt: 0,
   firstSentAt: 0,
   rateInterval: 0,
-  pacingRate: NEVER,
-  pacingNext: 0,
-  pacingAt: NEVER,
   openedAt: 0,
   timeSince: 0,
   busyTime: 0,
+  minDelay: 0,
+  roundStart: 0,
+  roundLastAck: 0,
+  roundRtt: NEVER,
+  queueKey: NEVER,
+};
+
+/** The same, of what hardly any connection has: probes, pacing, waits. */
+const SELDOM: Readonly<Record<string, number>> = {
+  challengeWindowAt: 0,
+  lastInvalidAckAt: -1e9,
+  stalledAt: -1,
+  retransmittedAt: -1,
+  windowProbesSince: -1,
+  keepAliveAt: NEVER,
+  pacingRate: NEVER,
+  pacingNext: 0,
+  pacingAt: NEVER,
   windowLimitedTime: 0,
   bufferLimitedTime: 0,
 };
@@ -101,6 +114,12 @@ const TROUBLE: Readonly<Record<string, number | boolean>> = {
   retransOut: 0,
   lost: 0,
   highSeq: 0,
+  backoff: 0,
+  ssthresh: 0x7fffffff,
+  cwndCredit: 0,
+  finSeq: 0,
+  slowStartFound: false,
+  roundSamples: 0,
   highestSack: 0,
   sackSeenBlocks: 0,
   sackReneged: false,
@@ -144,6 +163,20 @@ const TROUBLE: Readonly<Record<string, number | boolean>> = {
   ecnReducedDue: false,
 };
 
+/** What is no number and stays as it is in nearly all connections. */
+const RARE: Readonly<Record<string, unknown>> = {
+  error: null,
+  softError: null,
+  sackRecent: null,
+  sackSeen: null,
+  resend: 'nothing',
+  probeDue: 'none',
+  recordEnds: null,
+  fast: null,
+  mtuSearch: null,
+  growth: null,
+};
+
 /** Booleans by themselves: they begin as false. */
 const SETTINGS: Readonly<Record<string, false | ((profile: TcpProfile) => number)>> = {
   sendLimit: (profile) => profile.sendBufferInitial,
@@ -167,15 +200,22 @@ const SETTINGS: Readonly<Record<string, false | ((profile: TcpProfile) => number
 };
 
 /** A copy of an array that began with a fraction is one of doubles, whatever is in it. */
-const INITIAL_TIMES: readonly number[] = Object.values(TIMES).reduce(
-  (all, value, i) => {
-    all[i] = value;
-    return all;
-  },
-  [0.5],
-);
+const doubles = (of: Readonly<Record<string, number>>): readonly number[] =>
+  Object.values(of).reduce(
+    (all, value, i) => {
+      all[i] = value;
+      return all;
+    },
+    [0.5],
+  );
+
+const INITIAL_TIMES = doubles(TIMES);
 
 export const newTimes = (): number[] => INITIAL_TIMES.slice();
+
+export const UNTIMED = doubles(SELDOM);
+
+export const ORDINARY: readonly unknown[] = Object.values(RARE);
 
 export const UNTROUBLED: readonly number[] = Object.values(TROUBLE).map(Number);
 
@@ -189,6 +229,28 @@ const time = (i: number): PropertyDescriptor & ThisType<Cells> => ({
   },
   set(value: number) {
     this.times[i] = value;
+  },
+});
+
+const seldom = (i: number): PropertyDescriptor & ThisType<Cells> => ({
+  get() {
+    return this.seldom[i]!;
+  },
+  set(value: number) {
+    if (this.seldom[i] === value) return;
+    if (this.seldom === UNTIMED) this.seldom = UNTIMED.slice();
+    (this.seldom as number[])[i] = value;
+  },
+});
+
+const rare = (i: number): PropertyDescriptor & ThisType<Cells> => ({
+  get() {
+    return this.rare[i];
+  },
+  set(value: unknown) {
+    if (this.rare[i] === value) return;
+    if (this.rare === ORDINARY) this.rare = ORDINARY.slice();
+    (this.rare as unknown[])[i] = value;
   },
 });
 
@@ -259,6 +321,12 @@ export function defineCells(prototype: Cells): void {
   };
   Object.keys(TIMES).forEach((name, i) => {
     define(name, time(i));
+  });
+  Object.keys(SELDOM).forEach((name, i) => {
+    define(name, seldom(i));
+  });
+  Object.keys(RARE).forEach((name, i) => {
+    define(name, rare(i));
   });
   FLAGS.forEach((name, i) => {
     define(name, flag(1 << i));

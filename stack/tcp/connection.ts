@@ -4,14 +4,15 @@ import type { NetworkError } from '../base/datagram';
 import type { Timed } from '../base/deadlines';
 import { NONE } from '../base/memory';
 import type { Path } from '../base/transmit';
-import { type Cells, defineCells, newTimes, UNTROUBLED } from './cells';
+import { type Cells, defineCells, newTimes, ORDINARY, UNTIMED, UNTROUBLED } from './cells';
 import type { CongestionControl } from './congestion/control';
+import type { CubicGrowth } from './congestion/cubic';
 import type { FastOpening } from './fast-open';
 import type { Listener } from './listener';
 import type { MtuSearch } from './mtu-search';
 import type { TcpProfile } from './profile';
 import { SendBuffer } from './send-buffer';
-import { SentList } from './sent-table';
+import { NOTHING_SENT } from './sent-table';
 import type { Seq } from './seq';
 import type { Tcp } from './tcp';
 
@@ -104,8 +105,10 @@ export interface ConnectionOwner {
 export class Connection implements Timed, Cells {
   // Where the fields that are only declared here really stand: cells.ts.
   readonly times = newTimes();
+  seldom = UNTIMED;
   bits = 0;
   trouble = UNTROUBLED;
+  rare = ORDINARY;
   settings: readonly number[];
 
   /** 'CLOSED' until opened, and again at the end. */
@@ -114,12 +117,14 @@ export class Connection implements Timed, Cells {
   /** The owner has closed: nobody will read or write any more. */
   declare orphaned: boolean;
   /** SYN-RECEIVED came from LISTEN, not from SYN-SENT (MUST-11). */
-  readonly passive: boolean;
+  get passive(): boolean {
+    return this.listener !== null;
+  }
   path: Path;
   /** Bits to hand to the owner. */
   signals = 0;
-  error: TcpError | null = null;
-  softError: TcpError | null = null;
+  declare error: TcpError | null;
+  declare softError: TcpError | null;
   /** Position in the connection table. */
   slot = -1;
   hash = 0;
@@ -148,7 +153,8 @@ export class Connection implements Timed, Cells {
   mss = 536;
   /** SEG.MSS of the peer's SYN, or the default. */
   peerMss = 536;
-  readonly sent = new SentList();
+  /** What is in flight; of connections with nothing in flight, one for all of them (sent-table.ts). */
+  sent = NOTHING_SENT;
   declare sendLimit: number;
   /** TCP_NOTSENT_LOWAT: no more than so many bytes may wait to be sent. */
   declare notSentLimit: number;
@@ -182,7 +188,7 @@ export class Connection implements Timed, Cells {
   declare sendLimitFixed: boolean;
   declare finReceived: boolean;
   /** Where the peer's FIN stands; valid once `finSeqKnown`, though text before it may still be missing. */
-  finSeq = 0 as Seq;
+  declare finSeq: Seq;
   declare finSeqKnown: boolean;
   /** RCV.UP; valid while `urgentIn`. */
   declare rcvUp: Seq;
@@ -190,7 +196,7 @@ export class Connection implements Timed, Cells {
   /** The largest segments that the peer sends, for the ACK and window decisions. */
   rcvMss = 536;
   /** Edges of recently received blocks beyond the hole, newest first; null before the first. */
-  sackRecent: Int32Array | null = null;
+  declare sackRecent: Int32Array | null;
   declare sackRecentCount: number;
   /** Edges of a duplicate to report once (RFC 2883). */
   declare dsackStart: Seq;
@@ -243,7 +249,7 @@ export class Connection implements Timed, Cells {
   /** With the doublings since the last sample (RFC 6298 §5.5). */
   declare rto: Millis;
   /** Doublings of the RTO, or of the distance between window probes, since the last sample or answer. */
-  backoff = 0;
+  declare backoff: number;
   retransmitTimer: RetransmitTimer = 'none';
   declare retransmitAt: Millis;
   /** Timeouts since the last progress. */
@@ -285,7 +291,7 @@ export class Connection implements Timed, Cells {
   /** The end of what was SACKed; valid while `sackedOut` is not 0. */
   declare highestSack: Seq;
   /** The SACK blocks of the last ACK in order, edges in pairs, so that they are not walked again; null before the first. */
-  sackSeen: Int32Array | null = null;
+  declare sackSeen: Int32Array | null;
   declare sackSeenBlocks: number;
   /** How far apart, in packets, the network has been seen to reorder, at least profile.reordering; and how often it did. */
   declare reordering: number;
@@ -295,7 +301,7 @@ export class Connection implements Timed, Cells {
   /** Duplicates that the peer reported. */
   declare duplicates: number;
   /** What output is to send first when an acknowledgment or a timer has said so. */
-  resend: Resend = 'nothing';
+  declare resend: Resend;
 
   // ── RACK-TLP (RFC 8985) ──
   /** Transmission time and end of the packet sent last among those delivered, and its round-trip time. */
@@ -330,10 +336,21 @@ export class Connection implements Timed, Cells {
 
   // ── congestion control (packets) ──
   cwnd: number;
-  ssthresh = 0x7fffffff;
+  declare ssthresh: number;
   /** Acknowledged packets towards the next increase of cwnd. */
-  cwndCredit = 0;
+  declare cwndCredit: number;
   congestion: CongestionControl;
+  /** What CUBIC knows once the first slow start is over; null before, and with others. */
+  declare growth: CubicGrowth | null;
+  /** What HyStart goes by: the shortest delay, and of this round trip its beginning, last ACK in a train, end, delay. */
+  declare minDelay: Millis;
+  declare roundStart: Millis;
+  declare roundLastAck: Millis;
+  roundEnd = 0 as Seq;
+  declare roundRtt: Millis;
+  declare roundSamples: number;
+  /** Slow start was ended early. */
+  declare slowStartFound: boolean;
   /** RFC 6937: delivered and sent since the reduction began. */
   declare prrDelivered: number;
   declare prrOut: number;
@@ -373,7 +390,7 @@ export class Connection implements Timed, Cells {
   declare ready: boolean;
   declare synDue: boolean;
   /** A probe of one of these kinds is due. */
-  probeDue: 'none' | 'keep-alive' | 'window' = 'none';
+  declare probeDue: 'none' | 'keep-alive' | 'window';
   /** RFC 8985 §7.3 loss probe: retransmit the tail or send one new segment beyond cwnd. */
   declare tailProbeDue: boolean;
   declare noDelay: boolean;
@@ -383,12 +400,12 @@ export class Connection implements Timed, Cells {
   /** What waits goes at once, even if corked: the application has just said so. Until the next write. */
   declare pushing: boolean;
   /** Ends of records that no segment may reach across, as far as they are not sent; null before the first. */
-  recordEnds: Seq[] | null = null;
+  declare recordEnds: Seq[] | null;
   declare linger: Millis;
   /** Fast Open (RFC 7413); null without it. */
-  fast: FastOpening | null = null;
+  declare fast: FastOpening | null;
   /** The search for the path's MTU (RFC 4821); null without one. */
-  mtuSearch: MtuSearch | null = null;
+  declare mtuSearch: MtuSearch | null;
   /** TCP_MAXSEG, TCP_WINDOW_CLAMP: the application's own limits, in bytes; 0: none. */
   declare userMss: number;
   declare windowClamp: number;
@@ -418,7 +435,7 @@ export class Connection implements Timed, Cells {
   declare bufferLimitedTime: Millis;
 
   queueIndex = -1;
-  queueKey: Millis = NEVER;
+  declare queueKey: Millis;
 
   constructor(
     readonly tcp: Tcp,
@@ -435,7 +452,6 @@ export class Connection implements Timed, Cells {
   ) {
     this.settings = tcp.initialSettings;
     this.path = path;
-    this.passive = listener !== null;
     this.sendBuffer = new SendBuffer(tcp.blocks, 0 as Seq);
     this.rto = profile.rtoInitialMs;
     this.cwnd = profile.initialWindow;

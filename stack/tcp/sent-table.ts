@@ -48,6 +48,16 @@ export class SentList {
   highestSacked = NONE;
 }
 
+/** The list of all connections that have nothing in flight. It stays empty: `append` gives them one of their own. */
+export const NOTHING_SENT = new SentList();
+/** Lists kept for others; beyond that they are the garbage collector's. */
+const SPARE_MAX = 1024;
+
+/** Whoever has such a list. */
+export interface Sender {
+  sent: SentList;
+}
+
 /**
  * What is in flight: a record for each transmitted range of sequence space, with the flags that loss recovery works on
  * (the scoreboard of RFC 6675 and RFC 8985 in one). A record is a small integer into typed arrays that all connections
@@ -60,6 +70,7 @@ export class SentTable {
   private free = NONE;
   private count = 0;
   inUse = 0;
+  private readonly spare: SentList[] = [];
 
   private take(): number {
     this.inUse++;
@@ -80,8 +91,10 @@ export class SentTable {
     return fresh;
   }
 
-  /** Appends a first transmission of [seq, end) at the list's end. */
-  append(list: SentList, seq: Seq, end: Seq, packets: number, flags: number, now: Millis): number {
+  /** Appends a first transmission of [seq, end) at the end of `sender`'s list. */
+  append(sender: Sender, seq: Seq, end: Seq, packets: number, flags: number, now: Millis): number {
+    if (sender.sent === NOTHING_SENT) sender.sent = this.spare.pop() ?? new SentList();
+    const list = sender.sent;
     const record = this.take();
     const i = record * FIELDS;
     const f = this.fields;
@@ -203,8 +216,19 @@ export class SentTable {
     this.inUse--;
   }
 
-  clear(list: SentList): void {
+  /** Takes the list of `sender` back if it is empty. */
+  settle(sender: Sender): void {
+    const list = sender.sent;
+    if (list.head !== NONE || list === NOTHING_SENT) return;
+    list.lostHint = list.highestSacked = NONE;
+    sender.sent = NOTHING_SENT;
+    if (this.spare.length < SPARE_MAX) this.spare.push(list);
+  }
+
+  clear(sender: Sender): void {
+    const list = sender.sent;
     while (list.head !== NONE) this.remove(list, list.head);
+    this.settle(sender);
   }
 
   next(record: number): number {

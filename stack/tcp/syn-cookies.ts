@@ -205,7 +205,7 @@ function openFromCookie(
   c.lastAckSent = c.rcvNxt;
   c.sndNxt = seqAdd(iss, 1);
   c.sndSmall = iss;
-  const record = tcp.sent.append(c.sent, iss, c.sndNxt, 1, HAS_SYN | EVER_RETRANSMITTED, now);
+  const record = tcp.sent.append(c, iss, c.sndNxt, 1, HAS_SYN | EVER_RETRANSMITTED, now);
   tcp.sent.setDelivery(record, c.delivered, now, now, false);
   c.firstSentAt = c.deliveredAt = now;
   c.packetsOut = 1;

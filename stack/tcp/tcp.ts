@@ -336,7 +336,7 @@ export class Tcp {
     this.deadlines.remove(c);
     c.retransmitAt = c.delayedAckAt = c.keepAliveAt = c.lingerAt = c.pacingAt = Number.POSITIVE_INFINITY;
     c.retransmitTimer = 'none';
-    this.sent.clear(c.sent);
+    this.sent.clear(c);
     c.sendBuffer.clear();
     c.packetsOut = c.sackedOut = c.lostOut = c.retransOut = 0;
     // What arrived in order before the end can still be read, before a RST as well (as Linux does).

@@ -550,17 +550,17 @@ export const SENDING: readonly Mutant[] = [
     [
       'no-fast-convergence',
       'RFC 9438',
-      'c.cwnd < this.lastMax ? Math.floor((c.cwnd * (SCALE + BETA)) / (2 * SCALE)) : c.cwnd',
+      'c.cwnd < growth.lastMax ? Math.floor((c.cwnd * (SCALE + BETA)) / (2 * SCALE)) : c.cwnd',
       'c.cwnd',
     ],
-    ['slower-than-reno', 'RFC 9438', '    this.keepUpWithReno(cwnd);\n', ''],
+    ['slower-than-reno', 'RFC 9438', '  keepUpWithReno(g, cwnd);\n', ''],
     ['cube-of-another-root', 'RFC 9438', 'Math.floor(Math.cbrt(', 'Math.floor(Math.sqrt('],
   ]),
   ...bugsIn('stack/tcp/congestion/hystart.ts', 'tcp/congestion', [
     [
       'delay-does-not-end-slow-start',
       '',
-      '    else if (this.roundRtt > this.minRtt + delayThreshold(this.minRtt)) this.exit(c);',
+      '  else if (c.roundRtt > c.minDelay + delayThreshold(c.minDelay)) exit(c);',
       '',
     ],
     [

@@ -39,7 +39,9 @@ const FRAME_BYTES_MAX = 65_536 - 320;
  */
 export class Bbr extends Controller {
   readonly name = 'bbr';
-  override readonly controlsWindow = true;
+  override get controlsWindow(): boolean {
+    return true;
+  }
   private mode: Mode = 'startup';
   private pacingGain = HIGH_GAIN;
   private cwndGain = HIGH_GAIN;

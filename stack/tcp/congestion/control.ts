@@ -3,7 +3,7 @@ import type { AckSample } from '../ack-sample';
 import type { Connection, RecoveryState } from '../connection';
 
 /**
- * A congestion controller: one object a connection, made when the connection is and holding what it has to remember.
+ * A congestion controller. What it has to remember of a connection stands there or, if much, in an object of its own.
  * Loss recovery decides what was delivered and lost; the controller decides how much may be in flight (`c.cwnd`,
  * `c.ssthresh`, in packets) and, if it paces, how fast (`c.pacingRate`). Nothing here allocates per acknowledgment.
  */
@@ -40,7 +40,9 @@ export interface CongestionControl {
 /** What most controllers do not care about. */
 export abstract class Controller implements CongestionControl {
   abstract readonly name: string;
-  readonly controlsWindow: boolean = false;
+  get controlsWindow(): boolean {
+    return false;
+  }
   abstract acknowledged(c: Connection, acked: number, now: Millis): void;
   abstract threshold(c: Connection, now: Millis): number;
   start(_c: Connection, _now: Millis): void {}

@@ -2,12 +2,23 @@ import type { TcpProfile } from '../profile';
 import { Bbr } from './bbr';
 import type { CongestionControl } from './control';
 import { Cubic } from './cubic';
+import { HyStart, HyStartPlusPlus, NoHyStart } from './hystart';
 import { Reno } from './reno';
+
+/** These remember nothing themselves: one for all connections. */
+const LINUX_CUBIC = new Cubic(new HyStart());
+const PLAIN_CUBIC = new Cubic(new NoHyStart());
+const RENO = new Reno();
+
+function cubic({ slowStartExit }: TcpProfile): Cubic {
+  if (slowStartExit === 'rfc9406') return new Cubic(new HyStartPlusPlus());
+  return slowStartExit === 'linux' ? LINUX_CUBIC : PLAIN_CUBIC;
+}
 
 /** The controllers by the names that Linux gives them (TCP_CONGESTION). */
 const CONTROLLERS: Readonly<Record<string, (profile: TcpProfile) => CongestionControl>> = {
-  reno: () => new Reno(),
-  cubic: (profile) => new Cubic(profile.slowStartExit),
+  reno: () => RENO,
+  cubic,
   bbr: () => new Bbr(),
 };
 

@@ -7,14 +7,12 @@ import { type Seq, seqAfter } from '../seq';
 export interface SlowStartExit {
   /** A new round trip, or slow start, begins. */
   reset(c: Connection, now: Millis): void;
-  /** The shortest round trip known: set before `sampled`, as a field, since arguments with a fraction are boxed. */
-  minRtt: Millis;
   /** An acknowledgment in slow start with a round-trip time sample, `s.rtt`. May set `c.ssthresh` to end it. */
   sampled(c: Connection, s: AckSample, now: Millis): void;
   /** How much of `acked` may grow the window. */
   growth(c: Connection, acked: number): number;
   /** After a timeout nothing is known any more: slow start may be ended again. */
-  forget(): void;
+  forget(c: Connection): void;
 }
 
 /** Below so many packets both are off: short flights tell nothing. */
@@ -29,58 +27,53 @@ const TRAIN_SLACK_BYTES = 4 * 65_536;
 
 const delayThreshold = (delay: Millis): Millis => Math.min(Math.max(delay / 8, DELAY_MIN), DELAY_MAX);
 
-/** HyStart as Linux's CUBIC has it: the length of the ACK train, or a growth of the delay, ends slow start. */
+/**
+ * HyStart as Linux's CUBIC has it: the length of the ACK train, or a growth of the delay, ends slow start. What it
+ * remembers stands in the connection, and there it stays as it was while the window is small.
+ */
 export class HyStart implements SlowStartExit {
-  minRtt: Millis = 0;
-  private found = false;
-  private roundStart: Millis = 0;
-  private roundEnd = 0 as Seq;
-  private lastAck: Millis = 0;
-  private roundRtt: Millis = NEVER;
-  private samples = 0;
-
-  forget(): void {
-    this.found = false;
+  forget(c: Connection): void {
+    c.slowStartFound = false;
   }
 
   reset(c: Connection, now: Millis): void {
-    this.roundStart = this.lastAck = now;
-    this.roundEnd = c.sndNxt;
-    this.roundRtt = NEVER;
-    this.samples = 0;
+    c.roundStart = c.roundLastAck = now;
+    c.roundEnd = c.sndNxt;
+    c.roundRtt = NEVER;
+    c.roundSamples = 0;
   }
 
   sampled(c: Connection, s: AckSample, now: Millis): void {
-    if (this.found) return;
-    if (seqAfter(c.sndUna, this.roundEnd)) this.reset(c, now);
+    if (c.slowStartFound) return;
+    if (seqAfter(c.sndUna, c.roundEnd)) this.reset(c, now);
     if (c.cwnd < WINDOW_MIN) return;
-    this.train(c, now);
-    this.delay(c, s);
-  }
-
-  private train(c: Connection, now: Millis): void {
-    if (now - this.lastAck > TRAIN_GAP) return;
-    this.lastAck = now;
-    let limit = this.minRtt + trainSlack(c);
-    // Paced packets are spread over half a round trip anyway.
-    if (c.pacingRate === NEVER) limit /= 2;
-    if (now - this.roundStart > limit) this.exit(c);
-  }
-
-  private delay(c: Connection, s: AckSample): void {
-    if (s.rtt < this.roundRtt) this.roundRtt = s.rtt;
-    if (this.samples < SAMPLES_MIN) this.samples++;
-    else if (this.roundRtt > this.minRtt + delayThreshold(this.minRtt)) this.exit(c);
-  }
-
-  private exit(c: Connection): void {
-    this.found = true;
-    c.ssthresh = c.cwnd;
+    train(c, now);
+    delay(c, s);
   }
 
   growth(_c: Connection, acked: number): number {
     return acked;
   }
+}
+
+function train(c: Connection, now: Millis): void {
+  if (now - c.roundLastAck > TRAIN_GAP) return;
+  c.roundLastAck = now;
+  let limit = c.minDelay + trainSlack(c);
+  // Paced packets are spread over half a round trip anyway.
+  if (c.pacingRate === NEVER) limit /= 2;
+  if (now - c.roundStart > limit) exit(c);
+}
+
+function delay(c: Connection, s: AckSample): void {
+  if (s.rtt < c.roundRtt) c.roundRtt = s.rtt;
+  if (c.roundSamples < SAMPLES_MIN) c.roundSamples++;
+  else if (c.roundRtt > c.minDelay + delayThreshold(c.minDelay)) exit(c);
+}
+
+function exit(c: Connection): void {
+  c.slowStartFound = true;
+  c.ssthresh = c.cwnd;
 }
 
 /** Linux's pacing rate in slow start is twice the window a round trip, else 1.2 times. */
@@ -96,7 +89,6 @@ const CSS_GROWTH_DIVISOR = 4;
 
 /** HyStart++ (RFC 9406): a growth of the delay slows slow start down; only if it lasts is it ended. */
 export class HyStartPlusPlus implements SlowStartExit {
-  minRtt: Millis = 0;
   private roundEnd = 0 as Seq;
   private lastRoundRtt: Millis = NEVER;
   private roundRtt: Millis = NEVER;
@@ -148,7 +140,6 @@ export class HyStartPlusPlus implements SlowStartExit {
 
 /** Slow start ends with a loss. */
 export class NoHyStart implements SlowStartExit {
-  minRtt: Millis = 0;
   reset(): void {}
   sampled(): void {}
   forget(): void {}

@@ -4,7 +4,9 @@ import { additiveIncrease, Controller, slowStart } from './control';
 
 /** RFC 5681 and 6582. */
 export class Reno extends Controller {
-  readonly name = 'reno';
+  get name(): string {
+    return 'reno';
+  }
 
   acknowledged(c: Connection, acked: number): void {
     if (!isWindowUsed(c)) return;

@@ -66,7 +66,7 @@ export function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
     c.sndNxt = seqAdd(c.iss, 1);
     // A SYN is no small segment for Nagle's algorithm.
     c.sndSmall = c.iss;
-    const record = tcp.sent.append(c.sent, c.iss, c.sndNxt, 1, HAS_SYN, now);
+    const record = tcp.sent.append(c, c.iss, c.sndNxt, 1, HAS_SYN, now);
     tcp.sent.setDelivery(record, c.delivered, now, now, false);
     c.firstSentAt = c.deliveredAt = now;
     c.packetsOut = 1;
@@ -86,7 +86,7 @@ export function sendSyn(tcp: Tcp, c: Connection, now: Millis): boolean {
 /** The SYN's text stands on the scoreboard as a packet of its own: the peer may take the one without the other. */
 function sentInSyn(tcp: Tcp, c: Connection, fast: FastOpening, bytes: number, now: Millis): void {
   const end = seqAdd(c.sndNxt, bytes);
-  const record = tcp.sent.append(c.sent, c.sndNxt, end, 1, 0, now);
+  const record = tcp.sent.append(c, c.sndNxt, end, 1, 0, now);
   tcp.sent.setDelivery(record, c.delivered, now, now, false);
   fast.text = bytes;
   c.sndNxt = end;

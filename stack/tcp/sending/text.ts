@@ -183,7 +183,7 @@ function append(tcp: Tcp, c: Connection, seq: Seq, end: Seq, packets: number, fl
   const first = c.packetsOut === 0;
   if (first) c.firstSentAt = c.deliveredAt = now;
   if (c.inFlight === 0) c.congestion.resumes(c, now);
-  const record = tcp.sent.append(c.sent, seq, end, packets, flags, now);
+  const record = tcp.sent.append(c, seq, end, packets, flags, now);
   tcp.sent.setDelivery(record, c.delivered, c.deliveredAt, c.firstSentAt, c.appLimited > 0);
   c.sndNxt = end;
   c.packetsOut += packets;

@@ -24,9 +24,18 @@ function round(t: Harness, step: number, rttMs = 100): void {
   }
 }
 
-test('controllers by Linux’s names, one object a connection', () => {
+test('controllers by Linux’s names; what one remembers of a connection is that connection’s', () => {
   expect(controllerNames()).toEqual(expect.arrayContaining(['reno', 'cubic', 'bbr']));
-  expect(newController('cubic', LINUX)).not.toBe(newController('cubic', LINUX));
+  for (const [name, profile] of [
+    ['bbr', LINUX],
+    ['cubic', { ...LINUX, slowStartExit: 'rfc9406' }],
+  ] as const) {
+    expect(newController(name, profile)).not.toBe(newController(name, profile));
+  }
+  const [one, other] = [bulk({ congestion: 'cubic' }).c, bulk({ congestion: 'cubic' }).c];
+  one.congestion.threshold(one, 0);
+  expect(one.growth!.lastMax).toBe(one.cwnd);
+  expect(other.growth).toBeNull();
   expect(newController('vegas', LINUX)).toBeNull();
   expect(newController('toString', LINUX)).toBeNull();
   expect(newController(RFC.congestion, RFC)!.name).toBe('reno');
@@ -120,7 +129,7 @@ describe('RFC 9438: CUBIC', () => {
       controller.threshold(t.c, 0);
       t.c.cwnd = 50;
       controller.threshold(t.c, 0);
-      return (controller as unknown as { lastMax: number }).lastMax;
+      return t.c.growth!.lastMax;
     };
     expect(windows(100)).toBe(Math.floor((50 * (1024 + 717)) / 2048));
     expect(windows(40)).toBe(50);
