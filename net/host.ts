@@ -1,79 +1,34 @@
 import type { AsyncResource } from 'node:async_hooks';
-import {
-  type Device,
-  type FrameBatch,
-  newBatch,
-  RX_AT,
-  RX_BYTES,
-  RX_CHECKSUM_VALID,
-  RX_FIELDS,
-  RX_FLAGS,
-  RX_SEGMENT_BYTES,
-} from '../device/device';
-import { type Address, Cidr, LOOPBACK_V4, parseAddress, parseCidr } from '../stack/base/address';
+import type { Device } from '../device/device';
+import { type Address, Cidr, LOOPBACK_V4 } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
-import { heapRegions, type RegionSource } from '../stack/base/memory';
-import { SimdRegions } from '../stack/base/simd';
-import type { Interface } from '../stack/ip/interface';
-import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack, type StackLimits } from '../stack/stack';
+import { heapRegions } from '../stack/base/memory';
+import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack } from '../stack/stack';
 import { closeListener, connect, listen, type OpenError } from '../stack/tcp/calls';
 import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
-import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
 import { discardText } from '../stack/tcp/reassembler';
+import { Closings } from './closings';
 import { debugHost } from './debug';
 import { HostDiagnostics } from './diagnostics';
+import type { FrameTap } from './frame-tap';
+import {
+  addressOf,
+  cidrOf,
+  type HostOptions,
+  LOOPBACK_ADDRESSES,
+  namesOf,
+  profileOf,
+  type RouteOption,
+} from './host-options';
 import { isDone, Lingering } from './lingering';
 import { type Loop, nodeLoop } from './loop';
 import { LoopbackDevice } from './loopback';
+import { Port } from './port';
+import { simdRegions } from './regions';
 
-/** One device of a host, with the addresses to use on it. */
-export interface Attachment {
-  device: Device;
-  /** "10.77.0.2/24", one or several. */
-  addresses: readonly string[];
-}
-
-export interface RouteOption {
-  /** "0.0.0.0/0" */
-  destination: string;
-  gateway?: string;
-  /** Name of the device; default: the one whose subnet holds the gateway. */
-  device?: string;
-}
-
-export interface HostOptions {
-  devices: readonly Attachment[];
-  routes?: readonly RouteOption[];
-  /** Default: random. With a seed a host in memory behaves the same every time. */
-  seed?: number;
-  profile?: string | TcpProfile;
-  limits?: Partial<StackLimits>;
-  trace?: boolean;
-  traceCapacity?: number;
-  poison?: boolean;
-  loop?: Loop;
-  /** Connections to the host's own addresses stay inside it, as they do in a kernel. Default true. */
-  loopback?: boolean;
-  /** The host's table of names, asked before DNS: {"db.test": ["10.0.0.7"]}. `localhost` is always in it. */
-  names?: Readonly<Record<string, readonly string[]>>;
-  /** Which families names are looked up for when a program does not say. Default: those that the devices have. */
-  families?: readonly (4 | 6)[];
-}
-
-/** Called for every frame, in either direction, before the stack sees it or after it left; for captures. */
-export interface FrameTap {
-  received(
-    device: Device,
-    bytes: Uint8Array,
-    at: number,
-    length: number,
-    flags: number,
-    segmentBytes: number,
-    now: Millis,
-  ): void;
-  sent(device: Device, queue: Interface['tx'], record: number, now: Millis): void;
-}
+export type { FrameTap } from './frame-tap';
+export { type Attachment, addressOf, cidrOf, type HostOptions, type RouteOption } from './host-options';
 
 /** A timer that fires so much too late has waited for something that kept the whole process, not for its turn. */
 const STOOD_STILL_MS = 20;
@@ -83,23 +38,6 @@ const FRAMES_PER_TURN = 512;
 
 /** At most this many batches go around the loopback link in one flush: the rest have to wait for the next. */
 const LOOPBACK_ROUNDS = 64;
-
-const LOOPBACK_ADDRESSES = ['127.0.0.1/8', '::1/128'];
-
-class Port {
-  readonly batch: FrameBatch;
-  /** What the device has taken of iface.tx already, when it pushed back, and the record where the rest begins. */
-  taken = 0;
-  record = 0;
-
-  constructor(
-    readonly device: Device,
-    readonly iface: Interface,
-    slab: FrameBatch['slab'],
-  ) {
-    this.batch = newBatch(slab);
-  }
-}
 
 /**
  * Drives one stack: moves batches between its devices and the core, tells owners what happened, keeps the one timer. A
@@ -122,8 +60,7 @@ export class Host {
   private retryDue = false;
   private closed = false;
   private references = 0;
-  private closings: (() => void)[] = [];
-  private closeDue = false;
+  private readonly closings: Closings;
   private readonly pending: (() => void)[] = [];
   private readonly deferred: { connection: Connection; signals: number }[] = [];
   private hold: unknown = null;
@@ -131,6 +68,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.loop = options.loop ?? nodeLoop;
+    this.closings = new Closings(this.loop, (task) => this.call(task));
     this.hasLoopback = options.loopback ?? true;
     this.names = namesOf(options.names ?? {});
     this.families = options.families ?? null;
@@ -234,7 +172,7 @@ export class Host {
 
   private turn(port: Port, frames: number): void {
     this.inTurn = true;
-    this.receive(port, frames, this.loop.now());
+    port.deliver(this.stack, frames, this.frameTap, this.loop.now());
     this.tell();
   }
 
@@ -252,7 +190,7 @@ export class Host {
         for (const { connection, signals } of this.deferred.splice(0)) this.stack.tcp.signal(connection, signals);
       }
       this.flush();
-      if (this.closings.length > 0) this.closeLater();
+      this.closings.arm();
     }
   }
 
@@ -287,26 +225,6 @@ export class Host {
   private failed(error: unknown): void {
     if (this.loop.failed === undefined) throw error;
     this.loop.failed(error);
-  }
-
-  private receive(port: Port, frames: number, now: Millis): void {
-    const r = port.batch.records;
-    const slab = port.batch.slab;
-    for (let i = 0; i < frames * RX_FIELDS; i += RX_FIELDS) {
-      const valid = (r[i + RX_FLAGS]! & RX_CHECKSUM_VALID) !== 0;
-      if (this.frameTap !== null) {
-        this.frameTap.received(
-          port.device,
-          slab.bytes,
-          r[i + RX_AT]!,
-          r[i + RX_BYTES]!,
-          r[i + RX_FLAGS]!,
-          r[i + RX_SEGMENT_BYTES]!,
-          now,
-        );
-      }
-      this.stack.receive(port.iface, slab, r[i + RX_AT]!, r[i + RX_BYTES]!, valid, r[i + RX_SEGMENT_BYTES]!, now);
-    }
   }
 
   /**
@@ -420,7 +338,7 @@ export class Host {
       port.batch.slab = this.stack.slabs.current;
       const frames = port.device.receive(port.batch);
       if (frames === 0) return;
-      this.receive(port, frames, now);
+      port.deliver(this.stack, frames, this.frameTap, now);
       this.send(now);
     }
     this.retry();
@@ -430,31 +348,14 @@ export class Host {
   private transmit(now: Millis): boolean {
     let took = true;
     for (const port of this.ports) {
-      const queue = port.iface.tx;
-      if (queue.frames === 0) continue;
-      const waiting = queue.frames - port.taken;
-      const sent = port.device.transmit(queue, port.record, waiting);
-      if (this.frameTap !== null) this.tapSent(port, sent, now);
-      if (sent === waiting) {
-        port.taken = 0;
-        port.record = 0;
-        queue.clear();
-        this.stack.blocks.settle();
-        continue;
+      if (port.iface.tx.frames === 0) continue;
+      if (port.transmit(this.frameTap, now)) this.stack.blocks.settle();
+      else {
+        took = false;
+        this.retry();
       }
-      for (let i = 0; i < sent; i++) port.record = queue.next(port.record);
-      port.taken += sent;
-      took = false;
-      this.retry();
     }
     return took;
-  }
-
-  private tapSent(port: Port, frames: number, now: Millis): void {
-    const queue = port.iface.tx;
-    for (let i = 0, record = port.record; i < frames; i++, record = queue.next(record)) {
-      this.frameTap!.sent(port.device, queue, record, now);
-    }
   }
 
   /** The link is full: it is tried again when other events had their turn. */
@@ -586,24 +487,10 @@ export class Host {
     if (!this.inTurn) this.wakeLater();
   }
 
-  /**
-   * Runs `task` at the end of this turn of the loop, as libuv runs the callbacks of handles that close: of those that
-   * began to close in one turn the last comes first.
-   */
+  /** Runs `task` at the end of this turn of the loop: a handle closes. */
   closing(task: () => void): void {
-    this.closings.push(task);
-    if (!this.inTurn) this.closeLater();
-  }
-
-  private closeLater(): void {
-    if (this.closeDue) return;
-    this.closeDue = true;
-    const task = (): void => {
-      this.closeDue = false;
-      this.finishClosing();
-    };
-    if (this.loop.close === undefined) this.loop.later(task);
-    else this.loop.close(task);
+    this.closings.add(task);
+    if (!this.inTurn) this.closings.arm();
   }
 
   private abandon(): void {
@@ -616,12 +503,6 @@ export class Host {
       discardText(c, tcp.store);
       owner?.onAbandoned?.(c);
     }
-  }
-
-  private finishClosing(): void {
-    const tasks = this.closings;
-    this.closings = [];
-    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) this.call(task);
   }
 
   /**
@@ -639,48 +520,6 @@ export class Host {
   }
 }
 
-let shared: RegionSource | null = null;
-
-/** One WebAssembly memory serves every host of the process whose device leaves checksums to us. */
-function simdRegions(): RegionSource {
-  shared ??= SimdRegions.create() ?? heapRegions;
-  return shared;
-}
-
 export function createHost(options: HostOptions): Host {
   return new Host(options);
-}
-
-function profileOf(profile: string | TcpProfile | undefined): TcpProfile {
-  if (profile === undefined) return PROFILES['linux']!;
-  if (typeof profile !== 'string') return profile;
-  const known = PROFILES[profile];
-  if (known === undefined)
-    throw new RangeError(`unknown profile '${profile}': one of ${Object.keys(PROFILES).join(', ')}`);
-  return known;
-}
-
-/** @throws RangeError when the text is no ADDRESS/LENGTH. */
-export function cidrOf(text: string): Cidr {
-  const cidr = parseCidr(text);
-  if (cidr === null) throw new RangeError(`'${text}' is not an address with a prefix length, such as 10.77.0.2/24`);
-  return cidr;
-}
-
-/** @throws RangeError when the text is no numeric address. */
-export function addressOf(text: string): Address {
-  const address = parseAddress(text);
-  if (address === null) throw new RangeError(`'${text}' is not an IPv4 or IPv6 address`);
-  return address;
-}
-
-function namesOf(table: Readonly<Record<string, readonly string[]>>): Map<string, readonly string[]> {
-  const names = new Map<string, readonly string[]>([
-    ['localhost', LOOPBACK_ADDRESSES.map((text) => cidrOf(text).address.toString())],
-  ]);
-  for (const [name, addresses] of Object.entries(table)) {
-    for (const address of addresses) addressOf(address);
-    names.set(name.toLowerCase(), addresses);
-  }
-  return names;
 }

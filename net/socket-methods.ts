@@ -213,12 +213,12 @@ export class SocketMethods extends Duplex implements HandleOwner {
     if (this._handle === null) adopt(this, new TcpHandle(this._stackHost));
     this._unrefTimer();
     this.connecting = true;
-    beginConnect(this as unknown as Socket, options);
+    beginConnect(this, options);
     return this;
   }
 
   handleConnected(handle: object, code: string | null): void {
-    connectFinished(this as unknown as Socket, handle, code, handle instanceof KernelHandle ? handle.path : undefined);
+    connectFinished(this, handle, code, handle instanceof KernelHandle ? handle.path : undefined);
   }
 
   /** The handle is connected: what was asked of it before is done now. */

@@ -1,0 +1,37 @@
+import type { Loop } from './loop';
+
+/**
+ * The callbacks of handles that close, which libuv runs at the end of a turn of its loop: of those that began to close in
+ * one turn the last comes first.
+ */
+export class Closings {
+  private tasks: (() => void)[] = [];
+  private due = false;
+
+  constructor(
+    private readonly loop: Loop,
+    private readonly call: (task: () => void) => void,
+  ) {}
+
+  add(task: () => void): void {
+    this.tasks.push(task);
+  }
+
+  /** What was added runs at the end of this turn of the loop. */
+  arm(): void {
+    if (this.due || this.tasks.length === 0) return;
+    this.due = true;
+    const task = (): void => {
+      this.due = false;
+      this.finish();
+    };
+    if (this.loop.close === undefined) this.loop.later(task);
+    else this.loop.close(task);
+  }
+
+  private finish(): void {
+    const { tasks } = this;
+    this.tasks = [];
+    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) this.call(task);
+  }
+}
