@@ -14,12 +14,12 @@ import { httpInternals } from './http-internals';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
-import { hostOfEnvironment, showIfAsked } from './wire';
+import { hostOrExit, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 const stack = net as unknown as NetModule;
 
-const host = hostOfEnvironment();
+const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();
 

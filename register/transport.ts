@@ -16,7 +16,7 @@ import { setDefaultHost } from '../net/default-host';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
-import { hostOfEnvironment, showIfAsked } from './wire';
+import { hostOrExit, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
 
@@ -38,7 +38,7 @@ function hideFromTls(): void {
   });
 }
 
-const host = hostOfEnvironment();
+const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();
 defineNodeKeys();

@@ -31,8 +31,8 @@ export interface HostPort {
 /** Adds the options that choose and describe the wire. */
 export function addWireOptions(command: Command): Command {
   return command
-    .option('--tun <name>', 'make a TUN device: IP packets, no link layer')
-    .option('--tap <name>', 'make a TAP device: Ethernet frames, with ARP')
+    .option('--tun <name>', 'make a TUN device: IP packets, no link layer', interfaceName)
+    .option('--tap <name>', 'make a TAP device: Ethernet frames, with ARP', interfaceName)
     .option('--packet <interface>', 'share an interface that exists (AF_PACKET); needs --address')
     .option('--network <cidr>', 'share a network of TUN devices with other processes, such as 10.77.0.0/24', network)
     .option('--tun-fd <number>', 'use a TUN descriptor that the parent process opened', integer(0, 1 << 20))
@@ -56,6 +56,16 @@ export function integer(low: number, high: number): (text: string) => number {
     }
     return value;
   };
+}
+
+const INTERFACE_NAME_BYTES_MAX = 15;
+
+function interfaceName(text: string): string {
+  const fits = text !== '' && Buffer.byteLength(text) <= INTERFACE_NAME_BYTES_MAX;
+  if (!fits || /[\s/:]/.test(text) || text === '.' || text === '..') {
+    throw new InvalidArgumentError('Give a name of at most 15 bytes, without spaces, "/" or ":", such as tapwire0.');
+  }
+  return text;
 }
 
 function cidrs(text: string, before: Cidr[] = []): Cidr[] {
@@ -101,7 +111,7 @@ export function hostAddresses(stack: readonly Cidr[], given: readonly Cidr[] | u
   return stack.map((mine) => {
     const bits = (mine.address.family === 4 ? 32 : 128) - mine.prefixLength;
     if (bits < 2)
-      throw new UsageError(`${mine} leaves the kernel no address on the link: give it one with --host-address`);
+      throw new UsageError(`${mine} leaves the kernel no address on the link: give it a shorter prefix, such as /24`);
     const hostBits = Math.min(bits, 32);
     const network = hostBits === 32 ? 0 : (mine.address.w3 >>> hostBits) << hostBits;
     const { family, w0, w1, w2 } = mine.address;

@@ -67,12 +67,49 @@ function openUnlogged(options: WireOptions, capture: CaptureFile | null): Wire {
   if (asked.length > 1) {
     throw new UsageError(`${asked.map(optionName).join(' and ')} exclude each other: choose one wire`);
   }
+  checkMeaning(options);
   const why = asked.length === 0 ? '' : `${optionName(asked[0]!)} was given`;
   if (options.forward !== undefined) return memoryWire(options, capture, why);
   if (options.packet !== undefined) return packetWire(options, capture, why);
   if (options.network !== undefined) return networkWire(options, options.network, capture, why);
   if (asked.length > 0) return tunnelWire(options, capture, why);
   return chosenWire(options, capture);
+}
+
+/** What would have no effect is refused: who gives an option wants something. */
+function checkMeaning({ packet, network, tunFd, address, hostAddress, mtu }: WireOptions): void {
+  if (packet !== undefined && mtu !== undefined) {
+    throw new UsageError(`--mtu is the interface's own with --packet: change it with ip link set ${packet} mtu ${mtu}`);
+  }
+  if (packet !== undefined && hostAddress !== undefined) {
+    throw new UsageError('--host-address says nothing with --packet: the kernel keeps the addresses that it has');
+  }
+  if (network !== undefined && (hostAddress !== undefined || (address?.length ?? 0) > 1)) {
+    throw new UsageError('--network gives the kernel its first address and each process one: at most one --address');
+  }
+  if (tunFd !== undefined && address === undefined && hostAddress !== undefined) {
+    throw new UsageError("--host-address with --tun-fd needs --address too: the stack's own, in the same subnet");
+  }
+}
+
+/** A host knows the way to what is in its own subnets, and to nothing else without a gateway that is. */
+function checkSubnets(mine: readonly Cidr[], theirs: readonly Cidr[], gateway: Address | undefined): void {
+  const reached = (address: Address): boolean => mine.some((cidr) => cidr.contains(address));
+  const both = theirs.find((cidr) => mine.some(({ address }) => address.equals(cidr.address)));
+  if (both !== undefined) {
+    throw new UsageError(
+      `${both} cannot be both the stack's (--address) and the kernel's (--host-address): the kernel would answer for it`,
+    );
+  }
+  const far = theirs.find((cidr) => !reached(cidr.address));
+  if (far !== undefined) {
+    throw new UsageError(
+      `the kernel's address ${far} (--host-address) is in no subnet of the stack's, ${mine.join(', ')}: give both one subnet`,
+    );
+  }
+  if (gateway !== undefined && !reached(gateway)) {
+    throw new UsageError(`--gateway ${gateway} is in no subnet of the stack's, ${mine.join(', ')}: give one that is`);
+  }
 }
 
 const optionName = (flag: string): string => `--${flag === 'tunFd' ? 'tun-fd' : flag}`;
@@ -100,6 +137,7 @@ function tunnelWire(options: WireOptions, capture: CaptureFile | null, why: stri
   // A descriptor comes with an interface that its opener set up; only an explicit wish changes it.
   const setUp = options.tunFd === undefined || options.hostAddress !== undefined;
   const theirs = setUp ? hostAddresses(mine, options.hostAddress) : [];
+  checkSubnets(mine, theirs, options.gateway);
   if (options.tunFd === undefined) checkFree(mine, theirs, name);
   const device = (options.tap === undefined ? openTun : openTap)({
     name,
@@ -153,6 +191,7 @@ function freeSubnet(): [stack: Cidr[], kernel: Cidr[]] | null {
 
 function networkWire(options: WireOptions, network: Cidr, capture: CaptureFile | null, why: string): Wire {
   const { address: wanted, mtu, offload, gateway: beyond } = options;
+  checkSubnets([network], [], beyond);
   const { device, address, gateway } = joinNetwork(network, { address: wanted?.[0], mtu, offload });
   const text = `TUN device ${device.name} in the network ${network}: the stack's address is ${address}, the kernel's ${gateway}`;
   return wireOn(
@@ -179,6 +218,7 @@ function packetWire(options: WireOptions, capture: CaptureFile | null, why: stri
       );
     }
   }
+  checkSubnets(address, [], gateway);
   const device = openPacket({ interface: packet!, offload: options.offload });
   const text = `interface ${packet}, beside the kernel: the stack's address is ${address.join(', ')}`;
   const gateways = gateway === undefined ? [] : [gateway];
@@ -226,6 +266,7 @@ const TRACE_EVENTS = 1 << 13;
 function memoryWire(options: WireOptions, capture: CaptureFile | null, why: string): Wire {
   const mine = options.address ?? [DEFAULT_ADDRESS];
   const theirs = hostAddresses(mine, options.hostAddress);
+  checkSubnets(mine, theirs, options.gateway);
   const [near, far] = memoryPair({
     mtu: options.mtu,
     offloads: options.offload ? ALL_OFFLOADS : undefined,

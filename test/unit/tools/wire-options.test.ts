@@ -1,6 +1,7 @@
+import { Command } from 'commander';
 import { parseCidr } from '../../../stack/base/address';
 import { UsageError } from '../../../tools/exit';
-import { hostAddresses, hostPort, hostPortText, integer } from '../../../tools/wire-options';
+import { addWireOptions, hostAddresses, hostPort, hostPortText, integer } from '../../../tools/wire-options';
 
 const cidr = (text: string) => parseCidr(text)!;
 
@@ -42,4 +43,11 @@ test.each([
 test('an address alone leaves the kernel none', () => {
   expect(() => hostAddresses([cidr('10.0.0.1/32')], undefined)).toThrow(UsageError);
   expect(hostAddresses([cidr('10.0.0.1/32')], [cidr('10.9.9.9/24')]).map(String)).toEqual(['10.9.9.9/24']);
+});
+
+test.each(['', 'a/b', 'a b', 'a:b', '.', '..', 'sixteen-letters-'])('"%s" names no interface', (name) => {
+  const command = addWireOptions(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  expect(() => command.parse(['--tun', name], { from: 'user' })).toThrow('Give a name of at most 15 bytes');
 });
