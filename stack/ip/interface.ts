@@ -13,6 +13,9 @@ export interface InterfaceConfig {
   readonly tso6: boolean;
 }
 
+/** What a link must carry: RFC 791 §3.2 for IPv4, RFC 8200 §5 for IPv6. Bytes of a datagram. */
+const MTU_LEAST: Readonly<Record<4 | 6, number>> = { 4: 68, 6: 1280 };
+
 /** The group of all IPv4 hosts (RFC 1112 §4), which every host is in. */
 const ALL_HOSTS_V4 = 0xe0000001 | 0;
 
@@ -49,7 +52,14 @@ export class Interface {
     return this.config.link === 'ethernet' ? 14 : 0;
   }
 
+  /** @throws RangeError when the link's MTU is too small for addresses of this family */
   addAddress(cidr: Cidr): void {
+    const { family } = cidr.address;
+    if (this.mtu < MTU_LEAST[family]) {
+      throw new RangeError(
+        `${this.name}: an MTU of ${this.mtu} is too small for ${cidr}: IPv${family} needs ${MTU_LEAST[family]} bytes`,
+      );
+    }
     this.addresses.push(cidr);
     if (cidr.address.isLoopback) this.isLoopback = true;
     const { broadcast } = cidr;

@@ -77,6 +77,7 @@ function takeAck(tcp: Tcp, c: Connection, seg: Segment, s: AckSample, now: Milli
   if ((s.flags & SET_TIMER) !== 0) setTimerAfterAck(tcp, c, now);
   if ((s.flags & PROGRESS) !== 0) tcp.paths.confirm(c.path);
   s.finish(c, now);
+  if ((s.flags & ECHO) !== 0) c.deliveredCe += s.delivered;
   // A handshake says nothing of how much the network carries.
   if ((s.flags & PROGRESS) !== SYN_ACKED) controlWindow(tcp, c, s, now);
 }

@@ -106,6 +106,7 @@ const FLAGS = [
   'more',
   'pushing',
   'pacingHeld',
+  'ecnSeen',
 ];
 
 const TROUBLE: Readonly<Record<string, number | boolean>> = {
@@ -161,6 +162,8 @@ const TROUBLE: Readonly<Record<string, number | boolean>> = {
   rcvUp: 0,
   ecnEcho: false,
   ecnReducedDue: false,
+  deliveredCe: 0,
+  outOfOrder: 0,
 };
 
 /** What is no number and stays as it is in nearly all connections. */

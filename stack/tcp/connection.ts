@@ -384,6 +384,9 @@ export class Connection implements Timed, Cells {
   /** RFC 3168: CE arrived and is echoed until CWR comes; our next text carries CWR. */
   declare ecnEcho: boolean;
   declare ecnReducedDue: boolean;
+  /** The peer marks its text as ECN-capable; and packets whose acknowledgments echoed congestion. */
+  declare ecnSeen: boolean;
+  declare deliveredCe: number;
 
   // ── what is to be sent, decided by arrivals, calls and timeouts, done by output ──
   /** Stands in the layer's list of connections that want output. */
@@ -425,6 +428,8 @@ export class Connection implements Timed, Cells {
   segmentsIn = 0;
   dataSegmentsOut = 0;
   dataSegmentsIn = 0;
+  /** Segments that came beyond a hole. */
+  declare outOfOrder: number;
   declare totalRetransmits: number;
   declare openedAt: Millis;
   /** What the sender is doing, since when, and how long it did before (busy-time.ts). */

@@ -31,6 +31,7 @@ export function ecnReceived(tcp: Tcp, c: Connection, seg: Segment, d: Datagram):
     // A sender with a window of one packet must not wait for our delayed ACK.
     if (seg.textBytes > 0) c.ackNow = true;
   }
+  if ((d.tos & 3) !== 0) c.ecnSeen = true;
   if (seg.textBytes > 0 && (d.tos & 3) === CE && !c.ecnEcho) {
     c.ecnEcho = true;
     enterQuickAcks(tcp, c, 2);

@@ -12,6 +12,7 @@ const OPT_TIMESTAMPS = 1;
 const OPT_SACK = 2;
 const OPT_WSCALE = 4;
 const OPT_ECN = 8;
+const OPT_ECN_SEEN = 16;
 const OPT_SYN_DATA = 32;
 
 const LISTEN_STATE = 10;
@@ -38,6 +39,7 @@ function stateOf(c: Connection, now: Millis): TcpInfo {
     (c.sackOk ? OPT_SACK : 0) |
     (scaled ? OPT_WSCALE : 0) |
     (c.ecnOk ? OPT_ECN : 0) |
+    (c.ecnSeen ? OPT_ECN_SEEN : 0) |
     (c.fast?.textAcked === true ? OPT_SYN_DATA : 0);
   return {
     tcpi_state: STATE_NUMBERS[c.state],
@@ -106,6 +108,8 @@ function countersOf(c: Connection, now: Millis): TcpInfo {
     tcpi_data_segs_out: c.dataSegmentsOut,
     tcpi_data_segs_in: c.dataSegmentsIn,
     tcpi_delivered: c.delivered,
+    tcpi_delivered_ce: c.deliveredCe,
+    tcpi_rcv_ooopack: c.outOfOrder,
     tcpi_delivery_rate: deliveryRate(c),
     tcpi_delivery_rate_app_limited: c.rateAppLimited ? 1 : 0,
     tcpi_pacing_rate: c.pacingRate === NEVER ? UNLIMITED : Math.round(c.pacingRate * 1000),

@@ -416,6 +416,7 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
       c.timestamps && seg.hasTimestamps && seg.textBytes >= c.rcvMss ? (timestampNow(c, now) - seg.tsEcr) | 0 : -1;
     measureReceiverRtt(c, seg.tsEcr === 0 ? -1 : age, now);
   } else {
+    c.outOfOrder++;
     queueBeyondHole(c, tcp.store, seq, slab, at, bytes);
     c.ackNow = true;
     enterQuickAcks(tcp, c, tcp.profile.quickAcks);

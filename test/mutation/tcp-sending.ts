@@ -45,6 +45,7 @@ export const SENDING: readonly Mutant[] = [
       'tcp/segments',
     ],
     ['dscp-forgotten', 'MUST-48, SHLD-21', '  let tos = c.tos;', '  let tos = 0;'],
+    ['dscp-lost-with-a-timeout', 'SHLD-22', '  let tos = c.tos;', '  let tos = c.backoff > 0 ? 0 : c.tos;'],
     [
       'hop-limit-forgotten',
       'MUST-49',

@@ -46,6 +46,8 @@ export interface SocketEntry {
   readonly memory: SocketMemory | null;
   /** The congestion controller, 'cubic'; '' for what has none. */
   readonly congestion: string;
+  /** What it believes of the path, as BBR does; null: nothing. */
+  readonly beliefs: Readonly<Record<string, number>> | null;
   /** Linux's `struct tcp_info`; null for what has none. */
   readonly info: TcpInfo | null;
 }
@@ -73,6 +75,7 @@ function listenerEntry(listener: Listener): SocketEntry {
     timer: null,
     memory: null,
     congestion: '',
+    beliefs: null,
     info: listenerInfo(listener),
   };
 }
@@ -96,6 +99,7 @@ export function connectionEntry(c: Connection, now: Millis): SocketEntry {
       w: c.sendBuffer.bytes,
     },
     congestion: c.congestion.name,
+    beliefs: c.congestion.beliefs(c),
     info: tcpInfo(c.tcp, c, now),
   };
 }
@@ -123,6 +127,7 @@ function timeWaitEntry(w: TimeWait, now: Millis): SocketEntry {
     timer: { name: 'timewait', ms: left(w.expires, now), count: 0 },
     memory: null,
     congestion: '',
+    beliefs: null,
     info: null,
   };
 }
@@ -140,6 +145,7 @@ function udpEntry(socket: UdpSocket): SocketEntry {
     timer: null,
     memory: { r: queuedBytes, rb: receiveMax, t: sendingBytes, tb: sendMax, w: sendingBytes },
     congestion: '',
+    beliefs: null,
     info: null,
   };
 }

@@ -6,6 +6,7 @@ const OPTION_WORDS: readonly (readonly [bit: number, word: string])[] = [
   [1, 'ts'],
   [2, 'sack'],
   [8, 'ecn'],
+  [16, 'ecnseen'],
   [32, 'fastopen'],
 ];
 const OPT_WSCALE = 4;
@@ -41,6 +42,7 @@ export function internalsText(entry: SocketEntry, numeric: boolean): string {
     ...agreed(entry, info),
     ...timesAndWindows(info),
     ...counted(info),
+    ...believed(entry, numeric),
     ...ratesOf(info, numeric),
     ...recovery(info),
   ].join(' ');
@@ -94,6 +96,14 @@ const counted = (info: TcpInfo): string[] =>
     ['data_segs_in', 'data_segs_in'],
   ]);
 
+/** What BBR believes of the path. */
+function believed({ congestion, beliefs }: SocketEntry, numeric: boolean): string[] {
+  if (congestion !== 'bbr' || beliefs === null) return [];
+  const { bandwidth = 0, minRtt = 0, pacingGain = 0, cwndGain = 0 } = beliefs;
+  const gains = `${pacingGain === 0 ? '' : `,pacing_gain:${g(pacingGain)}`}${cwndGain === 0 ? '' : `,cwnd_gain:${g(cwndGain)}`}`;
+  return [`bbr:(bw:${rateText(bandwidth * 8, numeric)},mrtt:${g(minRtt / 1000)}${gains})`];
+}
+
 function ratesOf(info: TcpInfo, numeric: boolean): string[] {
   const words: string[] = [];
   const rate = (bytes: number): string => rateText(bytes * 8, numeric);
@@ -111,7 +121,12 @@ function ratesOf(info: TcpInfo, numeric: boolean): string[] {
   const pacing = at(info, 'pacing_rate');
   if (pacing > 0 && pacing !== UNKNOWN) words.push(`pacing_rate ${rate(pacing)}`);
   if (at(info, 'delivery_rate') > 0) words.push(`delivery_rate ${rate(at(info, 'delivery_rate'))}`);
-  words.push(...nonZero(info, [['delivered', 'delivered']]));
+  words.push(
+    ...nonZero(info, [
+      ['delivered', 'delivered'],
+      ['delivered_ce', 'delivered_ce'],
+    ]),
+  );
   if (at(info, 'delivery_rate_app_limited') !== 0) words.push('app_limited');
   return [...words, ...busy(info)];
 }
@@ -159,6 +174,7 @@ function recovery(info: TcpInfo): string[] {
   return [
     ...words,
     ...nonZero(info, [
+      ['rcv_ooopack', 'rcv_ooopack'],
       ['snd_wnd', 'snd_wnd'],
       ['rcv_wnd', 'rcv_wnd'],
     ]),

@@ -131,6 +131,16 @@ export class Bbr extends Controller {
     this.setCwnd(c, s);
   }
 
+  /** The bottleneck's rate in bytes a second, the shortest round trip in microseconds (0: unknown), and the gains. */
+  override beliefs(c: Connection): Readonly<Record<string, number>> {
+    return {
+      bandwidth: Math.round(this.rate * c.mss * 1000),
+      minRtt: this.minRtt === NEVER ? 0 : Math.round(this.minRtt * 1000),
+      pacingGain: this.pacingGain,
+      cwndGain: this.cwndGain,
+    };
+  }
+
   private get rate(): number {
     return this.policer.using ? this.policer.rate : this.maxRate.value;
   }

@@ -35,6 +35,8 @@ export interface CongestionControl {
   control(c: Connection, s: AckSample, now: Millis): void;
   /** Packets that one super-segment may have. */
   segmentsMax(c: Connection): number;
+  /** What it believes, by name, for those who look (Linux's TCP_CC_INFO); null: nothing that tcpInfo does not say. */
+  beliefs(c: Connection): Readonly<Record<string, number>> | null;
 }
 
 /** What most controllers do not care about. */
@@ -58,6 +60,9 @@ export abstract class Controller implements CongestionControl {
   control(_c: Connection, _s: AckSample, _now: Millis): void {}
   segmentsMax(_c: Connection): number {
     return Number.POSITIVE_INFINITY;
+  }
+  beliefs(_c: Connection): Readonly<Record<string, number>> | null {
+    return null;
   }
 }
 

@@ -80,6 +80,25 @@ describe('routes (RFC 1122 §3.3.1)', () => {
   });
 });
 
+describe('a link that is too narrow for addresses of a family (RFC 791 §3.2, RFC 8200 §5)', () => {
+  const narrow = (mtu: number, address: string) => (): unknown => new Lab({ mtu, addresses: [address] });
+
+  test.each([
+    [1279, 'fd00::1/64', 'link0: an MTU of 1279 is too small for fd00::1/64: IPv6 needs 1280 bytes'],
+    [67, '10.0.0.1/24', 'link0: an MTU of 67 is too small for 10.0.0.1/24: IPv4 needs 68 bytes'],
+  ])('an MTU of %d is refused for %s', (mtu, address, message) => {
+    expect(narrow(mtu, address)).toThrow(new RangeError(message));
+    expect(narrow(mtu + 1, address)).not.toThrow();
+  });
+
+  test('... also when the address comes later, which changes nothing', () => {
+    const lab = new Lab({ mtu: 576, addresses: ['10.0.0.1/24'] });
+    const cidr = parseCidr('fd00::1/64')!;
+    expect(() => lab.stack.addAddress(lab.links[0]!, cidr)).toThrow(RangeError);
+    expect(lab.links[0]!.owns(cidr.address)).toBe(false);
+  });
+});
+
 describe('paths', () => {
   test('one for each pair of addresses, whoever chose the source', () => {
     const lab = new Lab({ addresses: ['10.0.0.1/24', '10.0.0.5/24'] });

@@ -1,3 +1,4 @@
+import { tcpInfo } from '../../../../stack/tcp/info';
 import { expectFields } from './fields';
 import { established, Harness } from './harness';
 
@@ -220,6 +221,22 @@ describe('RFC 3168: explicit congestion notification', () => {
     t.rx('[ce] P. 1:1001(1000) ack 1 win 1000').tx('E. 1:1(0) ack 1001');
     t.rx('[ect0] P. 1001:2001(1000) ack 1 win 1000').tx('E. 1:1(0) ack 2001');
     t.rx('[ect0] PW. 2001:3001(1000) ack 1 win 1000').tx('. 1:1(0) ack 3001');
+  });
+
+  test('tcpInfo says what was marked and what came out of order', () => {
+    const t = open();
+    const told = (): unknown[] => {
+      const info = tcpInfo(t.stack.tcp, t.c, t.nowMs);
+      return [info['tcpi_options']! & 24, info['tcpi_delivered_ce'], info['tcpi_rcv_ooopack']];
+    };
+    expect(told()).toEqual([8, 0, 0]);
+    t.rx('[ect0] P. 2001:3001(1000) ack 1 win 1000').rx('[ect0] P. 1001:2001(1000) ack 1 win 1000').drain();
+    expect(told()).toEqual([24, 0, 2]);
+    t.rx('[ect0] P. 1:1001(1000) ack 1 win 1000').write(4000).drain();
+    t.after(100).rx('E. 3001:3001(0) ack 3001 win 1000');
+    expect(told()).toEqual([24, 3, 2]);
+    t.rx('. 3001:3001(0) ack 4001 win 1000');
+    expect(told()).toEqual([24, 3, 2]);
   });
 
   test('an active open asks when the profile says so, and not when it is repeated', () => {

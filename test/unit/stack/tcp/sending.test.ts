@@ -109,6 +109,22 @@ everywhere('IP fields of what is sent', (g) => {
     expect(frames.map(trafficClass)).toEqual([0, 0xb8]);
   });
 
+  test('SHLD-22: unless it does, nothing else changes DSCP: repetitions, probes, the end, what the peer sends', () => {
+    const t = g.established();
+    const frames = tapFrames(t);
+    const trafficClass = (frame: Uint8Array): number =>
+      g.place.family === 4 ? frame[1]! : ((frame[0]! & 15) << 4) | (frame[1]! >> 4);
+    t.c.tos = 0xb8;
+    t.write(10);
+    t.after(5000).drain();
+    t.rx('[tos 0x28] P. 1:11(10) ack 11 win 0').write(10);
+    t.after(5000).drain();
+    t.rx('. 11:11(0) ack 11 win 257').shutdown();
+    t.after(5000).drain();
+    expect(frames.length).toBeGreaterThan(6);
+    expect(new Set(frames.map(trafficClass))).toEqual(new Set([0xb8]));
+  });
+
   test('MUST-49: and TTL or hop limit', () => {
     const t = g.established();
     const frames = tapFrames(t);

@@ -16,6 +16,7 @@ const entry = (more: Partial<SocketEntry> = {}): SocketEntry => ({
   timer: null,
   memory: null,
   congestion: 'cubic',
+  beliefs: null,
   info: {},
   ...more,
 });
@@ -63,6 +64,16 @@ describe('the line of ss -i', () => {
         'lastsnd:304 delivery_rate 24.9Mbps delivered:5 app_limited busy:48ms rwnd_limited:12ms(25.0%) unacked:2 ' +
         'retrans:0/1 lost:1 minrtt:8.193 snd_wnd:65536',
     );
+  });
+
+  test('marks, disorder, and what BBR believes', () => {
+    const beliefs = { bandwidth: 12_500_000, minRtt: 20_113, pacingGain: 1.25, cwndGain: 2 };
+    const troubled = { ...info, tcpi_options: 31, tcpi_delivered_ce: 3, tcpi_rcv_ooopack: 17 };
+    const line = internalsText(entry({ info: troubled, congestion: 'bbr', beliefs }), false);
+    expect(line).toMatch(/^ts sack ecn ecnseen bbr wscale:10,8 /);
+    expect(line).toContain(' segs_in:5 bbr:(bw:100Mbps,mrtt:20.113,pacing_gain:1.25,cwnd_gain:2) send ');
+    expect(line).toContain(' delivered:5 delivered_ce:3 app_limited ');
+    expect(line).toContain(' minrtt:8.193 rcv_ooopack:17 snd_wnd:65536');
   });
 
   test('with -n rates are exact', () => {
@@ -222,5 +233,15 @@ test('a host tells of its listeners, connections and UDP sockets', async () => {
   expect(entries[2]!.local).toEqual({ address: '0.0.0.0', port: 53 });
   // Plain data: nothing is lost on the way to another process.
   expect(JSON.parse(JSON.stringify(entries))).toEqual(entries);
+  pair.close();
+});
+
+test('what BBR believes is told as well', async () => {
+  const pair = await connectedPair({ congestion: 'bbr' });
+  const [, c] = [...hostSockets(pair.server)];
+  expect(c).toMatchObject({ congestion: 'bbr', beliefs: { pacingGain: 739 / 256, cwndGain: 739 / 256 } });
+  expect(internalsText(c!, false)).toMatch(
+    / bbr:\(bw:\d+(\.\d+)?[kMG]?bps,mrtt:[\d.e-]+,pacing_gain:2.88672,cwnd_gain:2.88672\) /,
+  );
   pair.close();
 });
