@@ -96,6 +96,8 @@ export interface Authorization {
   readonly credentials: Credentials;
   /** Which challenge it answers. */
   readonly challenge?: AuthChallenge;
+  /** What a server that knows the password says in return (RFC 7616 §3.5); absent when that cannot be told beforehand. */
+  readonly rspauth?: string;
 }
 
 /** The request that a value is computed for. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AuthChallenge, Authorization, AuthRequest, AuthTarget, Credentials } from '../session-types';
 import { parseChallenges } from './challenges';
-import { digestResponse } from './digest';
+import { digestAnswer, digestResponse } from './digest';
 
 /** Credentials that a protection space accepted. */
 interface Entry {
@@ -136,16 +136,20 @@ export class AuthCache {
     const { cnonce } = use;
     const nonceCount = ++use.count;
     const input = { username, password, realm, parameters, method, target, body, cnonce, nonceCount };
-    return { value: `Digest ${digestResponse(input)}`, credentials, challenge };
+    return { value: `Digest ${digestResponse(input)}`, credentials, challenge, rspauth: digestAnswer(input) };
   }
 
   /**
    * RFC 7616 §3.5: the next request uses `nextnonce`. Not for the session algorithms: their key comes from the first
-   * nonce, and the server says when that is too old. True when there is one. Never throws.
+   * nonce, and the server says when that is too old. Nor when `rspauth` shows that whoever answers does not know the
+   * password. True when there is one. Never throws.
    */
-  takeInfo({ challenge, credentials }: Authorization, field: string): boolean {
+  takeInfo({ challenge, credentials, rspauth }: Authorization, field: string): boolean {
     if (challenge === undefined || /-sess$/i.test(challenge.parameters['algorithm'] ?? '')) return false;
-    const nonce = parseChallenges(`Digest ${field}`)[0]?.parameters['nextnonce'];
+    const parameters = parseChallenges(`Digest ${field}`)[0]?.parameters ?? {};
+    const { nextnonce: nonce, rspauth: shown, qop = 'auth' } = parameters;
+    const isProof = shown !== undefined && rspauth !== undefined && qop.toLowerCase() === 'auth';
+    if (isProof && shown.toLowerCase() !== rspauth) return false;
     const key = keyOf(challenge);
     const entry = this.entries.get(key);
     if (nonce === undefined || entry === undefined || !sameCredentials(entry.credentials, credentials)) return false;

@@ -66,17 +66,30 @@ const VERDICT_MS = 30 * 60_000;
 
 type Verdicts = Map<string, { result: number; until: number }>;
 
-/** What a procedure decided, by host, certificates and defect: it is not asked about the same again for a while. */
+/** A connection that waits for what a procedure says. */
+interface Asking {
+  readonly socket: TLSSocket;
+  readonly hear: (result: number) => void;
+}
+
+const isOpen = ({ socket }: Asking): boolean => !socket.destroyed;
+
+/**
+ * What a procedure decided, by host, certificates and defect: it is not asked about the same again for a while, and once
+ * only for connections that want to know at the same time.
+ */
 export class CertificateVerdicts {
   private kept: Verdicts = new Map();
+  private asking = new Map<string, Asking[]>();
 
   /** `now` counts milliseconds, from whenever. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** There is another procedure. */
   clear(): void {
-    // What the former one is still asked goes into its own list.
+    // What the former one is still asked goes into its own lists.
     this.kept = new Map();
+    this.asking = new Map();
   }
 
   /**
@@ -93,13 +106,21 @@ export class CertificateVerdicts {
       done(verdict(known.result, defect));
       return;
     }
-    const { kept } = this;
-    let answered = false;
+    const mine: Asking = { socket, hear: (result) => done(verdict(result, defect)) };
+    const asked = this.asking.get(key) ?? [];
+    if (asked.some(isOpen)) {
+      asked.splice(0, asked.length, ...asked.filter(isOpen), mine);
+      return;
+    }
+    // Nobody waits, or nobody any more: a question that was never answered is asked again.
+    const all = [mine];
+    this.asking.set(key, all);
+    const { kept, asking } = this;
     const callback = (result: number): void => {
-      if (answered) return;
-      answered = true;
+      if (all.length === 0) return;
       this.keep(kept, key, Number(result));
-      done(verdict(result, defect));
+      if (asking.get(key) === all) asking.delete(key);
+      for (const { hear } of all.splice(0)) hear(result);
     };
     const request: CertificateVerifyRequest = {
       hostname,

@@ -60,28 +60,61 @@ function qualityOf(input: DigestInput): 'auth' | 'auth-int' | null {
   return 'auth-int';
 }
 
+/** What both sides compute the same of: §3.4.2 A1 and what follows it in §3.4.1. */
+interface Common {
+  readonly H: Hash;
+  readonly secret: string;
+  readonly qop: 'auth' | 'auth-int' | null;
+  readonly nc: string;
+}
+
+/** @throws Error for auth-int without a body */
+function commonOf(input: DigestInput): Common {
+  const { parameters, username, realm, cnonce } = input;
+  const algorithm = parameters['algorithm'] ?? 'MD5';
+  const H = hashOf(algorithm);
+  let secret = H(`${username}:${realm}:${input.password}`);
+  if (isSession(algorithm)) secret = H(`${secret}:${parameters['nonce']!}:${cnonce}`);
+  return { H, secret, qop: qualityOf(input), nc: input.nonceCount.toString(16).padStart(8, '0') };
+}
+
+const isSession = (algorithm: string): boolean => /-sess$/i.test(algorithm);
+
+/** §3.4.1: the response, to what hashes to `about`. */
+function proofOf({ H, secret, qop, nc }: Common, { parameters, cnonce }: DigestInput, about: string): string {
+  const nonce = parameters['nonce']!;
+  return H(qop === null ? `${secret}:${nonce}:${about}` : `${secret}:${nonce}:${nc}:${cnonce}:${qop}:${about}`);
+}
+
+/**
+ * §3.5: `rspauth` of a server that knows the password. Undefined without qop, and for auth-int, where it would be of the
+ * response's body.
+ */
+export function digestAnswer(input: DigestInput): string | undefined {
+  const common = commonOf(input);
+  return common.qop === 'auth' ? proofOf(common, input, common.H(`:${input.target}`)) : undefined;
+}
+
 /** The field's value after "Digest ". @throws Error for auth-int without a body */
 export function digestResponse(input: DigestInput): string {
   const { parameters, username, realm, method, target, cnonce } = input;
-  const algorithm = parameters['algorithm'] ?? 'MD5';
-  const H = hashOf(algorithm);
-  const nonce = parameters['nonce']!;
-  const qop = qualityOf(input);
-  const nc = input.nonceCount.toString(16).padStart(8, '0');
-  // §3.4.2 A1, §3.4.3 A2, §3.4.1 the response.
-  let secret = H(`${username}:${realm}:${input.password}`);
-  const isSession = /-sess$/i.test(algorithm);
-  if (isSession) secret = H(`${secret}:${nonce}:${cnonce}`);
+  const common = commonOf(input);
+  const { H, qop, nc } = common;
+  // §3.4.3 A2.
   const bodyHash = qop === 'auth-int' ? `:${H(...input.body!)}` : '';
-  const request = H(`${method}:${target}${bodyHash}`);
-  const proof = qop === null ? `${secret}:${nonce}:${request}` : `${secret}:${nonce}:${nc}:${cnonce}:${qop}:${request}`;
-
+  const proof = proofOf(common, input, H(`${method}:${target}${bodyHash}`));
   const hashed = parameters['userhash']?.toLowerCase() === 'true';
   const fields = [hashed ? `username="${H(`${username}:${realm}`)}"` : usernameField(username)];
-  fields.push(`realm=${quoted(realm)}`, `nonce=${quoted(nonce)}`, `uri=${quoted(target)}`, `response="${H(proof)}"`);
-  if (parameters['algorithm'] !== undefined) fields.push(`algorithm=${algorithm}`);
+  fields.push(
+    `realm=${quoted(realm)}`,
+    `nonce=${quoted(parameters['nonce']!)}`,
+    `uri=${quoted(target)}`,
+    `response="${proof}"`,
+  );
+  const { algorithm } = parameters;
+  if (algorithm !== undefined) fields.push(`algorithm=${algorithm}`);
   if (qop !== null) fields.push(`qop=${qop}`, `nc=${nc}`);
-  if (qop !== null || isSession) fields.push(`cnonce=${quoted(cnonce)}`);
+  if (qop !== null || isSession(algorithm ?? '')) fields.push(`cnonce=${quoted(cnonce)}`);
   if (parameters['opaque'] !== undefined) fields.push(`opaque=${quoted(parameters['opaque'])}`);
   if (hashed) fields.push('userhash=true');
   return fields.join(', ');

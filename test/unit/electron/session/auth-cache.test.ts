@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AuthCache } from '../../../../electron/session/auth-cache';
 import type { AuthChallenge, Authorization, AuthRequest, AuthTarget } from '../../../../electron/session-types';
 
@@ -189,7 +190,7 @@ describe('E-061: RFC 7616 §3.5, nextnonce', () => {
   const sentWith = (challenge: AuthChallenge): { cache: AuthCache; sent: Authorization } => {
     const cache = new AuthCache();
     cache.remember(challenge, me, to('/'));
-    return { cache, sent: cache.authorize(challenge, me, to('/')) };
+    return { cache, sent: cache.authorize(challenge, me, { ...to('/'), body: [] }) };
   };
   const nonces = (cache: AuthCache): (string | undefined)[] => {
     const { value } = cache.preemptive(origin, to('/'))!;
@@ -198,7 +199,7 @@ describe('E-061: RFC 7616 §3.5, nextnonce', () => {
 
   test('the next request uses it, counted from one', () => {
     const { cache, sent } = sentWith(digest('old', { qop: 'auth' }));
-    expect(cache.takeInfo(sent, 'rspauth="6629", qop=auth, nextnonce="new, \\"er", nc=00000001')).toBe(true);
+    expect(cache.takeInfo(sent, 'qop=auth, nextnonce="new, \\"er", nc=00000001')).toBe(true);
     const { value } = cache.preemptive(origin, to('/'))!;
     expect(value).toContain('nonce="new, \\"er"');
     expect(field(value, 'nc')).toBe('00000001');
@@ -211,6 +212,33 @@ describe('E-061: RFC 7616 §3.5, nextnonce', () => {
       expect(nonces(cache)).toEqual(['old', '00000002']);
     },
   );
+  /** §3.5: H(H(A1):nonce:nc:cnonce:qop:H(":" uri)), by hand. */
+  const rspauthOf = ({ value }: Authorization, password = 'p'): string => {
+    const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+    const [nonce, nc, cnonce, realm, uri] = ['nonce', 'nc', 'cnonce', 'realm', 'uri'].map((name) => field(value, name));
+    return md5(`${md5(`u:${realm}:${password}`)}:${nonce}:${nc}:${cnonce}:auth:${md5(`:${uri}`)}`);
+  };
+  test.each([
+    ['of who knows the password', (sent: Authorization) => `rspauth="${rspauthOf(sent)}", qop=auth`, true],
+    ['in capitals', (sent: Authorization) => `rspauth="${rspauthOf(sent).toUpperCase()}"`, true],
+    ['of who does not', (sent: Authorization) => `rspauth="${rspauthOf(sent, 'guess')}", qop=auth`, false],
+    ['of nobody', () => 'rspauth="6629"', false],
+    ['of nobody, empty', () => 'rspauth=""', false],
+    ['that says something of the body, which is not known yet', () => 'rspauth="6629", qop=auth-int', true],
+    ['that is not there', () => 'qop=auth', true],
+  ])('with a proof %s', (_name, proof, believed) => {
+    const { cache, sent } = sentWith(digest('old', { qop: 'auth' }));
+    expect(cache.takeInfo(sent, `${proof(sent)}, nextnonce="new"`)).toBe(believed);
+    expect(nonces(cache)[0]).toBe(believed ? 'new' : 'old');
+  });
+  test('auth-int, and digests without qop, have no proof to compare with', () => {
+    const bare = { ...digest('old'), parameters: { realm: 'r', nonce: 'old' } };
+    for (const challenge of [digest('old', { qop: 'auth-int' }), bare]) {
+      const { cache, sent } = sentWith(challenge);
+      expect(sent.rspauth).toBeUndefined();
+      expect(cache.takeInfo(sent, 'rspauth="6629", nextnonce="new"')).toBe(true);
+    }
+  });
   test('not for the session algorithms, for Basic, nor for what was forgotten', () => {
     const { cache, sent } = sentWith(digest('old', { qop: 'auth', algorithm: 'SHA-256-sess' }));
     expect(cache.takeInfo(sent, 'nextnonce="new"')).toBe(false);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BROWSER_ONLY, type CertificateVerifyRequest, createSessions, Session } from '../../../../electron/session';
 import { cert, key } from '../../http/tls-identity';
-import { run, until, wire } from '../lab';
+import { outcomeOf, run, until, wire } from '../lab';
 import { Place } from './place';
 
 let place: Place;
@@ -262,6 +262,51 @@ describe('E-102: setCertificateVerifyProc', () => {
       await place.ask({ url });
       expect(asked).toHaveLength(3);
     }
+  });
+
+  test('connections that are made at the same time share one question, and its answer', async () => {
+    const url = await secure();
+    const other = url.replace('localhost', 'other.test');
+    for (const [answer, body] of [
+      [0, 'secret'],
+      [-2, ''],
+    ] as const) {
+      const asked: [string, (result: number) => void][] = [];
+      place.own.setCertificateVerifyProc(({ hostname }, callback) => void asked.push([hostname, callback]));
+      const { verdicts } = place.own._core;
+      let decided = 0;
+      const decide = verdicts.decide.bind(verdicts);
+      verdicts.decide = (...all) => {
+        decided++;
+        decide(...all);
+      };
+      const runs = [url, url, url, url, other].map((one) => place.ask({ url: one }));
+      await until(() => decided === 5);
+      verdicts.decide = decide;
+      expect(asked.map(([host]) => host).sort()).toEqual(['localhost', 'other.test']);
+      for (const [, callback] of asked) callback(answer);
+      expect((await Promise.all(runs)).map((outcome) => outcome.body)).toEqual(Array(5).fill(body));
+      await place.own.closeAllConnections();
+    }
+  });
+
+  test('a question that those who asked it wait for no longer is asked again; a late answer to the first is kept', async () => {
+    const url = await secure();
+    const asked: ((result: number) => void)[] = [];
+    place.own.setCertificateVerifyProc((_, callback) => void asked.push(callback));
+    const first = place.requests.request(url);
+    const ended = outcomeOf(first);
+    first.end();
+    await until(() => asked.length === 1);
+    first.abort();
+    await ended;
+    const second = place.ask({ url });
+    await until(() => asked.length === 2);
+    asked[1]!(0);
+    expect((await second).body).toBe('secret');
+    asked[0]!(-2);
+    await place.own.closeAllConnections();
+    expect((await place.ask({ url })).error?.message).toBe('net::ERR_FAILED');
   });
 
   test('what a former procedure decides late is not kept for the next one', async () => {
