@@ -10,7 +10,7 @@ import { headText, reasonOf } from './head-strings';
 import { IncomingMessage } from './incoming';
 import { DESTROYED_BY_US, MessageConnection } from './message-connection';
 import { isInsecure, maxHeaderSize } from './options';
-import { readerPool } from './reader-pool';
+import { type ReaderPool, readerPool } from './reader-pool';
 import { keptFields, sendWhole, versionText } from './shared';
 import type { MessageSocket, MessageWriter } from './transport';
 
@@ -35,6 +35,7 @@ export class ClientConnection extends MessageConnection implements MessageWriter
   declare readonly socket: ClientSocket;
   request: ClientRequest | null = null;
   protected scope!: AsyncResource;
+  protected pool!: ReaderPool;
   /** The socket's own `write`; an application that puts another in its place wants to see every write. */
   private readonly socketWrite: unknown;
 

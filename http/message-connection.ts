@@ -1,4 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks';
+import { defineFlags } from '../stack/base/flags';
 import type { HttpHandler, HttpReader } from './connection';
 import { type HttpParseError, parseFailure } from './errors';
 import type { Head } from './head';
@@ -19,8 +20,6 @@ interface Thrown {
   readonly domain: Domain | null | undefined;
 }
 
-type Loop = NonNullable<MessageSocket['_stackHost']>['loop'];
-
 /** The resource of a message ends with it, not with the garbage collector. */
 export const DESTROYED_BY_US = { requireManualDestroy: true };
 
@@ -36,20 +35,19 @@ type Task = (...args: never[]) => unknown;
 export abstract class MessageConnection implements DirectConsumer, HttpHandler, MessageReader, SocketReader {
   /** The message that is being read, or was last. */
   incoming: IncomingMessage | null = null;
+  /** Booleans: `FLAGS`. */
+  bits = 0;
   /** Text comes in place from a socket of our stack, not through a stream. */
-  direct = false;
+  declare direct: boolean;
   reader: HttpReader | null = null;
-  protected pool!: ReaderPool;
   /** The message's stream is full. */
-  protected full = false;
+  declare protected full: boolean;
   /** Bytes of ours that wait to be read, before any that the socket holds. */
   private held: Buffer | null = null;
-  private reading = false;
+  declare private reading: boolean;
   private thrown: Thrown | null = null;
-  /** The loop of a socket of ours. */
-  private loop: Loop | null = null;
   /** Ticks and promises run behind each piece of a body, though the end of the message came with it. */
-  protected ticks = false;
+  declare protected ticks: boolean;
 
   constructor(readonly socket: MessageSocket) {}
 
@@ -60,6 +58,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   protected abstract paused(reader: HttpReader): void;
   /** More must not be read, for reasons beside the message's stream. */
   protected abstract get blocked(): boolean;
+  protected abstract readonly pool: ReaderPool;
   /** The async context in which all that concerns the message being read runs. */
   protected abstract readonly scope: AsyncResource;
   abstract onHead(head: Head): number;
@@ -158,7 +157,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   /** Where Node reads in place, too, ticks and promises run behind each piece of a body. */
   private runTicks(): void {
     try {
-      this.loop!.between();
+      this.socket._stackHost!.loop.between();
     } catch (error) {
       this.caught(error);
     }
@@ -168,8 +167,9 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   private caught(error: unknown): void {
     if (!this.reading) throw error;
-    if (this.loop?.failed !== undefined) {
-      this.loop.failed(error);
+    const loop = this.direct ? this.socket._stackHost?.loop : undefined;
+    if (loop?.failed !== undefined) {
+      loop.failed(error);
       return;
     }
     this.thrown ??= { error, domain: domains.domain };
@@ -205,7 +205,6 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   onDetached(): void {
     if (!this.direct) return;
     this.direct = false;
-    this.loop = null;
     this.ticks = false;
     if (this.socket.parser === this && !this.full && !this.blocked) this.socket.resume();
   }
@@ -215,7 +214,6 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     const { socket } = this;
     if (this.direct) return;
     this.direct = typeof socket.attachDirect === 'function' && socket.attachDirect(this);
-    if (this.direct) this.loop = socket._stackHost?.loop ?? null;
   }
 
   /** Text goes to the socket's stream from now on. */
@@ -294,6 +292,9 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     else process.nextTick(readHeld, this);
   }
 }
+
+/** Behind them, those of a derived class. */
+export const MESSAGE_FLAGS = defineFlags(MessageConnection.prototype, ['direct', 'full', 'reading', 'ticks']);
 
 function goOn(connection: MessageConnection): void {
   connection.goOn();

@@ -3,6 +3,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { entryBegins, entryEnds, observers } from '../net/observed';
 import { EXTRA_FIELDS_ARE_REFUSED } from '../net/running-node';
+import { defineFlags } from '../stack/base/flags';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
 import { connectionReset, endFailure, parseFailure, requestTimeout, socketEncoding } from './errors';
 import { keepOffsets } from './field-offsets';
@@ -12,10 +13,11 @@ import type { Head } from './head';
 import { fieldValue, headText, targetOf } from './head-strings';
 import type { Idle } from './idle-list';
 import { dumpUnread, type IncomingMessage } from './incoming';
-import { DESTROYED_BY_US, MessageConnection } from './message-connection';
+import { DESTROYED_BY_US, MESSAGE_FLAGS, MessageConnection } from './message-connection';
 import { ERRORS, type ParseError } from './parse-errors';
 import type { ReaderPool } from './reader-pool';
 import { refusal } from './refusals';
+import { clock, type Served } from './served';
 import type { Server } from './server';
 import type { ResponseOwner, ServerResponse } from './server-response';
 import { keptFields, sendWhole, versionText } from './shared';
@@ -31,10 +33,10 @@ export const KEEP_ALIVE_SLACK_MS = 1000;
 const UNANSWERED_MAX = 1000;
 
 /** A request, with what its connection knows about it. */
-interface Served extends IncomingMessage {
+interface Asked extends IncomingMessage {
   _response: ServerResponse;
   /** The request behind it on the same connection. */
-  _behind: Served | null;
+  _behind: Asked | null;
 }
 
 /**
@@ -42,44 +44,45 @@ interface Served extends IncomingMessage {
  * in order. Between requests it holds neither a reader nor a message.
  */
 export class ServerConnection extends MessageConnection implements MessageWriter, ResponseOwner, Idle {
-  declare incoming: Served | null;
-  /** When the message being read began, or the connection if none has yet; 0 between messages. Milliseconds. */
+  declare incoming: Asked | null;
+  /** When the message being read began, or the connection if none has yet: `clock`; 0 between messages. */
   messageStart: number;
-  headRead = false;
+  declare headRead: boolean;
   previous: ServerConnection | null = null;
   next: ServerConnection | null = null;
   idlePrevious: Idle | null = null;
   idleNext: Idle | null = null;
   idleSince = -1;
   /** Requests not answered yet, the oldest first. */
-  private oldest: Served | null = null;
-  private newest: Served | null = null;
+  private oldest: Asked | null = null;
+  private newest: Asked | null = null;
   private unanswered = 0;
   /** The response that may write: all before it are written. */
   private turn: ServerResponse | null = null;
   /** Bytes that responses hold whose turn has not come. */
   private outgoingData = 0;
   private requestsCount = 0;
-  private keepAliveTimeoutSet = false;
-  private began = false;
-  private hearsClose = false;
+  declare private keepAliveTimeoutSet: boolean;
+  declare private began: boolean;
+  declare private hearsClose: boolean;
   /** As in Node, one for all requests of a connection: it begins where the server was told of the connection. */
   protected readonly scope = new AsyncResource('HTTPINCOMINGMESSAGE', DESTROYED_BY_US);
-  /** The socket's own `write`; an application that puts another in its place wants to see every write. */
-  private readonly socketWrite: unknown;
 
   constructor(
-    readonly server: Server,
+    /** What it shares with others of its server. */
+    private readonly shared: Served,
     socket: MessageSocket,
-    pool: ReaderPool,
-    /** Fields that `headers` takes in; 0 for all. */
-    private readonly headersMax: number,
-    now: number,
   ) {
     super(socket);
-    this.pool = pool;
-    this.messageStart = now;
-    this.socketWrite = socket.write;
+    this.messageStart = clock();
+  }
+
+  get server(): Server {
+    return this.shared.server;
+  }
+
+  protected get pool(): ReaderPool {
+    return this.shared.pool;
   }
 
   // ── bytes in ──
@@ -93,7 +96,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
       this.reader = null;
       this.pool.give(reader);
     } else if (this.began) {
-      this.messageStart = performance.now();
+      this.messageStart = clock();
     }
     this.began = false;
   }
@@ -152,7 +155,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   onHead(head: Head): number {
     this.headRead = true;
-    if (EXTRA_FIELDS_ARE_REFUSED && this.headersMax > 0 && head.fieldCount > this.headersMax) {
+    if (EXTRA_FIELDS_ARE_REFUSED && this.shared.headersMax > 0 && head.fieldCount > this.shared.headersMax) {
       this.dropReader();
       this.call(connectionFailed, this.socket, parseFailure(ERRORS.headerOverflow, 0, Buffer.alloc(0)));
       return HEAD_GOES_ON;
@@ -190,13 +193,13 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.socket.on('close', onCloseResponse);
   }
 
-  private newRequest(head: Head): Served {
+  private newRequest(head: Head): Asked {
     const { server, socket } = this;
-    const request = new server._IncomingMessage(socket) as Served;
+    const request = new server._IncomingMessage(socket) as Asked;
     const text = headText(head);
     request._text = text;
     const { fieldCount } = head;
-    const max = this.headersMax;
+    const max = this.shared.headersMax;
     request._headersMax = max > 0 && max < fieldCount ? max : fieldCount;
     keepOffsets(head, keptFields(fieldCount, max), request);
     request.httpVersionMajor = head.versionMajor;
@@ -211,7 +214,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     return request;
   }
 
-  private newResponse(request: Served, keepAlive: boolean): ServerResponse {
+  private newResponse(request: Asked, keepAlive: boolean): ServerResponse {
     const { server } = this;
     const response = new server._ServerResponse(request, {
       highWaterMark: this.socket.writableHighWaterMark,
@@ -233,14 +236,14 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 
   /** Tells subscribers in the request's context: what they enter there stays for the request. */
-  private publish(channel: diagnostics.Channel, request: Served): void {
+  private publish(channel: diagnostics.Channel, request: Asked): void {
     const { server, socket } = this;
     const message = { request, response: request._response, socket, server };
     this.scope.runInAsyncScope(channel.publish, channel, message, undefined);
   }
 
   /** Gives the request to the application, or answers it for the application. */
-  private offer(request: Served, response: ServerResponse, head: Head): void {
+  private offer(request: Asked, response: ServerResponse, head: Head): void {
     const { server } = this;
     if (head.versionMajor === 1 && head.versionMinor === 1) {
       // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
@@ -267,7 +270,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.call(server.emit, server, 'request', request, response);
   }
 
-  private expectation(request: Served, response: ServerResponse, value: string): void {
+  private expectation(request: Asked, response: ServerResponse, value: string): void {
     const { server } = this;
     if (CONTINUE.test(value)) {
       response._expect_continue = true;
@@ -330,20 +333,20 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   mayWrite(response: ServerResponse): boolean {
     const { socket } = this;
-    if (this.turn !== response || !this.direct || socket.write !== this.socketWrite) return false;
+    if (this.turn !== response || !this.direct || socket.write !== this.shared.write) return false;
     if (!socket.directWritable) return false;
     return response.socket === socket || response !== this.oldest?._response;
   }
 
   writeWhole(text: string, body: Uint8Array | null, tail: string): boolean {
     if (!sendWhole(this.socket, text, body, tail)) return false;
-    this.turn = (this.turn!.req as Served)._behind?._response ?? null;
+    this.turn = (this.turn!.req as Asked)._behind?._response ?? null;
     return true;
   }
 
   responseWritten(response: ServerResponse): void {
     const { socket } = this;
-    const request = response.req as Served;
+    const request = response.req as Asked;
     if (responseFinish.hasSubscribers) this.publish(responseFinish, request);
     if (observers.http !== null) {
       const { statusCode, statusMessage } = response;
@@ -368,7 +371,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 
   /** An answered request is let go of once it has ended. */
-  private forgetIncoming(request: Served): void {
+  private forgetIncoming(request: Asked): void {
     if (request._opened ? request.readableEnded : request.complete) this.incoming = null;
     else if (request._opened) request.on('end', onRequestEnd);
   }
@@ -379,9 +382,9 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (response._wroteWhole) finishSoon(response, response._eventsCount > 0);
   }
 
-  private unlink(request: Served): void {
+  private unlink(request: Asked): void {
     if (this.turn === request._response) this.turn = request._behind?._response ?? null;
-    let before: Served | null = null;
+    let before: Asked | null = null;
     for (let r = this.oldest; r !== null; before = r, r = r._behind) {
       if (r !== request) continue;
       if (before === null) this.oldest = r._behind;
@@ -424,12 +427,12 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.socket.emit('timeout');
   }
 
-  /** A head or a message takes longer than it may. */
+  /** A head or a message takes longer than it may; `now` is the `clock`. */
   expired(now: number, headersTimeout: number, requestTimeoutMs: number): boolean {
-    const start = this.messageStart;
-    if (start === 0) return false;
-    if (!this.headRead && headersTimeout > 0 && start < now - headersTimeout) return true;
-    return requestTimeoutMs > 0 && start < now - requestTimeoutMs;
+    if (this.messageStart === 0) return false;
+    const lasts = (now - this.messageStart) | 0;
+    if (!this.headRead && headersTimeout > 0 && lasts > headersTimeout) return true;
+    return requestTimeoutMs > 0 && lasts > requestTimeoutMs;
   }
 
   // ── the end ──
@@ -461,7 +464,9 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   }
 }
 
-function onRequestEnd(this: Served): void {
+defineFlags(ServerConnection.prototype, ['headRead', 'keepAliveTimeoutSet', 'began', 'hearsClose'], MESSAGE_FLAGS);
+
+function onRequestEnd(this: Asked): void {
   const connection = this._reader as ServerConnection;
   if (connection.incoming === this) connection.incoming = null;
 }

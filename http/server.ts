@@ -7,7 +7,8 @@ import { IdleList } from './idle-list';
 import { IncomingMessage } from './incoming';
 import { isInsecure, maxHeaderSize } from './options';
 import { type HttpProfile, PROFILES } from './profiles';
-import { readerPool } from './reader-pool';
+import { type ReaderPool, readerPool } from './reader-pool';
+import { clock, Served } from './served';
 import { requestTimedOut, ServerConnection, serve } from './server-connection';
 import { ServerResponse } from './server-response';
 import { STATUS_CODES } from './status-codes';
@@ -56,6 +57,7 @@ export interface HttpServing {
   _uniqueHeaders: Set<string> | null;
   _firstConnection: ServerConnection | null;
   _idleLists: IdleList[];
+  _served: Served | null;
   _profile: HttpProfile;
 
   closeAllConnections(): void;
@@ -135,6 +137,7 @@ export function initializeServing(
   server.httpAllowHalfOpen = false;
   server._firstConnection = null;
   server._idleLists = [];
+  server._served = null;
   server.timeout = profile.serverTimeout;
   server._profile = profile;
   server.maxHeadersCount = null;
@@ -157,7 +160,7 @@ export function beforeClose(server: HttpServing): void {
 
 function check(server: HttpServing): void {
   if (server.headersTimeout === 0 && server.requestTimeout === 0) return;
-  const now = performance.now();
+  const now = clock();
   for (const connection of connectionsOf(server)) {
     if (!connection.expired(now, server.headersTimeout, server.requestTimeout)) continue;
     // Told once.
@@ -184,6 +187,15 @@ function adopt(server: HttpServing): void {
   for (const [name, value] of Object.entries({ ...servingMethods, ...ready })) own[name] ??= value;
 }
 
+/** What this connection shares with the one before it, unless the server's options have changed since. */
+function sharedBy(server: Server, { write }: MessageSocket, pool: ReaderPool, headersMax: number): Served {
+  const last = server._served;
+  if (last?.server === server && last.pool === pool && last.headersMax === headersMax && last.write === write)
+    return last;
+  server._served = new Served(server, pool, headersMax, write);
+  return server._served;
+}
+
 /** The 'connection' listener: `http._connectionListener`. Any Duplex can be served. */
 export function connectionListener(this: Server, socket: MessageSocket): void {
   if (this._IncomingMessage === undefined) adopt(this);
@@ -191,7 +203,7 @@ export function connectionListener(this: Server, socket: MessageSocket): void {
   if (this.timeout && typeof socket.setTimeout === 'function') socket.setTimeout(this.timeout);
   const pool = readerPool('request', this.maxHeaderSize || maxHeaderSize, isInsecure(this.insecureHTTPParser));
   const headersMax = typeof this.maxHeadersCount === 'number' ? this.maxHeadersCount : 1000;
-  const connection = new ServerConnection(this, socket, pool, headersMax, performance.now());
+  const connection = new ServerConnection(sharedBy(this, socket, pool, headersMax), socket);
   connection.next = this._firstConnection ?? null;
   if (connection.next !== null) connection.next.previous = connection;
   this._firstConnection = connection;

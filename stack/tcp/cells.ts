@@ -1,4 +1,5 @@
 import { NEVER } from '../base/bytes';
+import { defineFlags } from '../base/flags';
 import { NONE } from '../base/memory';
 import type { TcpProfile } from './profile';
 
@@ -257,15 +258,6 @@ const rare = (i: number): PropertyDescriptor & ThisType<Cells> => ({
   },
 });
 
-const flag = (bit: number): PropertyDescriptor & ThisType<Cells> => ({
-  get() {
-    return (this.bits & bit) !== 0;
-  },
-  set(on: boolean) {
-    this.bits = on ? this.bits | bit : this.bits & ~bit;
-  },
-});
-
 const trouble = (i: number): PropertyDescriptor & ThisType<Cells> => ({
   get() {
     return this.trouble[i]!;
@@ -331,9 +323,7 @@ export function defineCells(prototype: Cells): void {
   Object.keys(RARE).forEach((name, i) => {
     define(name, rare(i));
   });
-  FLAGS.forEach((name, i) => {
-    define(name, flag(1 << i));
-  });
+  defineFlags(prototype, FLAGS);
   Object.entries(TROUBLE).forEach(([name, initial], i) => {
     define(name, typeof initial === 'boolean' ? troubleFlag(i) : trouble(i));
   });
