@@ -1,11 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type Address, LOOPBACK_V4, LOOPBACK_V6 } from '../stack/base/address';
-import { NONE } from '../stack/base/memory';
 import {
   abort,
   close as closeConnection,
   consume,
-  keepView,
   peek,
   setKeepAlive,
   setNoDelay,
@@ -24,38 +22,16 @@ import {
   WRITABLE,
 } from '../stack/tcp/connection';
 import type { DirectConsumer } from './direct';
-import { addressOf, type Host } from './host';
+import type { HandleOwner, SocketName } from './handle-owner';
+import { nameOf } from './handle-owner';
+import type { Host } from './host';
+import { addressOf } from './host-options';
 import { RESETS_BEHIND_TEXT_ARE_TOLD, WRITES_ARE_CANCELED } from './running-node';
 import { SendQueue } from './send-queue';
+import { fill, takeChunk } from './take-text';
 
-/** An address as `socket.address()` and `server.address()` show it. */
-export interface SocketName {
-  address: string;
-  family: 'IPv4' | 'IPv6';
-  port: number;
-}
+export type { HandleOwner, SocketName } from './handle-owner';
 
-/** What a handle tells its socket. Every call runs in the handle's asynchronous context. */
-export interface HandleOwner {
-  /** The connection is open, or could not be opened for the reason given. */
-  handleConnected(handle: object, code: string | null): void;
-  /** Text arrived. False: no more until `readStart`. */
-  handleText(chunk: Buffer): boolean;
-  /** `bytes` bytes were put into `handle.userBuffer`. False: no more until `readStart`. */
-  handleFilled(bytes: number): boolean;
-  handleEnd(): void;
-  /** The connection broke; `code` says how, `syscall` whether reading or writing. */
-  handleFailed(code: string, syscall?: string): void;
-  /** The connection is to end at once: the host was closed, or something came while the socket waited in a pool. */
-  handleAbandoned(): void;
-  /** Something moved: the idle time begins anew. */
-  handleActive(): void;
-}
-
-/** From here on a piece of text goes to the application where it lies; below it is copied (DESIGN §3). */
-const COPY_BREAK = 4096;
-/** What an application gets at most at once, as from libuv. */
-const CHUNK_MAX = 65_536;
 /** Node asks the kernel for probes a second apart, ten of them. */
 const PROBE_INTERVAL_MS = 1000;
 const PROBES = 10;
@@ -64,12 +40,6 @@ const GUARD = 'freeSocketOnReadGuard';
 
 // Only used between a peek and the copy of its fields, never across a call into an application.
 const text = new Text();
-
-/** The text form that an application sees: an IPv4 peer of a dual-stack socket is ::ffff:a.b.c.d. */
-const nameOf = (address: Address, port: number, mapped: boolean): SocketName =>
-  address.family === 4 && !mapped
-    ? { address: address.toString(), family: 'IPv4', port }
-    : { address: address.family === 4 ? `::ffff:${address}` : address.toString(), family: 'IPv6', port };
 
 /**
  * One TCP connection as its socket sees it: the counterpart of what Node calls `socket._handle`, with the same methods.
@@ -304,10 +274,18 @@ export class TcpHandle implements ConnectionOwner {
     if (owner === null) return false;
     owner.handleActive();
     if (this.direct !== null) return this.deliverDirect(c, this.direct);
-    const more =
-      this.userBuffer === null
-        ? owner.handleText(this.takeChunk(c))
-        : owner.handleFilled(this.fill(c, this.userBuffer));
+    const { tcp } = this.host.stack;
+    const now = this.host.now();
+    let more: boolean;
+    if (this.userBuffer === null) {
+      const chunk = takeChunk(tcp, c, now);
+      this.bytesRead += chunk.length;
+      more = owner.handleText(chunk);
+    } else {
+      const bytes = fill(tcp, c, this.userBuffer, now);
+      this.bytesRead += bytes;
+      more = owner.handleFilled(bytes);
+    }
     if (!more && !this.closed) this.readStop();
     return true;
   }
@@ -330,56 +308,6 @@ export class TcpHandle implements ConnectionOwner {
     }
     if (used < end - at && this.direct === direct) this.reading = false;
     return used > 0;
-  }
-
-  /** The next up to 64 KiB: a view of where they lie, or, of small pieces, one compact copy. */
-  private takeChunk(c: Connection): Buffer {
-    const { tcp } = this.host.stack;
-    peek(tcp, c, text);
-    const first = Math.min(text.end - text.at, CHUNK_MAX);
-    let chunk: Buffer;
-    if (first >= COPY_BREAK && keepView(tcp, text)) {
-      chunk = Buffer.from(text.bytes.buffer as ArrayBuffer, text.bytes.byteOffset + text.at, first);
-      consume(tcp, c, first, this.host.now());
-    } else {
-      chunk = Buffer.allocUnsafe(this.smallPieces(c));
-      this.copy(c, chunk);
-    }
-    this.bytesRead += chunk.length;
-    return chunk;
-  }
-
-  /** How many bytes the small pieces at the front have together, up to a chunk. */
-  private smallPieces(c: Connection): number {
-    const { store } = this.host.stack.tcp;
-    const viewsMayLeave = store.slabs.viewsMayLeave;
-    let bytes = 0;
-    for (let node = c.readHead; node !== NONE && bytes < CHUNK_MAX; node = store.next(node)) {
-      const here = store.bytes(node);
-      if (bytes > 0 && here >= COPY_BREAK && viewsMayLeave) break;
-      bytes += here;
-    }
-    return Math.min(bytes, CHUNK_MAX);
-  }
-
-  private fill(c: Connection, into: Uint8Array): number {
-    const bytes = Math.min(into.length, c.readable);
-    this.copy(c, into.subarray(0, bytes));
-    this.bytesRead += bytes;
-    return bytes;
-  }
-
-  /** Fills `into` with the first text that waits. */
-  private copy(c: Connection, into: Uint8Array): void {
-    const { tcp } = this.host.stack;
-    const now = this.host.now();
-    let to = 0;
-    while (to < into.length && peek(tcp, c, text)) {
-      const n = Math.min(text.end - text.at, into.length - to);
-      into.set(text.bytes.subarray(text.at, text.at + n), to);
-      consume(tcp, c, n, now);
-      to += n;
-    }
   }
 
   private tellEnd(): void {
