@@ -85,13 +85,15 @@ export function requestWith(
     events.push(text);
     log(text);
   };
+  const expects = options.body !== undefined && expectsContinue(options.headers);
   return new Promise((resolve, reject) => {
     const made = (base.http ?? http).request({
       host: base.host,
       port: base.port,
       path: options.path ?? '/',
       method: options.method ?? (options.body === undefined ? 'GET' : 'POST'),
-      headers: options.headers,
+      // With Expect the head is written at once.
+      headers: expects ? { ...options.headers, 'Content-Length': byteLength(options.body!) } : options.headers,
       agent: options.agent ?? base.agent,
       timeout: options.timeout,
     });
@@ -156,11 +158,18 @@ export function requestWith(
       });
     });
     options.onRequest?.(made);
-    upload(made, options.body);
+    if (expects) made.once('continue', () => upload(made, options.body));
+    else upload(made, options.body);
   });
 }
 
 const PIECE_BYTES = 1 << 16;
+
+const byteLength = (body: string | Uint8Array): number => Buffer.byteLength(body as string);
+
+/** Whether the body waits for 100 (Continue). */
+const expectsContinue = (headers: http.OutgoingHttpHeaders | undefined): boolean =>
+  Object.entries(headers ?? {}).some(([name, value]) => name.toLowerCase() === 'expect' && value === '100-continue');
 
 /** A large body goes in pieces, as from a file: each waits until the one before has gone. */
 function upload(made: http.ClientRequest, body: string | Uint8Array | undefined, at = 0): void {
@@ -168,7 +177,7 @@ function upload(made: http.ClientRequest, body: string | Uint8Array | undefined,
     made.end(body instanceof Uint8Array ? body.subarray(at) : body);
     return;
   }
-  if (at === 0) made.setHeader('Content-Length', body.length);
+  if (at === 0 && !made.headersSent) made.setHeader('Content-Length', body.length);
   const next = (): void => {
     if (!made.destroyed) upload(made, body, at + PIECE_BYTES);
   };

@@ -66,7 +66,7 @@ export class Race {
 }
 
 /** Has `rule` act before, after, or together with the first segment that fits `other`. */
-export function arrange(wire: Wire, rule: Rule, other: Match, order: Order): void {
+export function arrange(wire: Pick<Wire, 'engine' | 'medium'>, rule: Rule, other: Match, order: Order): void {
   if (order === 'first') return;
   const { engine, medium } = wire;
   const behind = isPoint(other) ? 'the place' : 'the segment';

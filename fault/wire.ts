@@ -1,12 +1,26 @@
 import http from 'node:http';
+import https from 'node:https';
 import { createHttp, type HttpModule, type NetModule } from '../http';
-import { createNet, type Net } from '../net';
+import { createHttps, type HttpsModule } from '../http/https';
+import { createNet, type Net, type Socket } from '../net';
 import type { Millis } from '../stack/base/bytes';
 import type { TcpProfile } from '../stack/tcp/profile';
 import type { Action } from './actions';
-import { agentOver, connectOver, connectorOver, dispatcherFor, feedServer, type UndiciConnector } from './adapters';
+import {
+  agentOver,
+  type ConnectHooks,
+  type ConnectorOptions,
+  connectOver,
+  connectorOver,
+  type DispatcherOptions,
+  dispatcherFor,
+  feedServer,
+  secureAgentOver,
+  type UndiciConnector,
+} from './adapters';
 import { type Reply, type RequestOptions, requestWith } from './client';
 import type { Side } from './conn';
+import type { TaskClock } from './dispatcher';
 import { Driver } from './driver';
 import { FaultEngine, type Tap } from './engine';
 import { waitOn } from './idle-waits';
@@ -196,8 +210,14 @@ export class Wire {
     /^[\d.]+$/.test(host) && host !== '127.0.0.1' ? host : SERVER_ADDRESS;
 
   /** An http.Agent of Node's own whose connections go over the wire: for http.request, axios, got, any client that takes one. */
-  agent(options: http.AgentOptions = {}): http.Agent {
-    const agent = agentOver(this.clientNet, this.resolve, options);
+  agent(options: http.AgentOptions = {}, hooks: ConnectHooks = {}): http.Agent {
+    const agent = agentOver(this.clientNet, this.resolve, options, hooks);
+    this.agents.push(agent);
+    return agent;
+  }
+  /** The same for https. */
+  secureAgent(options: https.AgentOptions = {}, hooks: ConnectHooks = {}): https.Agent {
+    const agent = secureAgentOver(this.clientNet, this.resolve, options, hooks);
     this.agents.push(agent);
     return agent;
   }
@@ -206,33 +226,43 @@ export class Wire {
     return connectOver(this.clientNet, this.resolve);
   }
   /** For undici: `new Agent({ connect: wire.connector() })`. */
-  connector(options: { timeout?: Millis } = {}): UndiciConnector {
-    return connectorOver(this.clientNet, this.resolve, options.timeout);
+  connector(options: ConnectorOptions = {}): UndiciConnector {
+    return connectorOver(this.clientNet, this.resolve, options);
   }
   /** Our own http on the client's host. */
   get http(): HttpModule {
     return createHttp(this.clientNet as unknown as NetModule);
+  }
+  /** Our own https on the client's host. */
+  get https(): HttpsModule {
+    return createHttps(this.clientNet as unknown as NetModule);
   }
   /** The built-in fetch over the wire. Relative URLs are of the first origin. */
   async fetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
     const target = new URL(url, this.origins[0]?.url ?? `http://${SERVER_ADDRESS}`);
     return fetch(target, { dispatcher: await this.dispatcher(), ...init } as RequestInit);
   }
-  /** A dispatcher for the built-in fetch; without options it is one for the whole wire. */
-  async dispatcher(options?: { readonly connections?: number }): Promise<object> {
+  /** The loop that a client's program runs in, and its clock. */
+  get clientLoop(): TaskClock {
+    return this.medium.hosts.left.loop;
+  }
+  /** A dispatcher for the built-in fetch, its time limits on the wire's clock; without options it is one for the whole wire. */
+  async dispatcher(options?: DispatcherOptions): Promise<object> {
     if (options === undefined && this.sharedDispatcher !== null) return this.sharedDispatcher;
-    const made = await dispatcherFor(this.connector(), options);
+    const made = await dispatcherFor(this.connector(options?.connect), this.clientLoop, options);
     this.dispatchers.push(made);
     if (options === undefined) this.sharedDispatcher = made;
     return made;
   }
   /** One request with Node's http (or ours: option `http`) and an agent that keeps connections. */
-  request(options: RequestOptions & { port?: number } = {}): Promise<Reply> {
+  request(options: RequestOptions & { host?: string; port?: number; secure?: boolean } = {}): Promise<Reply> {
+    const own = this.options.http === 'tapwire';
+    const secure = options.secure === true;
     const base = {
-      host: SERVER_ADDRESS,
-      port: options.port ?? this.origins[0]?.port ?? 80,
+      host: options.host ?? SERVER_ADDRESS,
+      port: options.port ?? (secure ? 443 : (this.origins[0]?.port ?? 80)),
       agent: this.pool,
-      http: this.options.http === 'tapwire' ? (this.http as unknown as typeof http) : undefined,
+      http: (secure ? (own ? this.https : https) : own ? this.http : http) as typeof http,
     };
     // Node's meaning of false is an agent for this one request; its own would leave the wire.
     const agent = options.agent === false ? this.agentOf({ keepAlive: false }) : options.agent;
@@ -247,11 +277,23 @@ export class Wire {
     return this.sharedAgent;
   }
   /** An agent of the http that the wire was made with: Node's own, or ours. */
-  agentOf(options: http.AgentOptions = {}): http.Agent {
-    return this.options.http === 'tapwire' ? this.ownAgent(options) : this.agent(options);
+  agentOf(options: http.AgentOptions = {}, hooks: ConnectHooks = {}): http.Agent {
+    if (this.options.http !== 'tapwire') return this.agent(options, hooks);
+    return this.ownAgent(new this.http.Agent({ keepAlive: true, ...options, lookup: hooks.lookup }) as never, hooks);
   }
-  private ownAgent(options: http.AgentOptions = {}): http.Agent {
-    const agent = new this.http.Agent({ keepAlive: true, ...options }) as unknown as http.Agent;
+  /** The same for https. */
+  secureAgentOf(options: https.AgentOptions = {}, hooks: ConnectHooks = {}): https.Agent {
+    if (this.options.http !== 'tapwire') return this.secureAgent(options, hooks);
+    return this.ownAgent(new this.https.Agent({ keepAlive: true, ...options, lookup: hooks.lookup }) as never, hooks);
+  }
+  private ownAgent<T extends http.Agent>(agent: T, { onSocket }: ConnectHooks): T {
+    const made = agent as unknown as { createConnection(...args: unknown[]): Socket };
+    const connect = made.createConnection.bind(agent);
+    made.createConnection = (...args) => {
+      const socket = connect(...args);
+      onSocket?.(socket);
+      return socket;
+    };
     this.agents.push(agent);
     return agent;
   }

@@ -1,4 +1,5 @@
 import type http from 'node:http';
+import type { Socket } from '../../net';
 import { coalesce, fin, inject, req, res, rst, slice, window } from '../index';
 import { plain } from './keepalive';
 import type { Scenario } from './scenario';
@@ -407,25 +408,27 @@ export const servers: readonly Scenario[] = [
     title: 'A client that half-closes loses its response',
     seen: ['nodejs/node-v0.x-archive#7065'],
     picture: 'C: request, FIN. S answers the FIN with its own before the response is written.',
-    node: 'The response emits close with writableFinished false; a later write calls back with an error; no clientError.',
+    node: 'Server: the response emits close with writableFinished false; no clientError. Client: "socket hang up", or "other side closed" with fetch; got asks again, and again.',
     cope: 'Clients: do not half-close before the response. Servers: httpServer options cannot change it; answer fast, or use allowHalfOpen of your own.',
-    expect: { http: ['the response was closed, finished false', 'the client got 0 bytes'] },
-    level: 'socket',
-    async play({ wire, serve, say, faulty }) {
+    expect: {
+      http: ['the response was closed, finished false', 'GET /: socket hang up [ECONNRESET] (not reused)'],
+      fetch: ['the response was closed, finished false', 'GET /: fetch failed: other side closed [UND_ERR_SOCKET]'],
+    },
+    async play({ wire, serve, ask, say, faulty }) {
       await serve((_, response) => {
         response.on('close', () => say(`the response was closed, finished ${response.writableFinished}`));
         void wire.clock.sleep(500).then(() => response.end('late'));
       });
-      const socket = wire.clientNet.connect({ host: wire.addresses.server, port: 80, allowHalfOpen: true });
-      let text = '';
-      socket.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
-      });
-      const ask = 'GET / HTTP/1.1\r\nHost: server\r\n\r\n';
-      if (faulty) socket.end(ask);
-      else socket.write(ask);
+      // The program ends its side of the connection as soon as the request is written.
+      const onSocket = (socket: Socket): void => {
+        const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+        socket.write = ((...args: unknown[]): boolean => {
+          if (faulty) process.nextTick(() => socket.end());
+          return write(...args);
+        }) as Socket['write'];
+      };
+      await ask({ pool: { onSocket }, timeout: 5000 });
       await wire.clock.advance(1000);
-      say(`the client got ${text.length} bytes`);
     },
   },
   {
@@ -480,23 +483,45 @@ export const servers: readonly Scenario[] = [
     number: 52,
     title: 'The client resets after 100-continue',
     seen: [],
-    picture: 'C: head with Expect; S: 100; C: RST instead of the body.',
-    node: 'The server’s request: aborted, error "aborted", close with complete false.',
+    picture:
+      'C: head with Expect; S: 100; C: RST instead of the body. And the same when S says 100 to a request that did not ask for it.',
+    node: 'The server’s request: aborted, error "aborted", close with complete false. Client: "read ECONNRESET" with its next segment. fetch and undici refuse to send Expect, and take a 100 for a bad response.',
     cope: 'As for an upload that is aborted.',
-    level: 'socket',
-    expect: { http: ['request: aborted', 'request: error aborted', 'request: close, complete false'] },
-    async play({ wire, serve, say }) {
-      await serve((request) => {
+    expect: {
+      http: [
+        'request: aborted',
+        'request: error aborted',
+        'request: close, complete false',
+        'POST /asked-for: read ECONNRESET (not reused)',
+        'request: aborted',
+        'request: error aborted',
+        'request: close, complete false',
+        'POST /unasked: read ECONNRESET (not reused)',
+        'clientError: read ECONNRESET, read ECONNRESET',
+      ],
+      fetch: [
+        'POST /asked-for: fetch failed: expect header not supported [UND_ERR_NOT_SUPPORTED]',
+        'POST /unasked: fetch failed: bad response [UND_ERR_SOCKET]',
+        'request: aborted',
+        'request: error aborted',
+        'request: close, complete false',
+        'clientError: read ECONNRESET',
+      ],
+    },
+    async play({ wire, serve, ask, say }) {
+      const origin = await serve((request, response) => {
         request.on('aborted', () => say('request: aborted'));
         request.on('error', (error) => say(`request: error ${error.message}`));
         request.on('close', () => say(`request: close, complete ${request.complete}`));
         request.resume();
+        if (request.headers['expect'] === undefined) response.writeContinue();
       });
-      wire.on(res(1).continue()).do(rst({ to: 's' }));
-      const socket = wire.connect({ host: 'server', port: 80 });
-      socket.on('error', () => {});
-      socket.write('POST / HTTP/1.1\r\nHost: server\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n');
+      wire.on(res().continue()).do(rst({ to: 's' }));
+      const body = Buffer.alloc(200_000);
+      await ask({ path: '/asked-for', body, headers: { Expect: '100-continue' }, timeout: 3000, fresh: true });
+      await ask({ path: '/unasked', body, timeout: 3000, fresh: true });
       await wire.clock.advance(1000);
+      say(`clientError: ${origin.clientErrors.map(({ message }) => message).join(', ')}`);
     },
   },
 ];

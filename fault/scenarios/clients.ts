@@ -1,9 +1,11 @@
 import type http from 'node:http';
-import { warmUp } from '../adapters';
+import type https from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { type DispatcherOptions, warmUp } from '../adapters';
 import type { Reply, ReplyError } from '../client';
-
+import { timedDispatcher } from '../dispatcher';
 import type { Wire } from '../wire';
-import type { Ask, Client, ClientName, Outcome } from './scenario';
+import type { Ask, Client, ClientName, Outcome, Pool } from './scenario';
 
 type Loaded = Record<string, unknown>;
 
@@ -26,21 +28,94 @@ export function errorText(error: unknown): string {
   return words.join(': ');
 }
 
-/** Node's http (or ours) with an agent that keeps connections. */
-/** Which agent a request is to be sent by. */
-function agentsOf(wire: Wire): (ask: Ask) => http.Agent {
-  let single: http.Agent | null = null;
+/** A pool for requests that want one connection, one after the other. */
+const QUEUED: Pool = { connections: 1 };
+const OWN: Pool = {};
+/** A name that a pool's addresses belong to. */
+const NAME = 'two.test';
+/** A day: no probe is sent before. */
+const NO_PROBES_MS = 86_400_000;
+
+const lookupOf = ({ addresses }: Pool): LookupFunction | undefined =>
+  addresses === undefined
+    ? undefined
+    : (((_: string, __: object, done: (error: null, list: object[]) => void) =>
+        done(
+          null,
+          addresses.map((address) => ({ address, family: 4 })),
+        )) as never);
+
+/** The host that a request names. */
+const hostOf = (wire: Wire, { pool }: Ask): string => (pool?.addresses === undefined ? wire.addresses.server : NAME);
+
+function urlOf(wire: Wire, ask: Ask): string {
+  const port = ask.port === undefined ? '' : `:${ask.port}`;
+  return `${ask.secure === true ? 'https' : 'http'}://${hostOf(wire, ask)}${port}${ask.path ?? '/'}`;
+}
+
+/** What a client calls a pool: made when it is first asked for, one for each pool and protocol. */
+function poolsOf<T>(make: (pool: Pool, secure: boolean) => T): (ask: Ask) => T {
+  const made = new Map<Pool, T>();
+  const secured = new Map<Pool, T>();
   return (ask) => {
-    if (ask.fresh === true) return wire.agentOf({ keepAlive: false });
-    if (ask.queued !== true) return wire.pool;
-    single ??= wire.agentOf({ maxSockets: 1 });
-    return single;
+    if (ask.fresh === true) return make({ ...ask.pool, connections: 0 }, ask.secure === true);
+    const pool = ask.pool ?? (ask.queued === true ? QUEUED : OWN);
+    const known = ask.secure === true ? secured : made;
+    if (!known.has(pool)) known.set(pool, make(pool, ask.secure === true));
+    return known.get(pool)!;
   };
 }
 
+/** Pools as agents of http, for http itself and all that take one. */
+function agentsOf(wire: Wire): (ask: Ask) => http.Agent {
+  return poolsOf((pool, secure) => {
+    if (pool === OWN && !secure) return wire.pool;
+    const { connections, idle, probes, onSocket } = pool;
+    const options: https.AgentOptions = {
+      keepAlive: connections !== 0,
+      ...(connections ? { maxSockets: connections } : {}),
+      ...(idle === undefined ? {} : { timeout: idle }),
+      ...(probes === false ? { keepAliveMsecs: NO_PROBES_MS } : {}),
+      ...(pool.addresses === undefined ? {} : { autoSelectFamily: true }),
+      ...(secure ? { rejectUnauthorized: false } : {}),
+    };
+    const hooks = { lookup: lookupOf(pool), onSocket };
+    return secure ? wire.secureAgentOf(options, hooks) : wire.agentOf(options, hooks);
+  });
+}
+
+/** Pools as options of undici's dispatchers. */
+function dispatcherOptions(pool: Pool): DispatcherOptions {
+  const { connections, idle, probes, onSocket } = pool;
+  return {
+    ...(connections ? { connections } : {}),
+    ...(idle === undefined ? {} : { keepAliveTimeout: idle, keepAliveMaxTimeout: idle }),
+    connect: {
+      keepAlive: probes,
+      onSocket,
+      lookup: lookupOf(pool),
+      autoSelectFamily: pool.addresses === undefined ? undefined : true,
+    },
+  };
+}
+
+/** Counts what a client is told to ask. */
+function counting(client: Omit<Client, 'asked'>): Client {
+  const counted = {
+    ...client,
+    asked: 0,
+    ask(ask: Ask): Promise<Outcome> {
+      counted.asked++;
+      return client.ask(ask);
+    },
+  };
+  return counted;
+}
+
+/** Node's http (or ours) with an agent that keeps connections. */
 function httpClient(wire: Wire, name: 'http' | 'node' | 'tapwire'): Client {
   const agentFor = agentsOf(wire);
-  return {
+  return counting({
     name,
     close: () => {},
     async ask(ask): Promise<Outcome> {
@@ -52,14 +127,16 @@ function httpClient(wire: Wire, name: 'http' | 'node' | 'tapwire'): Client {
         error: error === null ? null : errorText(error),
         reused: error === null ? (reply?.reusedSocket ?? null) : (error.reusedSocket ?? null),
       });
+      const { path, method, body, timeout, headers, port, secure } = ask;
+      const options = { path, method, body, timeout, headers, port, secure, host: hostOf(wire, ask) };
       try {
-        return done(await wire.request({ ...ask, until: 'close', agent: agentFor(ask) }), null);
+        return done(await wire.request({ ...options, until: 'close', agent: agentFor(ask) }), null);
       } catch (error) {
         const failure = error as ReplyError;
         return done(failure.reply, failure);
       }
     },
-  };
+  });
 }
 
 /** Anything that gives a Response. */
@@ -81,14 +158,8 @@ async function fetched(wire: Wire, ask: Ask, made: Promise<Response>): Promise<O
 }
 
 function fetchClient(wire: Wire): Client {
-  let single: Promise<object> | undefined;
-  const dispatcherFor = (ask: Ask): Promise<object> => {
-    if (ask.fresh === true) return wire.dispatcher({});
-    if (ask.queued !== true) return wire.dispatcher();
-    single ??= wire.dispatcher({ connections: 1 });
-    return single;
-  };
-  return {
+  const dispatcherOf = poolsOf((pool) => (pool === OWN ? wire.dispatcher() : wire.dispatcher(dispatcherOptions(pool))));
+  return counting({
     name: 'fetch',
     // Before time begins: what is loaded for the first request takes turns of the real loop.
     ready: wire.dispatcher(),
@@ -97,8 +168,8 @@ function fetchClient(wire: Wire): Client {
       fetched(
         wire,
         ask,
-        dispatcherFor(ask).then((dispatcher) =>
-          wire.fetch(ask.path ?? '/', {
+        dispatcherOf(ask).then((dispatcher) =>
+          wire.fetch(urlOf(wire, ask), {
             dispatcher,
             method: ask.method ?? (ask.body === undefined ? 'GET' : 'POST'),
             body: ask.body as never,
@@ -107,7 +178,7 @@ function fetchClient(wire: Wire): Client {
           } as RequestInit),
         ),
       ),
-  };
+  });
 }
 
 /** An AbortSignal on the wire's clock. */
@@ -133,24 +204,17 @@ let undiciIsWarm: Promise<void> | null = null;
 function undiciClient(wire: Wire): Client {
   const { Agent, request } = load('undici') as unknown as typeof import('undici');
   const made: { destroy(): Promise<void> }[] = [];
-  const newAgent = (options: object): InstanceType<typeof Agent> => {
-    const agent = new Agent({ ...options, connect: wire.connector() as never });
-    made.push(agent);
-    return agent;
-  };
-  const shared = newAgent({});
-  let single: InstanceType<typeof Agent> | null = null;
-  const dispatcherOf = (ask: Ask): InstanceType<typeof Agent> => {
-    if (ask.fresh === true) return newAgent({});
-    if (ask.queued !== true) return shared;
-    single ??= newAgent({ connections: 1 });
-    return single;
-  };
+  const dispatcherOf = poolsOf((pool) => {
+    const options = dispatcherOptions(pool);
+    const agent = timedDispatcher(Agent as never, wire.connector(options.connect), wire.clientLoop, options);
+    made.push(agent as InstanceType<typeof Agent>);
+    return agent as InstanceType<typeof Agent>;
+  });
   undiciIsWarm ??= warmUp(async (url, connect) => {
     const response = await request(url, { dispatcher: new Agent({ connect: connect as never }) });
     await response.body.text();
   });
-  return {
+  return counting({
     name: 'undici',
     ready: undiciIsWarm,
     close: async () => void (await Promise.all(made.map((agent) => agent.destroy()))),
@@ -158,7 +222,7 @@ function undiciClient(wire: Wire): Client {
       let status: number | null = null;
       let body = '';
       try {
-        const response = await request(`http://${wire.addresses.server}${ask.path ?? '/'}`, {
+        const response = await request(urlOf(wire, ask), {
           dispatcher: dispatcherOf(ask),
           method: (ask.method ?? (ask.body === undefined ? 'GET' : 'POST')) as 'GET',
           body: ask.body as never,
@@ -173,7 +237,7 @@ function undiciClient(wire: Wire): Client {
         return { request: titleOf(ask), status, bytes: body.length, body, error: errorText(error), reused: null };
       }
     },
-  };
+  });
 }
 
 /** What axios and got have in common: options with an agent, and a result with a status and a body. */
@@ -181,19 +245,21 @@ function agentClient(
   wire: Wire,
   name: ClientName,
   send: (url: string, ask: Ask) => Promise<{ status: number; body: string }>,
+  ready?: Promise<unknown>,
 ): Client {
-  return {
+  return counting({
     name,
+    ready,
     close: () => {},
     async ask(ask): Promise<Outcome> {
       try {
-        const { status, body } = await send(`http://${wire.addresses.server}${ask.path ?? '/'}`, ask);
+        const { status, body } = await send(urlOf(wire, ask), ask);
         return { request: titleOf(ask), status, bytes: body.length, body, error: null, reused: null };
       } catch (error) {
         return { request: titleOf(ask), status: null, bytes: 0, body: '', error: errorText(error), reused: null };
       }
     },
-  };
+  });
 }
 
 function axiosClient(wire: Wire): Client {
@@ -208,6 +274,7 @@ function axiosClient(wire: Wire): Client {
       data: ask.body,
       headers: ask.headers,
       httpAgent: agentFor(ask),
+      httpsAgent: agentFor(ask),
       timeout: ask.timeout,
       proxy: false,
       adapter: 'http',
@@ -224,19 +291,19 @@ function gotClient(wire: Wire): Client {
   const bring = new Function('name', 'return import(name)') as (name: string) => Promise<{ default: Got }>;
   const agentFor = agentsOf(wire);
   const ready = bring(pathOf('got'));
-  const client = agentClient(wire, 'got', async (url, ask) => {
+  const send = async (url: string, ask: Ask): Promise<{ status: number; body: string }> => {
     const { default: got } = await ready;
     const { statusCode, body } = await got(url, {
       method: ask.method ?? (ask.body === undefined ? 'GET' : 'POST'),
       body: ask.body,
       headers: ask.headers,
-      agent: { http: agentFor(ask) },
+      agent: { [ask.secure === true ? 'https' : 'http']: agentFor(ask) },
       timeout: ask.timeout === undefined ? undefined : { request: ask.timeout },
       throwHttpErrors: false,
     });
     return { status: statusCode, body };
-  });
-  return { ...client, ready };
+  };
+  return agentClient(wire, 'got', send, ready);
 }
 
 /** @throws Error when the client is unknown, or its package is not installed. */

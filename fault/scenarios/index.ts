@@ -4,7 +4,7 @@ import { paths } from './paths';
 import type { Scenario } from './scenario';
 
 export { clientNamed } from './clients';
-export { expectedOf, replayScenario, runScenario, type ScenarioResult } from './run';
+export { expectedOf, type Played, replayScenario, runScenario, type ScenarioResult } from './run';
 export type { Client, ClientName, Outcome, Scenario, Stage } from './scenario';
 
 /** Every failure of the catalogue, by its number. */

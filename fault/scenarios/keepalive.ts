@@ -1,7 +1,8 @@
 import type http from 'node:http';
+import type { Socket } from '../../net';
 import { coalesce, fin, freeze, idle, inject, reboot, req, res, rst, stall } from '../index';
 import { arrange } from '../race';
-import type { Scenario } from './scenario';
+import type { Outcome, Pool, Scenario } from './scenario';
 
 /** A plain server: ten bytes for everybody. */
 export const plain: http.RequestListener = (_, response) => response.end('0123456789');
@@ -170,32 +171,44 @@ export const keepAlive: readonly Scenario[] = [
     number: 7,
     title: 'A load balancer keeps connections for 60 s, Node for 5 s: 502',
     seen: ['nodejs/node#27363', 'OpenCTI-Platform/opencti#17648', 'growthbook/growthbook-proxy#134'],
-    picture: 'S closes at keepAliveTimeout (and a second of grace). The balancer writes in that moment and gets RST.',
-    node: 'The server’s program sees nothing at all. Here the client plays the balancer: "read ECONNRESET", a 502 to its own client.',
+    picture:
+      'S closes at keepAliveTimeout (and a second of grace). The balancer, here the client with a pool that keeps connections for 60 s, writes in that moment: FIN and request cross. A tenth of a second earlier it is answered, and later it knows that the connection is closed.',
+    node: 'The server’s program sees nothing at all. http: "socket hang up"; fetch: "other side closed". A balancer tells its own client 502.',
     cope: 'Set server.keepAliveTimeout above the balancer’s idle time (65 s for 60 s), and headersTimeout above that.',
-    level: 'socket',
-    expect: { http: ['request at 5.99 s: answered', 'request at 6.01 s: closed'] },
-    async play({ wire, serve, say, faulty }) {
-      await serve(plain, { keepAliveTimeout: faulty ? 5000 : 65_000 });
-      for (const at of [5.99, 6.01]) {
-        const socket = wire.connect({ host: 'server', port: 80 });
-        let text = '';
-        let over = false;
-        socket.on('data', (chunk: Buffer) => {
-          text += chunk.toString();
-        });
-        for (const event of ['end', 'error', 'close']) socket.on(event, () => void (over = true));
-        const ask = 'GET / HTTP/1.1\r\nHost: lb\r\n\r\n';
-        socket.write(ask);
-        await wire.clock.settle();
-        text = '';
-        // The server's clock began when it sent the response, half a round trip ago.
-        await wire.clock.advance(at * 1000 - 30);
-        if (!over) socket.write(ask);
-        await wire.clock.advance(100);
-        say(`request at ${at} s: ${text !== '' ? 'answered' : 'closed'}`);
-        socket.destroy();
-        await wire.clock.settle();
+    // Long enough that every client has written before the FIN comes.
+    wire: { rtt: 100 },
+    expect: {
+      http: [
+        'GET /: 200, 10 bytes',
+        'GET /at-5.9-s: 200, 10 bytes',
+        'GET /: 200, 10 bytes',
+        'GET /at-6-s: socket hang up [ECONNRESET] (reused)',
+        'GET /: 200, 10 bytes',
+        'GET /at-6.1-s: 200, 10 bytes',
+      ],
+      fetch: [
+        'GET /: 200, 10 bytes',
+        'GET /at-5.9-s: 200, 10 bytes',
+        'GET /: 200, 10 bytes',
+        'GET /at-6-s: fetch failed: other side closed [UND_ERR_SOCKET]',
+        'GET /: 200, 10 bytes',
+        'GET /at-6.1-s: 200, 10 bytes',
+      ],
+    },
+    async play({ wire, serve, ask, faulty }) {
+      // A hint would make some clients close in time; a balancer has none.
+      const handler: http.RequestListener = (_, response) => {
+        response.setHeader('Keep-Alive', 'timeout=62');
+        response.end('0123456789');
+      };
+      await serve(handler, { keepAliveTimeout: faulty ? 5000 : 65_000 });
+      for (const at of [5.9, 6, 6.1]) {
+        const pool: Pool = { idle: 60_000 };
+        await ask({ path: '/', pool });
+        const answered = wire.engine.exchanges.list.at(-1)!.conn.activeAt;
+        // From when the server sent its response, by the server's clock.
+        await wire.clock.advance(answered + at * 1000 - wire.clock.now());
+        await ask({ path: `/at-${at}-s`, pool });
       }
     },
   },
@@ -222,7 +235,7 @@ export const keepAlive: readonly Scenario[] = [
         'the server of today, after 70 s: 200',
       ],
     },
-    async play({ wire, serve, ask, say, faulty }) {
+    async play({ wire, serve, ask, say, faulty, client }) {
       // The server of old: it looks at the clock of the last response when the next head is there.
       await wire.peer(async (peer) => {
         for (let answered = 0; (await peer.readUntil('\r\n\r\n')) !== null; answered = wire.clock.now()) {
@@ -239,7 +252,7 @@ export const keepAlive: readonly Scenario[] = [
         await wire.clock.advance(gapMs);
       }
       await serve(plain, { port: 8080, keepAliveTimeout: 3_600_000, headersTimeout: 5000 });
-      const get = (): Promise<{ status: number }> => wire.request({ port: 8080, path: '/' });
+      const get = (): Promise<Outcome> => wire.run(client.ask({ port: 8080, path: '/' }));
       await get();
       await wire.clock.advance(70_000);
       say(`the server of today, after 70 s: ${(await get()).status}`);
@@ -278,27 +291,27 @@ export const keepAlive: readonly Scenario[] = [
     title: 'The agent keeps an idle connection past the server’s Keep-Alive hint',
     seen: ['nodejs/node#52653'],
     picture:
-      'S says timeout=3. An agent that has no timeout of its own never looks at the hint; one that has closes a second before it.',
-    node: '`new Agent({ keepAlive: true })` without `timeout` keeps the socket; with `timeout: 60000` it closes at 2 s.',
+      'S says timeout=3, and closes a second later than that. An http.Agent that has no timeout of its own never looks at the hint; one that has closes a second before it; fetch and undici close two seconds before it, whatever they were told.',
+    node: '`new Agent({ keepAlive: true })` without `timeout` keeps the socket; with `timeout: 60000` it closes at 2 s. fetch, with or without `keepAliveTimeout: 60000`, at 1 s.',
     cope: 'Give the agent a timeout: only then does it heed the hint.',
-    level: 'agent',
-    expect: { http: ['agent with a timeout: FIN of the client at 2.0 s', 'agent without: FIN of the server'] },
-    async play({ wire, serve, say, agent: agentOf, faulty }) {
+    expect: {
+      http: ['told to keep it for 60 s: FIN of the client after 2.0 s', 'told nothing: FIN of the server after 4.0 s'],
+      fetch: ['told to keep it for 60 s: FIN of the client after 1.0 s', 'told nothing: FIN of the client after 1.0 s'],
+    },
+    async play({ wire, serve, say, client, faulty }) {
       await serve(plain, { keepAliveTimeout: faulty ? 3000 : 3_600_000 });
-      for (const [name, agent] of [
-        ['agent with a timeout', agentOf({ timeout: 60_000 })],
-        ['agent without', agentOf()],
-      ] as const) {
-        await wire.get('/', { agent });
+      for (const [name, pool] of [
+        ['told to keep it for 60 s', { idle: 60_000 }],
+        ['told nothing', {}],
+      ] as const satisfies readonly (readonly [string, Pool])[]) {
+        await wire.run(client.ask({ pool }));
         const began = wire.clock.now();
         await wire.clock.advance(10_000);
         const closed = wire.trace.delivered().find((entry) => entry.at > began && entry.flags.includes('F'));
-        if (closed === undefined) {
-          say(`${name}: nobody closes`);
-          continue;
-        }
-        const seconds = ((closed.at - began) / 1000).toFixed(1);
-        say(`${name}: FIN of the ${closed.dir === 'c2s' ? `client at ${seconds} s` : 'server'}`);
+        const seconds = (((closed?.at ?? 0) - began) / 1000).toFixed(1);
+        say(
+          `${name}: ${closed === undefined ? 'nobody closes' : `FIN of the ${closed.dir === 'c2s' ? 'client' : 'server'} after ${seconds} s`}`,
+        );
       }
     },
   },
@@ -308,48 +321,45 @@ export const keepAlive: readonly Scenario[] = [
     title: 'The pool’s idle timer closes a socket that was just handed to a request',
     seen: ['node-modules/agentkeepalive#23', 'nodejs/package-maintenance#187'],
     picture: 'C’s own FIN or RST goes out with a request in flight.',
-    node: '"socket hang up", caused at home: no segment of the server ended it. The wire shows who did.',
+    node: 'http: "socket hang up"; fetch: "closed". Caused at home: no segment of the server ended it. The wire shows who did. The pools of http and fetch stop their timers; here a program closes the sockets of its pool.',
     cope: 'A pool stops its timer before it hands a socket out. Test at T-1 ms, T and T+1 ms of the timer.',
-    level: 'agent',
+    wire: { rtt: 100 },
     expect: {
       http: [
-        'request at 990 ms: socket hang up, the FIN is of the client',
+        'request at 960 ms: socket hang up [ECONNRESET], the FIN is of the client',
         'request at 1010 ms: 200',
-        'with a pool that stops its timer, at 990 ms: 200',
+        'with a timer that looks first, at 960 ms: 200',
+      ],
+      fetch: [
+        'request at 960 ms: fetch failed: closed [UND_ERR_SOCKET], the FIN is of the client',
+        'request at 1010 ms: 200',
+        'with a timer that looks first, at 960 ms: 200',
       ],
     },
-    async play({ wire, serve, say, agent: agentOf, faulty }) {
+    async play({ wire, serve, say, client, faulty }) {
       await serve(plain, patient);
       for (const [name, ms, forgetful] of [
-        ['request at 990 ms', 990, faulty],
+        ['request at 960 ms', 960, faulty],
         ['request at 1010 ms', 1010, faulty],
-        ['with a pool that stops its timer, at 990 ms', 990, false],
+        ['with a timer that looks first, at 960 ms', 960, false],
       ] as const) {
-        const agent = agentOf();
-        agent.on('free', (socket: { destroy(): void; once(event: string, listener: () => void): void }) => {
-          let assigned = false;
-          socket.once('agentRemove', () => (assigned = true));
-          wire.clock.at(wire.clock.now() + 1000, () => {
-            const busy = Object.values(agent.sockets).some((list) => list?.includes(socket as never));
-            if (forgetful || (!busy && !assigned)) socket.destroy();
-          });
+        const sockets: Socket[] = [];
+        const pool: Pool = { onSocket: (socket) => void sockets.push(socket) };
+        await wire.run(client.ask({ path: '/', pool }));
+        const [socket] = sockets;
+        const written = socket!.bytesWritten;
+        wire.clock.at(wire.clock.now() + 1000, () => {
+          if (forgetful || socket!.bytesWritten === written) socket!.destroy();
         });
-        await wire.get('/', { agent });
         await wire.clock.advance(ms);
         const before = wire.trace.entries.length;
-        const said = await wire.run(
-          wire.get('/', { agent }).then(
-            (reply) => String(reply.status),
-            (error: Error) => error.message,
-          ),
-        );
-        await wire.clock.advance(20);
+        const { status, error } = await wire.run(client.ask({ path: '/', pool }));
+        await wire.clock.advance(100);
         const closed = wire.trace.entries
           .slice(before)
           .find(({ kind, flags }) => kind === 'sent' && flags.includes('F'));
         const who = closed === undefined ? '' : `, the FIN is of the ${closed.dir === 'c2s' ? 'client' : 'server'}`;
-        say(`${name}: ${said}${said === '200' ? '' : who}`);
-        agent.destroy();
+        say(`${name}: ${error === null ? status : `${error}${who}`}`);
       }
     },
   },
@@ -519,22 +529,29 @@ export const keepAlive: readonly Scenario[] = [
     seen: ['moby/moby#34867', 'sidorares/node-mysql2#897'],
     picture:
       'S has lost its state. The next thing that C sends (a keep-alive probe, a second later) is answered by RST.',
-    node: '"read ECONNRESET" on the idle socket; the agent drops it and nobody sees an error. A program with a socket of its own does.',
+    node: '"read ECONNRESET" on the idle socket; http.Agent drops it and nobody sees an error but who listens on the socket. fetch probes after a minute only: its next request meets the reset.',
     cope: 'Enable TCP keep-alive on connections of your own; listen for error while idle.',
     expect: {
-      http: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
-      fetch: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: fetch failed: read ECONNRESET'],
+      http: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'socket: read ECONNRESET',
+        'GET /2: fetch failed: read ECONNRESET',
+        'connections opened: 1',
+      ],
     },
+    newer: { guardedPool: { http: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'] } },
     async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
-      await ask({ path: '/1' });
-      const socket = wire.connect({ host: 'server', port: 80 });
-      socket.on('error', (error: Error) => say(`socket: ${error.message}`));
-      socket.setKeepAlive(true, 1000);
+      const pool: Pool = {
+        onSocket: (socket) => void socket.on('error', ({ message }: Error) => say(`socket: ${message}`)),
+      };
+      await ask({ path: '/1', pool });
       await wire.clock.advance(100);
       wire.do(reboot('server'));
       await wire.clock.advance(5000);
-      await ask({ path: '/2' });
+      await ask({ path: '/2', pool });
+      say(`connections opened: ${wire.engine.conns.length}`);
     },
   },
 ];

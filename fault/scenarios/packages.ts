@@ -8,6 +8,29 @@ export const NEWER_PACKAGES: Readonly<Record<string, Newer<Said>>> = {
   'pod-dies-before-endpoints-update': {
     node24: { got: ['GET /1: 200, 10 bytes', `GET /2: ${CLOSED_BEFORE}`, `GET /3: ${CLOSED_BEFORE}`] },
   },
+  'peer-rebooted-half-open': {
+    guardedPool: {
+      axios: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+      got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+    },
+  },
+  'cut-during-tls-handshake': {
+    node24: {
+      got: [
+        'GET /fin: write ECANCELED Canceled because of SSL destruction',
+        'GET /rst: write ECANCELED Canceled because of SSL destruction',
+      ],
+    },
+  },
+  'happy-eyeballs-250ms': {
+    node24: {
+      got: [
+        'GET /handshake-of-240-ms-first: 200, 10 bytes',
+        `GET /handshake-of-260-ms-first: ${CLOSED_BEFORE}`,
+        'GET /handshake-of-260-ms-last: 200, 10 bytes',
+      ],
+    },
+  },
   'listener-closed-with-unaccepted': { node24: { got: [`GET /: ${CLOSED_BEFORE}`, 'requests handled: 0'] } },
   'conntrack-table-full': {
     node24: {
@@ -143,7 +166,11 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     ],
   },
   'silent-nat-drop-no-timeout': {
-    undici: ['GET /1: 200, 10 bytes', 'GET /2: read ETIMEDOUT', 'GET /3: the client gave up'],
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: Headers Timeout Error [UND_ERR_HEADERS_TIMEOUT]',
+      'GET /3: the client gave up',
+    ],
     axios: ['GET /1: 200, 10 bytes', 'GET /2: read ETIMEDOUT', 'GET /3: socket hang up [ECONNRESET]'],
     got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /3: 200, 10 bytes'],
   },
@@ -321,13 +348,179 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
   },
   'peer-rebooted-half-open': {
-    undici: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: read ECONNRESET'],
-    axios: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
-    got: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes'],
+    undici: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: read ECONNRESET', 'connections opened: 1'],
+    axios: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
+    got: ['GET /1: 200, 10 bytes', 'socket: read ECONNRESET', 'GET /2: 200, 10 bytes', 'connections opened: 2'],
   },
   'zero-window-slow-reader': {
     undici: ['POST /: the client gave up', 'window probes: some'],
     axios: ['POST /: socket hang up [ECONNRESET]', 'window probes: some'],
     got: ["POST /: Timeout awaiting 'request' for 20000ms [ETIMEDOUT]", 'window probes: some'],
+  },
+  'lb-idle-longer-than-server': {
+    undici: [
+      'GET /: 200, 10 bytes',
+      'GET /at-5.9-s: 200, 10 bytes',
+      'GET /: 200, 10 bytes',
+      'GET /at-6-s: other side closed [UND_ERR_SOCKET]',
+      'GET /: 200, 10 bytes',
+      'GET /at-6.1-s: 200, 10 bytes',
+    ],
+    axios: [
+      'GET /: 200, 10 bytes',
+      'GET /at-5.9-s: 200, 10 bytes',
+      'GET /: 200, 10 bytes',
+      'GET /at-6-s: socket hang up [ECONNRESET]',
+      'GET /: 200, 10 bytes',
+      'GET /at-6.1-s: 200, 10 bytes',
+    ],
+    got: [
+      'GET /: 200, 10 bytes',
+      'GET /at-5.9-s: 200, 10 bytes',
+      'GET /: 200, 10 bytes',
+      'GET /at-6-s: 200, 10 bytes',
+      'GET /: 200, 10 bytes',
+      'GET /at-6.1-s: 200, 10 bytes',
+    ],
+  },
+  'agent-ignores-keepalive-hint': {
+    undici: ['told to keep it for 60 s: FIN of the client after 1.0 s', 'told nothing: FIN of the client after 1.0 s'],
+    axios: ['told to keep it for 60 s: FIN of the client after 2.0 s', 'told nothing: FIN of the server after 4.0 s'],
+    got: ['told to keep it for 60 s: FIN of the client after 2.0 s', 'told nothing: FIN of the server after 4.0 s'],
+  },
+  'pool-timer-kills-assigned-socket': {
+    undici: [
+      'request at 960 ms: closed [UND_ERR_SOCKET], the FIN is of the client',
+      'request at 1010 ms: 200',
+      'with a timer that looks first, at 960 ms: 200',
+    ],
+    axios: [
+      'request at 960 ms: socket hang up [ECONNRESET], the FIN is of the client',
+      'request at 1010 ms: 200',
+      'with a timer that looks first, at 960 ms: 200',
+    ],
+    got: ['request at 960 ms: 200', 'request at 1010 ms: 200', 'with a timer that looks first, at 960 ms: 200'],
+  },
+  'ipvs-forgets-after-900s': {
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: Headers Timeout Error [UND_ERR_HEADERS_TIMEOUT]',
+      'told after 300 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+    ],
+    axios: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: read ETIMEDOUT',
+      'told after 945 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+    ],
+    got: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: 200, 10 bytes',
+      'told after 946 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+    ],
+  },
+  'nat-gateway-resets-after-350s': {
+    undici: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: read ECONNRESET',
+      'told after 0 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+      'server side: ESTABLISHED',
+    ],
+    axios: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: read ECONNRESET',
+      'told after 0 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+      'server side: ESTABLISHED',
+    ],
+    got: [
+      'GET /1: 200, 10 bytes',
+      'GET /2: 200, 10 bytes',
+      'told after 1 s',
+      'GET /3: 200, 10 bytes',
+      'GET /4: 200, 10 bytes',
+      'server side: ESTABLISHED',
+    ],
+  },
+  'cut-during-tls-handshake': {
+    undici: [
+      'GET /fin: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
+      'GET /rst: read ECONNRESET',
+    ],
+    axios: [
+      'GET /fin: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
+      'GET /rst: read ECONNRESET',
+    ],
+    got: [
+      'GET /fin: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
+      'GET /rst: read ECONNRESET',
+    ],
+  },
+  'happy-eyeballs-250ms': {
+    undici: [
+      'GET /handshake-of-240-ms-first: 200, 10 bytes',
+      'GET /handshake-of-260-ms-first: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'GET /handshake-of-260-ms-last: 200, 10 bytes',
+    ],
+    axios: [
+      'GET /handshake-of-240-ms-first: 200, 10 bytes',
+      'GET /handshake-of-260-ms-first: connect ETIMEDOUT 10.0.0.2:80; connect ETIMEDOUT 10.0.0.9:80: AggregateError [ETIMEDOUT]',
+      'GET /handshake-of-260-ms-last: 200, 10 bytes',
+    ],
+    got: [
+      'GET /handshake-of-240-ms-first: 200, 10 bytes',
+      'GET /handshake-of-260-ms-first: RequestError [ETIMEDOUT]: AggregateError [ETIMEDOUT]',
+      'GET /handshake-of-260-ms-last: 200, 10 bytes',
+    ],
+  },
+  'client-half-close-loses-response': {
+    undici: ['the response was closed, finished false', 'GET /: other side closed [UND_ERR_SOCKET]'],
+    axios: ['the response was closed, finished false', 'GET /: socket hang up [ECONNRESET]'],
+    got: [
+      'the response was closed, finished false',
+      'the response was closed, finished false',
+      'the response was closed, finished false',
+      'GET /: socket hang up [ECONNRESET]',
+    ],
+  },
+  'reset-after-100-continue': {
+    undici: [
+      'POST /asked-for: expect header not supported [UND_ERR_NOT_SUPPORTED]',
+      'POST /unasked: bad response [UND_ERR_SOCKET]',
+      'request: aborted',
+      'request: error aborted',
+      'request: close, complete false',
+      'clientError: read ECONNRESET',
+    ],
+    axios: [
+      'request: aborted',
+      'request: error aborted',
+      'request: close, complete false',
+      'POST /asked-for: read ECONNRESET',
+      'request: aborted',
+      'request: error aborted',
+      'request: close, complete false',
+      'POST /unasked: read ECONNRESET',
+      'clientError: read ECONNRESET, read ECONNRESET',
+    ],
+    got: [
+      'request: aborted',
+      'request: error aborted',
+      'request: close, complete false',
+      'POST /asked-for: read ECONNRESET',
+      'request: aborted',
+      'request: error aborted',
+      'request: close, complete false',
+      'POST /unasked: read ECONNRESET',
+      'clientError: read ECONNRESET, read ECONNRESET',
+    ],
   },
 };

@@ -1,25 +1,8 @@
-import tls from 'node:tls';
 import { ack, blackhole, coalesce, delay, down, drop, fin, req, rst, stall, syn, synAck, tlsRecord } from '../index';
-import type { Wire } from '../wire';
 import { plain } from './keepalive';
-import type { Scenario, Stage } from './scenario';
+import type { Pool, Scenario, Stage, StageWire } from './scenario';
 
 const patient = { keepAliveTimeout: 3_600_000 };
-
-/** How a connection that is opened ends: "connect ETIMEDOUT 10.0.0.2:80 after 127.0 s". */
-async function connecting(wire: Wire, options: object = {}): Promise<string> {
-  const began = wire.clock.now();
-  const socket = wire.clientNet.connect({ host: wire.addresses.server, port: 80, ...options });
-  const said = await wire.run(
-    new Promise<string>((resolve) => {
-      socket.on('connect', () => resolve('connected'));
-      socket.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => {
-        resolve(error.errors === undefined ? error.message : `${error.name} '${error.message}' ${error.code}`);
-      });
-    }),
-  );
-  return `${said} after ${((wire.clock.now() - began) / 1000).toFixed(1)} s`;
-}
 
 /** Failures of opening connections, and of what lies between the hosts. */
 export const paths: readonly Scenario[] = [
@@ -116,15 +99,15 @@ export const paths: readonly Scenario[] = [
         'GET /1: 200, 10 bytes',
         'GET /new: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
         'given up after 10 s',
+        'GET /2: 200, 10 bytes',
       ],
     },
-    async play({ wire, serve, ask, say, client }) {
+    async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       wire.middlebox({ ports: 1, label: 'conntrack' });
       await ask({ path: '/1' });
       say(await refused(wire, ask));
-      // The pool of fetch lets an idle connection go after four seconds.
-      if (client.name !== 'fetch') await ask({ path: '/2' });
+      await ask({ path: '/2' });
     },
   },
   {
@@ -133,14 +116,28 @@ export const paths: readonly Scenario[] = [
     title: 'IPVS forgets a connection after 900 s and drops what comes for it',
     seen: ['moby/moby#31208', 'moby/moby#37822'],
     picture: 'The next request is retransmitted into the void; nobody answers.',
-    node: 'Nothing, until the program’s timeout, or "read ETIMEDOUT" after a quarter of an hour.',
-    cope: 'TCP keep-alive below 900 s (Node’s agent probes every second; sockets of your own do not unless asked).',
-    level: 'socket',
-    expect: { http: ['socket: read ETIMEDOUT after 16 min'] },
-    async play({ wire, serve, say }) {
+    node: 'http: nothing, until the program’s timeout, or "read ETIMEDOUT" after a quarter of an hour. fetch: UND_ERR_HEADERS_TIMEOUT after five minutes. With the probes that the clients send unless they are told not to, the box does not forget.',
+    cope: 'TCP keep-alive below 900 s (http.Agent probes every second, fetch every minute; sockets of your own do not unless asked).',
+    expect: {
+      http: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: read ETIMEDOUT (reused)',
+        'told after 945 s',
+        'GET /3: 200, 10 bytes',
+        'GET /4: 200, 10 bytes',
+      ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: Headers Timeout Error [UND_ERR_HEADERS_TIMEOUT]',
+        'told after 300 s',
+        'GET /3: 200, 10 bytes',
+        'GET /4: 200, 10 bytes',
+      ],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       wire.middlebox({ idle: 900_000, expired: 'blackhole', label: 'ipvs' });
-      await forgotten(wire, 1_000_000, say);
+      await forgotten(wire, 1_000_000, ask, say);
     },
   },
   {
@@ -149,14 +146,30 @@ export const paths: readonly Scenario[] = [
     title: 'A NAT gateway or network load balancer answers RST after 350 s of silence',
     seen: ['encode/httpx#2975', 'istio/istio#36499', 'kubernetes/ingress-nginx#5695'],
     picture: 'C’s next segment is answered by a reset of the box. S is never told and keeps a half-open connection.',
-    node: '"read ECONNRESET" at once; the server leaks a socket until its own timeout.',
+    node: '"read ECONNRESET" at once; the server leaks a socket until its own timeout. Not with the probes that http.Agent sends each second and fetch each minute.',
     cope: 'Keep-alive probes below 350 s, or an agent timeout below it. Servers: an idle timeout.',
-    level: 'socket',
-    expect: { http: ['socket: read ECONNRESET after 0 min', 'server side: ESTABLISHED'] },
-    async play({ wire, serve, say }) {
+    expect: {
+      http: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: read ECONNRESET (reused)',
+        'told after 0 s',
+        'GET /3: 200, 10 bytes',
+        'GET /4: 200, 10 bytes',
+        'server side: ESTABLISHED',
+      ],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: read ECONNRESET',
+        'told after 0 s',
+        'GET /3: 200, 10 bytes',
+        'GET /4: 200, 10 bytes',
+        'server side: ESTABLISHED',
+      ],
+    },
+    async play({ wire, serve, ask, say }) {
       await serve(plain, patient);
       wire.middlebox({ idle: 350_000, expired: 'rst-sender', label: 'nat gateway' });
-      await forgotten(wire, 400_000, say);
+      await forgotten(wire, 400_000, ask, say);
       say(`server side: ${wire.engine.conns[0]!.stateOf('s', wire.clock.now())}`);
     },
   },
@@ -166,7 +179,7 @@ export const paths: readonly Scenario[] = [
     title: 'Silence from the second request on, and a client without a timeout',
     seen: ['golang/go#30702', 'nodejs/undici#5396'],
     picture: 'C: request, retransmitted after 0.2, 0.4, 0.8 s …; nothing comes back.',
-    node: 'No event for about a quarter of an hour, then "read ETIMEDOUT".',
+    node: 'http: no event for about a quarter of an hour, then "read ETIMEDOUT". fetch: UND_ERR_HEADERS_TIMEOUT after its five minutes.',
     cope: 'Every request has a timeout.',
     expect: {
       http: [
@@ -174,7 +187,11 @@ export const paths: readonly Scenario[] = [
         'GET /2: read ETIMEDOUT (reused)',
         'GET /3: socket hang up [ECONNRESET] (not reused)',
       ],
-      fetch: ['GET /1: 200, 10 bytes', 'GET /2: fetch failed: read ETIMEDOUT', 'GET /3: the client gave up'],
+      fetch: [
+        'GET /1: 200, 10 bytes',
+        'GET /2: fetch failed: Headers Timeout Error [UND_ERR_HEADERS_TIMEOUT]',
+        'GET /3: the client gave up',
+      ],
     },
     async play({ wire, serve, ask }) {
       await serve(plain, patient);
@@ -282,26 +299,24 @@ export const paths: readonly Scenario[] = [
     picture: 'C: ClientHello; S: FIN, or RST.',
     node: 'FIN: "Client network socket disconnected before secure TLS connection was established", ECONNRESET. RST: "read ECONNRESET".',
     cope: 'Retry: nothing of the request was sent.',
-    level: 'socket',
     expect: {
       http: [
-        'FIN: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
-        'RST: read ECONNRESET [ECONNRESET]',
+        'GET /fin: Client network socket disconnected before secure TLS connection was established [ECONNRESET] (not reused)',
+        'GET /rst: read ECONNRESET (not reused)',
+      ],
+      fetch: [
+        'GET /fin: fetch failed: Client network socket disconnected before secure TLS connection was established [ECONNRESET]',
+        'GET /rst: fetch failed: read ECONNRESET',
       ],
     },
-    async play({ wire, say }) {
+    async play({ wire, ask }) {
       await wire.peer(() => {}, { port: 443 });
-      for (const [name, action] of [
-        ['FIN', fin({ to: 'c' })],
-        ['RST', rst({ to: 'c' })],
+      for (const [path, action] of [
+        ['/fin', fin({ to: 'c' })],
+        ['/rst', rst({ to: 'c' })],
       ] as const) {
-        const rule = wire.on(tlsRecord(1, 'c2s')).times(1).do(action);
-        const secure = tls.connect({
-          socket: wire.connect({ host: 'server', port: 443 }) as never,
-          servername: 'server.test',
-        });
-        const error = await wire.run(new Promise<NodeJS.ErrnoException>((resolve) => secure.on('error', resolve)));
-        say(`${name}: ${error.message} [${error.code}]`);
+        const rule = wire.on(tlsRecord(1, 'c2s')).do(action);
+        await ask({ path, secure: true, fresh: true, timeout: 3000 });
         rule.off();
         await wire.clock.settle();
       }
@@ -310,28 +325,37 @@ export const paths: readonly Scenario[] = [
   {
     id: 'happy-eyeballs-250ms',
     number: 39,
-    title: 'Every address needs more than 250 ms: the connection fails although all are reachable',
+    title: 'The one address that answers needs more than 250 ms, and is given up for one that does not',
     seen: ['nodejs/node#54359', 'nodejs/undici#2777', 'microsoft/playwright#42255'],
-    picture: 'SYN to the first address; 250 ms later it is given up, SYN to the second; and the same.',
-    node: 'AggregateError with an empty message, code ETIMEDOUT, the reasons in `errors`.',
+    picture:
+      'SYN to the first address; 250 ms later it is given up, SYN to the second, where nobody answers. The last address has no such limit: the other way round it connects.',
+    node: 'http: AggregateError with an empty message, code ETIMEDOUT, the reasons in `errors`, when the kernel gives the last address up after two minutes. fetch: its connect timeout of ten seconds comes first.',
     cope: 'net.setDefaultAutoSelectFamilyAttemptTimeout(1000) where round trips are long; print error.errors.',
     wire: { timers: 'global' },
-    level: 'socket',
-    expect: { http: ['handshake 240 ms: connected', "handshake 260 ms: AggregateError '' ETIMEDOUT"] },
-    async play({ wire, serve, say }) {
+    expect: {
+      http: [
+        'GET /handshake-of-240-ms-first: 200, 10 bytes',
+        'GET /handshake-of-260-ms-first: AggregateError [ETIMEDOUT] (not reused)',
+        'GET /handshake-of-260-ms-last: 200, 10 bytes',
+      ],
+      fetch: [
+        'GET /handshake-of-240-ms-first: 200, 10 bytes',
+        'GET /handshake-of-260-ms-first: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /handshake-of-260-ms-last: 200, 10 bytes',
+      ],
+    },
+    async play({ wire, serve, ask }) {
       await serve(plain);
-      for (const ms of [240, 260]) {
+      const server = wire.addresses.server;
+      const nobody = '10.0.0.9';
+      for (const [ms, addresses] of [
+        [240, [server, nobody]],
+        [260, [server, nobody]],
+        [260, [nobody, server]],
+      ] as const) {
         const rule = wire.on(syn()).do(delay(ms - 20));
-        const said = await connecting(wire, {
-          host: 'two.test',
-          autoSelectFamily: true,
-          lookup: (_: string, __: object, done: (error: null, list: object[]) => void) =>
-            done(null, [
-              { address: '10.0.0.2', family: 4 },
-              { address: '10.0.0.9', family: 4 },
-            ]),
-        });
-        say(`handshake ${ms} ms: ${said.replace(/ after .*/, '')}`);
+        const place = addresses[0] === server ? 'first' : 'last';
+        await ask({ path: `/handshake-of-${ms}-ms-${place}`, pool: { addresses } });
         rule.off();
       }
     },
@@ -365,22 +389,22 @@ export const paths: readonly Scenario[] = [
 ];
 
 /** A request on a connection of its own that cannot be had; says after how many seconds that was known. */
-async function refused(wire: Wire, ask: Stage['ask']): Promise<string> {
+async function refused(wire: StageWire, ask: Stage['ask']): Promise<string> {
   const began = wire.clock.now();
   await ask({ path: '/new', fresh: true });
   return `given up after ${Math.floor((wire.clock.now() - began) / 1000)} s`;
 }
 
-/** A socket of the program's own, without probes, that is silent for `ms` and then asks. */
-async function forgotten(wire: Wire, ms: number, say: (line: string) => void): Promise<void> {
-  const socket = wire.connect({ host: 'server', port: 80 });
-  socket.resume();
-  const ask = 'GET / HTTP/1.1\r\nHost: server\r\n\r\n';
-  socket.write(ask);
+/** A kept connection that is silent for `ms`, and then asked again: without probes of TCP, and with those of the client. */
+async function forgotten(wire: StageWire, ms: number, ask: Stage['ask'], say: (line: string) => void): Promise<void> {
+  const silent: Pool = { probes: false, idle: 3_600_000 };
+  await ask({ path: '/1', pool: silent });
   await wire.clock.advance(ms);
   const began = wire.clock.now();
-  socket.write(ask);
-  const error = await wire.run(new Promise<Error>((resolve) => socket.on('error', resolve)));
-  const minutes = Math.round((wire.clock.now() - began) / 60_000);
-  say(`socket: ${error.message} after ${minutes} min`);
+  await ask({ path: '/2', pool: silent });
+  say(`told after ${Math.round((wire.clock.now() - began) / 1000)} s`);
+  const probing: Pool = { idle: 3_600_000 };
+  await ask({ path: '/3', pool: probing });
+  await wire.clock.advance(ms);
+  await ask({ path: '/4', pool: probing });
 }

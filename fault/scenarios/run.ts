@@ -1,3 +1,4 @@
+import type { Handled } from '../origin';
 import type { Report } from '../report';
 import { fromToken, toToken } from '../token';
 import { type Difference, HERE, saidWith } from '../versions';
@@ -5,6 +6,17 @@ import { createWire, type WireOptions } from '../wire';
 import { clientNamed } from './clients';
 import { NEWER_PACKAGES, PACKAGES } from './packages';
 import { type ClientName, outcomeText, type Scenario, type Stage } from './scenario';
+
+/** What shows that it was the client under test that asked. */
+export interface Played {
+  /** Requests that the client's code was told to make. */
+  readonly asked: number;
+  /** Connections that were seen on the wire, and requests in them. */
+  readonly connections: number;
+  readonly requests: number;
+  /** Every User-Agent that a server was told, '' for none. */
+  readonly userAgents: readonly string[];
+}
 
 /** How a scenario went. */
 export interface ScenarioResult {
@@ -23,20 +35,22 @@ export interface ScenarioResult {
   readonly hash: string;
   /** Runs the same again: `tapwire fault run TOKEN`. Empty when the fault was left out. */
   readonly token: string;
+  /** What the client was told to do, and what that made of it: see `Played`. */
+  readonly played: Played;
   /** What an error that nobody expected said; null: none. Only without the fault is that no bug. */
   readonly broken: Error | null;
 }
 
 /** What is promised for a client with these differences from Node 20; null: nothing. */
 export function expectedOf(
-  { id, expect, newer, level }: Scenario,
+  { id, expect, newer }: Scenario,
   client: string,
   differences: readonly Difference[] = HERE,
 ): readonly string[] | null {
   const name = client as ClientName;
   const isHttp = client === 'tapwire' || client === 'node';
   const own = expect[name] ?? PACKAGES[id]?.[name];
-  const asHttp = own === undefined && (isHttp || level !== undefined);
+  const asHttp = own === undefined && isHttp;
   const instead: Partial<Record<Difference, readonly string[]>> = {};
   for (const difference of differences) {
     const lines = newer?.[difference] ?? {};
@@ -45,6 +59,8 @@ export function expectedOf(
   }
   return saidWith(own ?? (asHttp ? expect.http : null), instead, differences);
 }
+
+const userAgentOf = ({ headers }: Handled): string => headers['user-agent'] ?? '';
 
 /**
  * Plays a scenario on a wire of its own. Throws only when the scenario itself is broken. With `faults: 'off'` its fault is
@@ -75,7 +91,6 @@ export async function runScenario(
       client: player,
       faulty,
       serve: (handler, serveOptions) => wire.serve(handler, serveOptions),
-      agent: (agentOptions) => wire.agentOf(agentOptions),
       async ask(ask = {}) {
         const outcome = await wire.run(player.ask(ask), 86_400_000);
         say(outcomeText(outcome));
@@ -108,6 +123,12 @@ export async function runScenario(
       virtualMs: wire.clock.now(),
       hash,
       token,
+      played: {
+        asked: player.asked,
+        connections: wire.engine.connCount,
+        requests: wire.engine.exchanges.count,
+        userAgents: [...new Set(wire.origins.flatMap(({ handled }) => handled.map(userAgentOf)))],
+      },
       broken,
     };
     await player.close();

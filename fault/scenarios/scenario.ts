@@ -1,4 +1,5 @@
 import type http from 'node:http';
+import type { Socket } from '../../net';
 import type { Origin } from '../origin';
 import type { Newer } from '../versions';
 import type { ServeOptions, Wire, WireOptions } from '../wire';
@@ -17,6 +18,20 @@ export interface Outcome {
   readonly reused: boolean | null;
 }
 
+/** Connections of a client's own, and what their user tells it about them. Each client has a way of its own to say so. */
+export interface Pool {
+  /** So many connections at most. */
+  readonly connections?: number;
+  /** Milliseconds after which the client closes an idle connection. Default: what it does by itself. */
+  readonly idle?: number;
+  /** False: TCP does not probe idle connections (http.Agent: each second; undici and fetch: each minute). */
+  readonly probes?: boolean;
+  /** Addresses of the name that is asked for, all of which are tried. */
+  readonly addresses?: readonly string[];
+  /** Called with each socket, before it is connected. */
+  readonly onSocket?: (socket: Socket) => void;
+}
+
 /** What a request under test is. */
 export interface Ask {
   readonly path?: string;
@@ -29,6 +44,12 @@ export interface Ask {
   readonly fresh?: boolean;
   /** Requests that say so share one connection, one after the other. */
   readonly queued?: boolean;
+  /** Requests that name the same pool share its connections. Default: the client's own. */
+  readonly pool?: Pool;
+  /** Default 80, or 443. */
+  readonly port?: number;
+  /** https: whoever answers is believed. */
+  readonly secure?: boolean;
 }
 
 /** The client under test, on a wire. */
@@ -37,12 +58,23 @@ export interface Client {
   /** Has what it needs been loaded; awaited before the scenario begins. */
   readonly ready?: Promise<unknown>;
   ask(ask: Ask): Promise<Outcome>;
+  /** How many requests its code was told to make. */
+  readonly asked: number;
   close(): Promise<void> | void;
 }
 
+/**
+ * The wire that a scenario has: without what makes connections or requests. Those are the client's, so that none is made by
+ * anything but the client that was named.
+ */
+export type StageWire = Pick<
+  Wire,
+  'addresses' | 'clock' | 'do' | 'engine' | 'medium' | 'middlebox' | 'nat' | 'note' | 'on' | 'peer' | 'run' | 'trace'
+>;
+
 /** Where a scenario plays. */
 export interface Stage {
-  readonly wire: Wire;
+  readonly wire: StageWire;
   readonly client: Client;
   /** Starts the server. */
   serve(handler: http.RequestListener, options?: ServeOptions): Promise<Origin>;
@@ -50,8 +82,6 @@ export interface Stage {
   ask(ask?: Ask): Promise<Outcome>;
   /** Adds a line to the result: what a server or a socket said. */
   say(line: string): void;
-  /** An agent of the http under test: Node's own, or ours. */
-  agent(options?: http.AgentOptions): http.Agent;
   /** False when the scenario is played without its fault: for faults that are not on the wire but in a program. */
   readonly faulty: boolean;
 }
@@ -78,8 +108,6 @@ export interface Scenario {
   /** How a client, a pool or a server should deal with it. */
   readonly cope: string;
   readonly wire?: WireOptions;
-  /** 'socket' or 'agent': it plays with these, whichever client is named. Default: with the client. */
-  readonly level?: 'socket' | 'agent';
   /** Lines that the clients give; `tapwire` as `http` unless it is there. Of others that are absent nothing is promised. */
   readonly expect: { readonly http: readonly string[] } & Partial<Record<ClientName, readonly string[]>>;
   /** What clients say instead with newer versions of Node than 20; `tapwire` as `http`, as above. */

@@ -19,15 +19,10 @@ function said(scenario: Scenario, difference?: Difference): Map<string, string[]
 
 /** A scenario's story as Markdown: as Node 20 has it, and what newer ones have otherwise. The same whatever runs this. */
 export function story(scenario: Scenario): string {
-  const { number, id, title, seen, picture, node, cope, level } = scenario;
+  const { number, id, title, seen, picture, node, cope } = scenario;
   const lines = [`# ${number}. ${title}`, '', `\`tapwire fault run ${id}\``, ''];
   if (seen.length > 0) lines.push(`Seen in ${seen.join(', ')}.`, '');
   lines.push(`**On the wire.** ${picture}`, '', `**What Node reports.** ${node}`, '', `**How to cope.** ${cope}`, '');
-  if (level !== undefined) {
-    const what = level === 'agent' ? 'an agent of http' : 'a socket of its own';
-    lines.push(`Played with ${what}, whichever client is named:`, '', '```', ...scenario.expect.http, '```', '');
-    return lines.join('\n');
-  }
   for (const [text, clients] of said(scenario)) lines.push(`With ${clients.join(', ')}:`, '', '```', text, '```', '');
   for (const difference of Object.keys(DIFFERENCES) as Difference[])
     for (const [text, clients] of said(scenario, difference))

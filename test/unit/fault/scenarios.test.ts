@@ -1,7 +1,16 @@
 /** The failures of the catalogue: each with each client, again from its token, and without its fault. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { expectedOf, replayScenario, runScenario, SCENARIOS, scenarioNamed } from '../../../fault/scenarios';
+import type { Wire } from '../../../fault';
+import {
+  expectedOf,
+  replayScenario,
+  runScenario,
+  SCENARIOS,
+  type Scenario,
+  scenarioNamed,
+} from '../../../fault/scenarios';
+import { notPlayedBy } from './played';
 
 const root = join(__dirname, '../../..');
 const CLIENTS = ['http', 'tapwire', 'fetch'] as const;
@@ -18,10 +27,27 @@ test('every failure of the catalogue is there, once, with its story and a promis
   }
 });
 
+test('a scenario that is not played by the client that was named is found out', async () => {
+  const scenario = scenarioNamed('27');
+  // What the type of a stage does not let a scenario do.
+  const bypassing: Scenario = {
+    ...scenario,
+    play: async ({ wire, serve }) => {
+      await serve((_, response) => response.end());
+      await (wire as Wire).get('/');
+    },
+  };
+  const { played } = await runScenario(bypassing, 'fetch');
+  expect(notPlayedBy('fetch', played)).toBe('1 requests on the wire, but the client was told to make 0');
+  const { played: withHttp } = await runScenario(scenarioNamed('1'), 'http');
+  expect(notPlayedBy('fetch', withHttp)).toBe("User-Agent '', which is not that of fetch");
+});
+
 test.each(all)('%s with %s: as promised, the same from its token, and not without its fault', async (id, client) => {
   const scenario = scenarioNamed(id);
   const result = await runScenario(scenario, client);
   expect(result.lines).toEqual(result.expected);
+  expect(notPlayedBy(client, result.played)).toBe('');
   const again = await replayScenario(result.token, scenarioNamed);
   expect([again.lines, again.hash]).toEqual([result.lines, result.hash]);
   const without = await runScenario(scenario, client, { faults: 'off' });
@@ -36,9 +62,15 @@ test('undici, axios and got say what is promised', async () => {
       else resolve(stdout);
     });
   });
-  const { missing, runs, wrong } = JSON.parse(said) as { missing: string[]; runs: number; wrong: unknown[] };
+  const { missing, runs, wrong, others } = JSON.parse(said) as {
+    missing: string[];
+    runs: number;
+    wrong: unknown[];
+    others: string[];
+  };
   expect(wrong).toEqual([]);
   expect(missing).toEqual([]);
+  expect(others).toEqual([]);
   expect(runs).toBe(3 * 52);
 }, 120_000);
 
