@@ -35,6 +35,18 @@ test(
   5 * MINUTES,
 );
 
+test(
+  'BBR, held back by its send buffer alone, sees by its losses that the path is full',
+  () => {
+    const options = { ...SHARED, rttMs: [100, 100], forMs: 20_000, profile: { congestion: 'bbr' } } as const;
+    const { total, jain, lost, sent } = share({ ...options, flows: 2 });
+    expect(total).toBeGreaterThan(15_000_000);
+    expect(jain).toBeGreaterThan(0.9);
+    expect(lost).toBeLessThan(sent / 5);
+  },
+  5 * MINUTES,
+);
+
 test('the same seed gives the same shares', () => {
   const options = { ...SHARED, flows: 4, rttMs: [50, 150] as const, forMs: 1000 };
   expect(share(options)).toEqual(share(options));

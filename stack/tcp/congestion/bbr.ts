@@ -2,7 +2,7 @@ import { type Millis, NEVER } from '../../base/bytes';
 import { type AckSample, MAYBE_DELAYED } from '../ack-sample';
 import type { Connection, RecoveryState } from '../connection';
 import { Controller } from './control';
-import { PolicerSampler } from './policer';
+import { LOSS_RATIO, PolicerSampler } from './policer';
 import { WindowedMax } from './windowed-max';
 
 /** What BBR is doing: filling the pipe, emptying the queue that this made, cruising, looking for a shorter round trip. */
@@ -60,6 +60,8 @@ export class Bbr extends Controller {
   private fullRate = 0;
   private fullRounds = 0;
   private full = false;
+  private roundLost = 0;
+  private roundDelivered = 0;
   private priorCwnd = 0;
   private recovering = false;
   private conserving = false;
@@ -123,7 +125,7 @@ export class Bbr extends Controller {
     this.updateRate(c, s, now);
     this.updateAggregation(c, s, now);
     if (this.mode === 'probe-bandwidth' && this.phaseIsOver(c, s, now)) this.nextPhase(now);
-    this.checkFull(s);
+    this.checkFull(c, s);
     this.checkDrain(c, now);
     this.updateMinRtt(c, s, now);
     this.updateGains();
@@ -202,14 +204,29 @@ export class Bbr extends Controller {
     this.nextPhase(now);
   }
 
-  private checkFull(s: AckSample): void {
-    if (this.full || !this.roundStart || s.appLimited) return;
+  private checkFull(c: Connection, s: AckSample): void {
+    if (this.full || !this.roundStart) return;
+    const overfilled = this.endLossRound(c);
+    if (s.appLimited && !overfilled) return;
     if (this.maxRate.value >= this.fullRate * FULL_GROWTH) {
       this.fullRate = this.maxRate.value;
       this.fullRounds = 0;
     } else if (++this.fullRounds >= FULL_ROUNDS) {
       this.full = true;
     }
+  }
+
+  /**
+   * Whether so much was lost in the round that ends that no sender was the limit, whatever the samples say: a path that
+   * holds more than the send buffer may would otherwise be flooded for ever, since a sender whose buffer is full counts as
+   * limited by its application.
+   */
+  private endLossRound(c: Connection): boolean {
+    const lost = c.lost - this.roundLost;
+    const delivered = c.delivered - this.roundDelivered;
+    this.roundLost = c.lost;
+    this.roundDelivered = c.delivered;
+    return lost > LOSS_RATIO * delivered;
   }
 
   private checkDrain(c: Connection, now: Millis): void {

@@ -5,8 +5,8 @@ import type { Connection } from '../connection';
 const ROUNDS_MIN = 4;
 const ROUNDS_MAX = 16;
 const ROUNDS_BELIEVED = 48;
-/** Lost for each delivered. */
-const LOSS_RATIO = 50 / 256;
+/** Lost for each delivered: more than links lose by themselves. */
+export const LOSS_RATIO = 50 / 256;
 const SAME_RATIO = 1 / 8;
 /** Bytes a millisecond. */
 const SAME_BYTES = 0.5;
