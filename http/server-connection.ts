@@ -320,6 +320,7 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     const behind = this.outgoingData > socket.writableHighWaterMark || this.unanswered >= UNANSWERED_MAX;
     if (socket._paused && !behind) {
       socket._paused = false;
+      socket._httpMessage ??= null;
       this.goOn();
     }
     const response = socket._httpMessage as ServerResponse | null;

@@ -7,13 +7,16 @@ export function destroySocket(
   error: Error | null,
   callback: (error?: Error | null) => void,
 ): void {
-  socket.connecting = false;
+  if (socket.connecting) socket.connecting = false;
   for (let s: SocketMethods | null = socket; s !== null; s = s._parent) {
-    s._idle?.cancel();
+    if (!s._idle) continue;
+    s._idle.cancel();
     s._idle = null;
   }
-  socket._attempt?.cancel();
-  socket._attempt = null;
+  if (socket._attempt !== null) {
+    socket._attempt.cancel();
+    socket._attempt = null;
+  }
   const direct = socket._direct;
   socket._direct = null;
   // Just before the socket's own 'error', which comes by nextTick as well.
@@ -33,7 +36,7 @@ export function destroySocket(
       handle.close(emitClose);
     }
     socket._handle = null;
-    socket._sockname = null;
+    if (socket._sockname !== null) socket._sockname = null;
     callback(error);
   }
   if (socket._server !== null) {

@@ -5,7 +5,7 @@ import type { SocketMethods } from './socket-methods';
 /** Makes `handle` the socket's: for a new connection, or a further attempt at one. */
 export function adopt(socket: SocketMethods, handle: TcpHandle | KernelHandle): void {
   if (!socket._streamOptions) (socket as unknown as { _undestroy(): void })._undestroy();
-  socket._sockname = null;
+  if (socket._sockname !== null) socket._sockname = null;
   socket._handle = handle;
   handle.owner = socket;
   if (handle instanceof TcpHandle) handle.direct = socket._direct;

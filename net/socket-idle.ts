@@ -6,8 +6,10 @@ import { timerDuration, validateFunction } from './validate';
 export function setIdleTime(socket: SocketMethods, msecs: number, callback?: () => void): void {
   socket.timeout = msecs;
   const duration = timerDuration(msecs, 'msecs');
-  socket._idle?.cancel();
-  socket._idle = null;
+  if (socket._idle !== null) {
+    socket._idle.cancel();
+    socket._idle = null;
+  }
   if (duration === 0) {
     if (callback !== undefined) {
       validateFunction(callback, 'callback');

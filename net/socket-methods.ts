@@ -342,8 +342,10 @@ export class SocketMethods extends Duplex implements HandleOwner {
 
   _writeGeneric(several: boolean, data: Uint8Array | string | Chunks, encoding: string, callback: WriteCallback): void {
     if (this.connecting) return writeOnceConnected(this, several, data, encoding, callback);
-    this._pendingData = null;
-    this._pendingEncoding = '';
+    if (this._pendingData !== null) {
+      this._pendingData = null;
+      this._pendingEncoding = '';
+    }
     const handle = this._handle;
     if (handle === null) return callback(nodeError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
     if (encoding === 'buffer' && typeof data === 'string') {

@@ -45,35 +45,45 @@ function makeElsewhere(self: unknown, [options]: [options?: SocketOptions | numb
   return foreign ? new NodeSocket(options as nodeNet.SocketConstructorOpts) : null;
 }
 
+/** What sockets that a server accepts hardly ever use stands on the prototype; those that connect have it themselves. */
+function giveUnused(to: SocketMethods): void {
+  to.connecting = false;
+  to._hadError = false;
+  to._parent = null;
+  to._host = null;
+  to._sockname = null;
+  to._peername = null;
+  to._pendingData = null;
+  to._pendingEncoding = '';
+  to._closeAfterHandlingError = false;
+  to._attempt = null;
+  to._idle = null;
+  to._wroteLast = 0;
+  to._onread = null;
+  to._userBuffer = null;
+  to._readState = undefined;
+  to._writeState = undefined;
+}
+
+giveUnused(SocketMethods.prototype);
+
 function initialize(self: SocketMethods, given?: SocketOptions | number): void {
   const lazy = (given as SocketOptions | undefined)?.streamOptions ?? null;
   // What a server gives is its own, and in order.
   const options: SocketOptions = lazy === null ? { ...(given as SocketOptions) } : (given as SocketOptions);
   if (lazy === null) checkOptions(options);
-  self.connecting = false;
-  self._hadError = false;
+  if (lazy === null) giveUnused(self);
+  // All that is set later is set now, so that it finds room in the object itself.
+  self.timeout = undefined;
   self._handle = null;
-  self._parent = null;
-  self._host = null;
-  self._sockname = null;
-  self._peername = null;
-  self._pendingData = null;
-  self._pendingEncoding = '';
-  self._closeAfterHandlingError = false;
-  self._attempt = null;
-  self._idle = null;
   self._direct = null;
-  self._wroteLast = 0;
   self._noDelay = Boolean(options.noDelay);
   self._keepAlive = Boolean(options.keepAlive);
   self._keepAliveDelay = ~~(options.keepAliveInitialDelay! / 1000);
-  self._onread = isOnRead(options.onread) ? options.onread : null;
-  self._userBuffer = null;
+  if (lazy === null && isOnRead(options.onread)) self._onread = options.onread;
   self._readBefore = 0;
   self._writtenBefore = 0;
   self._streamOptions = lazy;
-  self._readState = undefined;
-  self._writeState = undefined;
   if (lazy === null) beginStream(self, options);
   else beginLazily(self, lazy);
   self.on('end', onReadableEnd);
