@@ -59,6 +59,7 @@ export class TcpHandle implements ConnectionOwner {
   readonly fd = -1;
   private closed = false;
   private connecting = false;
+  private mayConnectAgain = false;
   /** The end of text, or the error, has been told: there is nothing more to read. */
   private eof = false;
   private errorTold = false;
@@ -66,6 +67,10 @@ export class TcpHandle implements ConnectionOwner {
   private lent = 0;
   /** Text was handed over in this wake-up. */
   private textTold = false;
+  /** Nothing more was to be sent when this wake-up began. */
+  private finBefore = false;
+  /** The turn of the host in which it was accepted: libuv begins to read in its next. */
+  private acceptedIn = -1;
   private refed = true;
   private holding = false;
   private bound: { address: Address; port: number } | null = null;
@@ -106,6 +111,8 @@ export class TcpHandle implements ConnectionOwner {
 
   /** Begins to connect; the owner hears of the outcome. Returns why it cannot even begin. */
   connect(remote: string, port: number): string | null {
+    if (this.connecting) return 'EALREADY';
+    if (this.connection !== null) return this.connectAgain(this.connection);
     const address = this.target(addressOf(remote));
     const local = this.bound === null || this.bound.address.isUnspecified ? null : this.bound.address;
     const c = this.host.connect(address, port, local, this.bound?.port ?? 0, this);
@@ -113,9 +120,20 @@ export class TcpHandle implements ConnectionOwner {
     if (c === 'EADDRINUSE') return 'EADDRNOTAVAIL';
     if (typeof c === 'string') return c;
     this.connection = c;
-    this.connecting = true;
+    this.connecting = this.mayConnectAgain = true;
     this.mapped = false;
     this.hold();
+    return null;
+  }
+
+  /** Linux tells a socket that asked to be connected once that it is, even if it knows. */
+  private connectAgain(c: Connection): string | null {
+    if (!this.mayConnectAgain) return 'EISCONN';
+    this.mayConnectAgain = false;
+    this.connecting = true;
+    this.hold();
+    this.host.stack.tcp.signal(c, CONNECTED);
+    this.host.schedule();
     return null;
   }
 
@@ -128,6 +146,7 @@ export class TcpHandle implements ConnectionOwner {
   /** Takes over a connection that a listener accepted. */
   accept(connection: Connection): void {
     this.connection = connection;
+    if (this.host.isLoopback(connection)) this.acceptedIn = this.host.turns;
   }
 
   onAbandoned(): void {
@@ -145,7 +164,9 @@ export class TcpHandle implements ConnectionOwner {
 
   onSignals(c: Connection, bits: number): void {
     if (c !== this.connection) return;
+    if (this.acceptedIn === this.host.turns) return this.host.defer(c, bits);
     this.textTold = false;
+    this.finBefore = c.finQueued;
     let left: number | undefined = bits;
     try {
       while (left !== undefined && left !== 0 && !this.closed && !this.host.isClosed) {
@@ -168,8 +189,9 @@ export class TcpHandle implements ConnectionOwner {
       // Linux takes an ICMP unreachable for an answer while there is none other.
       else if ((bits & (ADVICE | CONNECTED)) === ADVICE) this.adviceWhileConnecting(c);
       else if ((bits & CONNECTED) !== 0) {
+        // libuv reads only in its next poll.
+        if (bits !== CONNECTED) this.host.defer(c, bits & ~CONNECTED);
         this.connectDone(null);
-        return bits & ~CONNECTED;
       }
       return 0;
     }
@@ -244,8 +266,8 @@ export class TcpHandle implements ConnectionOwner {
     if (!this.reading || this.eof) {
       this.failWriter(c);
     } else if (c.finReceived) {
-      // libuv sees the end of text only in its next poll, unless the connection is over in both directions.
-      if (!this.textTold || c.finQueued || c.error !== null) this.tellEnd();
+      // libuv sees the end of text only in its next poll, unless the connection was over in both directions.
+      if (!this.textTold || this.finBefore || c.error !== null) this.tellEnd();
       else this.host.defer(c, END);
       // A write that waits learns of the failure next.
       return c.error === null ? 0 : READABLE;
@@ -361,7 +383,9 @@ export class TcpHandle implements ConnectionOwner {
     this.queue ??= new SendQueue();
     for (let i = 0; i < chunks.length; i++) this.bytesWritten += chunks[i]!.length;
     const fitted = this.queue.start(this.host.stack.tcp, c!, chunks, done);
-    this.host.schedule();
+    // The peer may be gone, and within one machine that shows at once.
+    if (c!.finReceived && this.host.isLoopback(c!)) this.host.sendNow();
+    else this.host.schedule();
     if (!fitted) this.hold();
     return fitted;
   }
@@ -510,11 +534,14 @@ export class TcpHandle implements ConnectionOwner {
     if (c !== null) {
       this.readLent(c);
       c.owner = null;
-      // A reset throws away what was not sent; what was written before it goes first, as far as the peer lets it.
-      if (rude || c.readable > 0) this.host.sendNow();
+      const near = this.host.isLoopback(c);
+      // A reset throws away what was not sent; what was written before it goes first, as far as the peer lets it. Within one
+      // machine all that was written has arrived, on either side.
+      if (rude || c.readable > 0 || near) this.host.sendNow();
       how(c);
       this.host.letGoOf(c);
-      this.host.schedule();
+      if (near) this.host.sendNow();
+      else this.host.schedule();
     }
     this.host.closing(() => this.host.callIn(this.resource, this.closeDone, this, done));
     this.hold();

@@ -61,6 +61,8 @@ export class Host {
   private closed = false;
   private references = 0;
   private readonly closings: Closings;
+  /** How often owners were told what happened. */
+  turns = 0;
   private readonly pending: (() => void)[] = [];
   private readonly deferred: { connection: Connection; signals: number }[] = [];
   private hold: unknown = null;
@@ -179,6 +181,7 @@ export class Host {
   /** Tells everybody what happened, in libuv's order: what is due anyway, sockets, and what these made due. */
   private tell(): void {
     this.inTurn = true;
+    this.turns++;
     try {
       this.runPending();
       this.dispatch();
@@ -229,11 +232,14 @@ export class Host {
 
   /**
    * Tells owners and listeners what arrived. When one throws, the error goes its way and the rest are told all the same,
-   * in the next turn if it has to leave by this one.
+   * in the next turn if it has to leave by this one. What comes over the loopback link meanwhile is for the next turn, too: a
+   * loop asks what happened once, before it tells anybody.
    */
   private dispatch(): void {
     const tcp = this.stack.tcp;
-    for (let listener = tcp.acceptable.take(); listener !== null && !this.closed; listener = tcp.acceptable.take()) {
+    let connections = this.loopback === null ? Number.POSITIVE_INFINITY : tcp.signalled.size;
+    for (let left = tcp.acceptable.size; left > 0 && !this.closed; left--) {
+      const listener = tcp.acceptable.take()!;
       listener.signalled = false;
       try {
         listener.owner?.onAcceptable(listener);
@@ -242,7 +248,8 @@ export class Host {
         this.failed(error);
       }
     }
-    for (let c = tcp.signalled.take(); c !== null && !this.closed; c = tcp.signalled.take()) {
+    for (; connections > 0 && tcp.signalled.size > 0 && !this.closed; connections--) {
+      const c = tcp.signalled.take()!;
       const bits = c.signals;
       c.signals = 0;
       if (c.owner === null) continue;
@@ -279,6 +286,11 @@ export class Host {
       this.flushDue = false;
       this.flush();
     });
+  }
+
+  /** Whether what the connection sends arrives at once. */
+  isLoopback(c: Connection): boolean {
+    return this.loopback !== null && this.stack.isLocal(c.remote);
   }
 
   /** Sends what is due before the next call changes it. */
@@ -401,7 +413,8 @@ export class Host {
     if (this.reachesItself(remote) && local === null)
       local = remote.isLoopback && remote.family === 4 ? LOOPBACK_V4 : remote;
     const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
-    this.schedule();
+    if (typeof c !== 'string' && this.isLoopback(c)) this.sendNow();
+    else this.schedule();
     return c;
   }
 
@@ -444,7 +457,8 @@ export class Host {
 
   closeListener(listener: Listener): void {
     closeListener(this.stack.tcp, listener, this.now());
-    this.schedule();
+    // Whoever waited to be accepted is reset at once: one that has not heard yet that it is connected never does.
+    this.sendNow();
   }
 
   /** Takes the next accepted connection; what it already has is signalled again, to the new owner. */

@@ -1,3 +1,4 @@
+import nodeNet from 'node:net';
 import { clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Millis } from '../stack/base/bytes';
@@ -18,7 +19,7 @@ export interface Loop {
    * timers, a turn later when called from such a place. `hold`: the process waits for it. Default: `later`.
    */
   poll?(task: () => void, hold: boolean): void;
-  /** Calls `task` after what `poll` and `setImmediate` bring next, where libuv closes handles. Default: `later`. */
+  /** Calls `task` at the end of this turn, behind what `setImmediate` brings, where libuv closes handles. Default: `later`. */
   close?(task: () => void): void;
   /**
    * Runs what one callback left behind (process.nextTick, promise jobs) before the next callback of the same turn, as
@@ -33,6 +34,9 @@ export interface Loop {
   /** Keeps the process alive until what it returns is given to `clear`. A virtual clock has no process to keep. */
   hold?(): unknown;
 }
+
+/** Node's own class, even if this project's takes its place later. */
+const NodeSocket = nodeNet.Socket;
 
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? ((): void => {});
 
@@ -108,31 +112,28 @@ class Doorbell {
   }
 }
 
-/**
- * Turns in the phases of the loop in which libuv tells of sockets and closes handles, so that a program sees its own
- * timers and immediates where it would with sockets of a kernel.
- */
-class Phases {
+/** Calls a task and what it leaves behind; what it throws harms nobody else. */
+function call(task: () => void): void {
+  try {
+    task();
+    runTicks();
+  } catch (error) {
+    uncaught(error);
+  }
+}
+
+/** Turns in the phase of the loop in which libuv tells of sockets. */
+class PollPhase {
   /** Made first: libuv looks at it first, and so at what rings it during a turn only in its next round. */
   private readonly nextRound = new Doorbell(() => this.round());
   private readonly turn = new Doorbell(() => this.run());
   private tasks: (() => void)[] = [];
-  private closings: (() => void)[] = [];
-  /** Those whose turn has ended: they run next, as immediates or in the next round. */
-  private due: (() => void)[] = [];
-  private dueInRound = false;
   private inside = false;
   private holding = false;
 
-  poll(task: () => void, hold: boolean): void {
+  add(task: () => void, hold: boolean): void {
     this.tasks.push(task);
     if (hold) this.hold(true);
-    if (!this.inside) this.turn.ring();
-  }
-
-  close(task: () => void): void {
-    this.closings.push(task);
-    this.hold(true);
     if (!this.inside) this.turn.ring();
   }
 
@@ -140,50 +141,15 @@ class Phases {
     const { tasks } = this;
     this.tasks = [];
     this.inside = true;
-    for (const task of tasks) this.call(task);
+    for (const task of tasks) call(task);
     this.inside = false;
-    if (this.closings.length > 0) this.closeSoon();
     if (this.tasks.length > 0) this.nextRound.ring();
-    this.rest();
-  }
-
-  /** Handles close behind the program's own immediates. */
-  private closeSoon(): void {
-    this.due = this.due.concat(this.closings);
-    this.closings = [];
-    if (inDomain()) {
-      this.dueInRound = true;
-      this.nextRound.ring();
-    } else {
-      setImmediate(() => this.finish());
-    }
+    else this.hold(false);
   }
 
   private round(): void {
-    if (this.dueInRound) this.finish();
     if (this.tasks.length > 0) this.turn.ring();
-    this.rest();
-  }
-
-  private finish(): void {
-    const { due } = this;
-    this.due = [];
-    this.dueInRound = false;
-    for (const task of due) this.call(task);
-    this.rest();
-  }
-
-  private rest(): void {
-    if (this.tasks.length + this.closings.length + this.due.length === 0) this.hold(false);
-  }
-
-  private call(task: () => void): void {
-    try {
-      task();
-      runTicks();
-    } catch (error) {
-      uncaught(error);
-    }
+    else this.hold(false);
   }
 
   private hold(on: boolean): void {
@@ -194,7 +160,44 @@ class Phases {
   }
 }
 
-const phases = new Phases();
+/** What Node has for a TCP socket; one that is made and closed costs no descriptor. */
+type LibuvHandle = { close(done: () => void): void };
+type LibuvHandleClass = new (type: number) => LibuvHandle;
+
+/** The class has no name that programs can reach: it is taken from a socket that never finds out where to. */
+function libuvHandleClass(): LibuvHandleClass | null {
+  const socket = new NodeSocket();
+  socket.connect({ port: 1, host: 'localhost', lookup: () => {} });
+  const { _handle: handle } = socket as unknown as { _handle: LibuvHandle | null };
+  socket.destroy();
+  return typeof handle?.close === 'function' ? (handle.constructor as LibuvHandleClass) : null;
+}
+
+/**
+ * Turns in the phase in which libuv calls back for handles that were closed: behind the immediates of the turn of the loop
+ * in which it is asked for. The one way there is to close a handle.
+ */
+class ClosePhase {
+  private tasks: (() => void)[] = [];
+  private handleClass: LibuvHandleClass | null | undefined;
+
+  add(task: () => void): void {
+    if (this.tasks.push(task) > 1) return;
+    if (this.handleClass === undefined) this.handleClass = rootContext.runInAsyncScope(libuvHandleClass);
+    const { handleClass } = this;
+    if (handleClass === null) setImmediate(() => this.run());
+    else rootContext.runInAsyncScope(() => new handleClass(0)).close(() => this.run());
+  }
+
+  private run(): void {
+    const { tasks } = this;
+    this.tasks = [];
+    for (const task of tasks) call(task);
+  }
+}
+
+const pollPhase = new PollPhase();
+const closePhase = new ClosePhase();
 
 /** Node's event loop. Its timers never keep the process alive: devices and sockets decide that. */
 export const nodeLoop: Loop = {
@@ -204,8 +207,8 @@ export const nodeLoop: Loop = {
   soon: (task) => process.nextTick(task),
   // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
   later: (task) => (inDomain() ? setTimeout(task, 0) : setImmediate(task)),
-  poll: (task, hold) => phases.poll(task, hold),
-  close: (task) => phases.close(task),
+  poll: (task, hold) => pollPhase.add(task, hold),
+  close: (task) => closePhase.add(task),
   between: () => runTicks(),
   failed: uncaught,
   // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.

@@ -36,13 +36,15 @@ export class ServerHandle implements ListenerOwner {
 
   onAcceptable(listener: Listener): void {
     try {
-      while (!this.closed && listener.accepted.length > 0) {
+      for (let first = true; !this.closed && listener.accepted.length > 0; first = false) {
+        // As libuv, which accepts one each time that it asks. Over a wire it makes no difference to anybody.
+        if (!first && this.host.isLoopback(listener.accepted[0]!)) break;
         const handle = rootContext.runInAsyncScope(this.newHandle, this);
         this.host.callIn(this.resource, this.acceptOne, this, listener, handle);
         if (listener.accepted.length > 0) this.host.loop.between();
       }
     } finally {
-      // A 'connection' listener threw: the others that wait are told in a later turn.
+      // The others that wait are told in a later turn, also when a 'connection' listener threw.
       if (listener.accepted.length > 0 && !this.closed) this.host.stack.tcp.signalListener(listener);
     }
   }
