@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type Address, LOOPBACK_V4, LOOPBACK_V6 } from '../stack/base/address';
+import { defineFlags } from '../stack/base/flags';
 import {
   abort,
   close as closeConnection,
@@ -47,50 +48,56 @@ const text = new Text();
  * turns, an error only to somebody who reads or writes, the callback of `close` one turn later.
  */
 export class TcpHandle implements ConnectionOwner {
+  /** Booleans: `FLAGS`. */
+  bits = 0;
   /** Whether text may be delivered. Node's socket code sets and reads it. */
-  reading = false;
+  declare reading: boolean;
   bytesRead = 0;
   owner: HandleOwner | null = null;
   /** Gets the text in place instead of the owner's stream. */
   direct: DirectConsumer | null = null;
   /** Where text goes instead of fresh buffers (the `onread` option). */
-  userBuffer: Uint8Array | null = null;
+  declare userBuffer: Uint8Array | null;
   connection: Connection | null = null;
-  readonly fd = -1;
-  private closed = false;
-  private connecting = false;
-  private mayConnectAgain = false;
+  declare readonly fd: number;
+  declare private closed: boolean;
+  declare private connecting: boolean;
+  declare private mayConnectAgain: boolean;
   /** The end of text, or the error, has been told: there is nothing more to read. */
-  private eof = false;
-  private errorTold = false;
+  declare private eof: boolean;
+  declare private errorTold: boolean;
   /** Bytes that the direct consumer looks at now. */
   private lent = 0;
   /** Text was handed over in this wake-up. */
-  private textTold = false;
+  declare private textTold: boolean;
   /** Nothing more was to be sent when this wake-up began. */
-  private finBefore = false;
+  declare private finBefore: boolean;
   /** The turn of the host in which it was accepted: libuv begins to read in its next. */
-  private acceptedIn = -1;
-  private refed = true;
-  private holding = false;
-  private bound: { address: Address; port: number } | null = null;
-  private reader: ((...told: unknown[]) => unknown) | null = null;
+  declare private acceptedIn: number;
+  declare private refed: boolean;
+  declare private holding: boolean;
+  declare private bound: { address: Address; port: number } | null;
+  declare private reader: ((...told: unknown[]) => unknown) | null;
   /** The socket waits in a pool of Node's, where it must get nothing. */
-  private guarded = false;
+  declare private guarded: boolean;
   private resource: AsyncResource;
   /** Made for the first write that does not go the direct way. */
   private queue: SendQueue | null = null;
   /** Bytes handed to the connection, and those that still wait to be, as Node counts them. */
   bytesWritten = 0;
-  private ownerOfAcknowledged: (() => void) | null = null;
+  declare private ownerOfAcknowledged: (() => void) | null;
   private acknowledgedBefore = 0;
   private shutdownDone: (() => void) | null = null;
+
+  declare private mapped: boolean;
 
   /** @param mapped the socket is an IPv6 one even if its connection is IPv4. */
   constructor(
     readonly host: Host,
-    private mapped = false,
+    mapped = false,
   ) {
+    this.mapped = mapped;
+    this.refed = true;
     this.resource = new AsyncResource('TCPWRAP');
   }
 
@@ -528,7 +535,7 @@ export class TcpHandle implements ConnectionOwner {
     if (this.closed) return;
     const c = this.connection;
     void this.bytesAcknowledged;
-    this.ownerOfAcknowledged = null;
+    if (this.ownerOfAcknowledged !== null) this.ownerOfAcknowledged = null;
     this.closed = true;
     this.connecting = this.reading = false;
     if (c !== null) {
@@ -569,3 +576,28 @@ export class TcpHandle implements ConnectionOwner {
     this.owner = null;
   }
 }
+
+const FLAGS = [
+  'reading',
+  'closed',
+  'connecting',
+  'mayConnectAgain',
+  'eof',
+  'errorTold',
+  'textTold',
+  'finBefore',
+  'refed',
+  'holding',
+  'guarded',
+  'mapped',
+];
+defineFlags(TcpHandle.prototype, FLAGS);
+/** What hardly any handle has stands here until it does: every one of a hundred thousand would pay for a field of its own. */
+Object.assign(TcpHandle.prototype, {
+  fd: -1,
+  acceptedIn: -1,
+  userBuffer: null,
+  bound: null,
+  reader: null,
+  ownerOfAcknowledged: null,
+});
