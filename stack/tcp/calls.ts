@@ -1,4 +1,4 @@
-import { type Address, ANY_V4, ANY_V6 } from '../base/address';
+import type { Address } from '../base/address';
 import { type Bytes, type Millis, NEVER } from '../base/bytes';
 import { NONE } from '../base/memory';
 import type { Connection, ConnectionOwner } from './connection';
@@ -122,9 +122,6 @@ export function connect(
   tcp.wantsOutput(c);
   return c;
 }
-
-/** The source that IP would choose for `family`, for those who want to know before they connect. */
-export const anyAddress = (family: 4 | 6): Address => (family === 4 ? ANY_V4 : ANY_V6);
 
 // ── §3.10.2 SEND ──
 
@@ -309,11 +306,6 @@ export function setNoDelay(tcp: Tcp, c: Connection, on: boolean): void {
   c.more = false;
   c.pushing = true;
   tcp.wantsOutput(c);
-}
-
-export function setCork(tcp: Tcp, c: Connection, on: boolean): void {
-  c.corked = on;
-  if (!on) tcp.wantsOutput(c);
 }
 
 /** RFC 9293 §3.8.4; off by default (MUST-25). Times in milliseconds. */

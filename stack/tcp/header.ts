@@ -14,7 +14,6 @@ const WINDOW = 14;
 export const TCP_CHECKSUM = 16;
 const URGENT = 18;
 export const TCP_HEADER_BYTES = 20;
-export const TCP_HEADER_BYTES_MAX = 60;
 
 export const FIN = 0x01;
 export const SYN = 0x02;

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert';
 import type { Bytes } from '../base/bytes';
 import { NONE, SLAB_BYTES, type Slab, type SlabPool } from '../base/memory';
+import { Rows } from '../base/rows';
 import type { Seq } from './seq';
 
 const NEXT = 0;
@@ -22,15 +23,13 @@ const LITTLE = 4096;
  * length); nodes form lists through `next`. The text itself stays where the device put it, in a slab that the node
  * holds a reference on. One store serves all connections of a stack; an idle connection has no node.
  */
-export class ReceiveStore {
-  private fields = new Int32Array(256 * FIELDS);
-  private free = NONE;
-  private count = 0;
-  inUse = 0;
+export class ReceiveStore extends Rows {
   /** Bytes of text that wait, of all connections. */
   held = 0;
 
-  constructor(readonly slabs: SlabPool) {}
+  constructor(readonly slabs: SlabPool) {
+    super(FIELDS, 0, NEXT);
+  }
 
   /**
    * How many of `bytes` more a connection that is charged with `charged` may queue. As memory gets short, first those that
@@ -46,17 +45,7 @@ export class ReceiveStore {
   }
 
   add(seq: Seq, slab: Slab, at: number, bytes: number): number {
-    let node = this.free;
-    if (node === NONE) {
-      node = this.count++;
-      if (this.count * FIELDS > this.fields.length) {
-        const grown = new Int32Array(this.fields.length * 2);
-        grown.set(this.fields);
-        this.fields = grown;
-      }
-    } else {
-      this.free = this.fields[node * FIELDS + NEXT]!;
-    }
+    const node = this.take();
     const f = this.fields;
     const i = node * FIELDS;
     f[i + NEXT] = NONE;
@@ -65,7 +54,6 @@ export class ReceiveStore {
     f[i + AT] = at;
     f[i + BYTES] = bytes;
     slab.refs++;
-    this.inUse++;
     this.held += bytes;
     return node;
   }
@@ -78,9 +66,7 @@ export class ReceiveStore {
     assert(slab.refs >= 0, 'a slab is not released more often than kept');
     this.held -= f[i + BYTES]!;
     f[i + SLAB] = NONE;
-    f[i + NEXT] = this.free;
-    this.free = node;
-    this.inUse--;
+    this.give(node);
   }
 
   next(node: number): number {

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert';
 import type { Millis } from '../base/bytes';
 import { NONE } from '../base/memory';
+import { Rows } from '../base/rows';
 import { type Seq, seqDiff } from './seq';
 
 /** What is known of a transmission. */
@@ -64,31 +65,11 @@ export interface Sender {
  * share; a super-segment that the device cuts is one record of several packets, split only when a part of it is SACKed,
  * lost or retransmitted alone.
  */
-export class SentTable {
-  private fields = new Int32Array(256 * FIELDS);
-  private times = new Float64Array(256 * TIMES);
-  private free = NONE;
-  private count = 0;
-  inUse = 0;
+export class SentTable extends Rows {
   private readonly spare: SentList[] = [];
 
-  private take(): number {
-    this.inUse++;
-    const record = this.free;
-    if (record !== NONE) {
-      this.free = this.fields[record * FIELDS + NEXT]!;
-      return record;
-    }
-    const fresh = this.count++;
-    if (this.count * FIELDS > this.fields.length) {
-      const fields = new Int32Array(this.fields.length * 2);
-      fields.set(this.fields);
-      this.fields = fields;
-      const times = new Float64Array(this.times.length * 2);
-      times.set(this.times);
-      this.times = times;
-    }
-    return fresh;
+  constructor() {
+    super(FIELDS, TIMES, NEXT);
   }
 
   /** Appends a first transmission of [seq, end) at the end of `sender`'s list. */
@@ -211,9 +192,7 @@ export class SentTable {
     if (f[i + LATER] !== UNTIMED) this.unlinkTime(list, record);
     if (list.lostHint === record) list.lostHint = next;
     if (list.highestSacked === record) list.highestSacked = NONE;
-    f[i + NEXT] = this.free;
-    this.free = record;
-    this.inUse--;
+    this.give(record);
   }
 
   /** Takes the list of `sender` back if it is empty. */

@@ -1,6 +1,6 @@
 /**
  * A point in sequence space, modulo 2^32 (RFC 9293 §3.4), kept as a signed 32-bit integer so that it is never boxed.
- * The brand makes `seq + 1` unassignable to Seq: use seqAdd. Compare with seqDiff, print with seqText.
+ * The brand makes `seq + 1` unassignable to Seq: use seqAdd. Compare with seqDiff, print with `>>> 0`.
  */
 export type Seq = number & { readonly brand: 'Seq' };
 
@@ -10,8 +10,5 @@ export const seqAdd = (a: Seq, n: number): Seq => ((a + n) | 0) as Seq;
 export const seqDiff = (a: Seq, b: Seq): number => (a - b) | 0;
 export const seqBefore = (a: Seq, b: Seq): boolean => ((a - b) | 0) < 0;
 export const seqAfter = (a: Seq, b: Seq): boolean => ((a - b) | 0) > 0;
-export const seqMax = (a: Seq, b: Seq): Seq => (((a - b) | 0) > 0 ? a : b);
-export const seqMin = (a: Seq, b: Seq): Seq => (((a - b) | 0) < 0 ? a : b);
 /** Whether x lies in [left, left + size). */
 export const seqInWindow = (x: Seq, left: Seq, size: number): boolean => (x - left) >>> 0 < size;
-export const seqText = (a: Seq): string => String(a >>> 0);

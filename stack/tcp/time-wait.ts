@@ -2,6 +2,7 @@ import { Address } from '../base/address';
 import { assert } from '../base/assert';
 import { type Millis, NEVER } from '../base/bytes';
 import { NONE } from '../base/memory';
+import { Rows } from '../base/rows';
 import type { Path } from '../base/transmit';
 import type { Connection } from './connection';
 import type { Seq } from './seq';
@@ -60,24 +61,25 @@ const LONG_AGO: Millis = -1e9;
 /**
  * TIME-WAIT (RFC 9293 §3.6.1) without connections: what is needed to acknowledge a repeated FIN, to recognise old
  * duplicates, and to let a new SYN take over (RFC 6191). A server that closes first has tens of thousands of them, each
- * for a minute: they are rows of integers, which no garbage collector ever has to look at, hashed as connections are
- * (table.ts), in a list ordered by when they end.
+ * for a minute: they are rows of integers, hashed as connections are (table.ts), in a list ordered by when they end.
  */
-export class TimeWaitTable {
-  private fields = new Int32Array(64 * FIELDS);
-  private times = new Float64Array(64 * TIMES);
+export class TimeWaitTable extends Rows {
   private paths: (Path | null)[] = [];
-  private free = NONE;
-  private count = 0;
   /** Open addressing: rows by hash; NONE is empty. Deletion shifts back, as in ConnectionTable. */
   private slots = new Int32Array(128).fill(NONE);
   private mask = 127;
   private first = NONE;
   private last = NONE;
   private readonly found = new TimeWait();
-  size = 0;
 
-  constructor(private readonly connections: ConnectionTable<Connection>) {}
+  constructor(private readonly connections: ConnectionTable<Connection>) {
+    super(FIELDS, TIMES, NEXT);
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.inUse;
+  }
 
   /** The connection waits until `expires` from now on. */
   add(c: Connection, expires: Millis): TimeWait {
@@ -100,7 +102,6 @@ export class TimeWaitTable {
     this.paths[row] = c.path;
     this.link(row);
     this.place(row);
-    this.size++;
     return this.read(row, this.found);
   }
 
@@ -110,24 +111,6 @@ export class TimeWaitTable {
     f[at + 1] = address.w1;
     f[at + 2] = address.w2;
     f[at + 3] = address.w3;
-  }
-
-  private take(): number {
-    const row = this.free;
-    if (row !== NONE) {
-      this.free = this.fields[row * FIELDS + NEXT]!;
-      return row;
-    }
-    const fresh = this.count++;
-    if (this.count * FIELDS > this.fields.length) {
-      const fields = new Int32Array(this.fields.length * 2);
-      fields.set(this.fields);
-      this.fields = fields;
-      const times = new Float64Array(this.times.length * 2);
-      times.set(this.times);
-      this.times = times;
-    }
-    return fresh;
   }
 
   private read(row: number, into: TimeWait): TimeWait {
@@ -210,9 +193,7 @@ export class TimeWaitTable {
     this.unlink(row);
     this.displace(row);
     this.paths[row] = null;
-    this.fields[row * FIELDS + NEXT] = this.free;
-    this.free = row;
-    this.size--;
+    this.give(row);
   }
 
   // ── the order of expiry ──
