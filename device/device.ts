@@ -46,6 +46,15 @@ export function newBatch(slab: Slab): FrameBatch {
   return { slab, records: new Int32Array(FRAMES_PER_BATCH * RX_FIELDS) };
 }
 
+/** Notes an ordinary frame as number `index` of a batch: it lies at `at` in the slab and nobody judged its checksum. */
+export function noteFrame(records: Int32Array, index: number, at: number, bytes: number): void {
+  const r = index * RX_FIELDS;
+  records[r + RX_AT] = at;
+  records[r + RX_BYTES] = bytes;
+  records[r + RX_FLAGS] = 0;
+  records[r + RX_SEGMENT_BYTES] = 0;
+}
+
 export interface DeviceCounters {
   rxFrames: number;
   rxBytes: number;

@@ -19,7 +19,7 @@ import {
   RX_CHECKSUM_VALID,
 } from './device';
 import { ETHERNET_HEADER_BYTES, FrameQueue } from './frame-queue';
-import { Readiness, type Schedule } from './readiness';
+import { Readiness, ReadyDevice, type Schedule } from './readiness';
 
 /** What `memoryPair` may be told. Everything has a default. */
 export interface MemoryOptions {
@@ -48,12 +48,11 @@ const IP_BYTES_MAX = 65_535;
 const MTU_MIN = 68;
 
 /** One end of a link in memory. Made in pairs by `memoryPair`. */
-export class MemoryDevice implements Device {
+export class MemoryDevice extends ReadyDevice implements Device {
   readonly counters: DeviceCounters = newCounters();
   /** Set by memoryPair, once. */
   private peer: MemoryDevice = this;
-  private closed = false;
-  private readonly readiness: Readiness;
+  protected override readonly readiness: Readiness;
   /** A transmit took fewer frames than it was offered; `ready` is owed when the peer makes room. */
   private pushedBack = false;
   private room = false;
@@ -68,6 +67,7 @@ export class MemoryDevice implements Device {
     private readonly outgoing: FrameQueue,
     schedule: Schedule | null,
   ) {
+    super();
     this.readiness = new Readiness(
       schedule,
       () => this.incoming.frames > 0 || this.room,
@@ -141,22 +141,7 @@ export class MemoryDevice implements Device {
     return version === 4 ? this.offloads.tso4 : version === 6 && this.offloads.tso6;
   }
 
-  onReadable(ready: (() => void) | null): void {
-    if (!this.closed) this.readiness.set(ready);
-  }
-
-  ref(): void {
-    this.readiness.ref();
-  }
-
-  unref(): void {
-    this.readiness.unref();
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.readiness.set(null);
+  protected override release(): void {
     this.incoming.drop();
     // A peer that was pushed back hears that it may go on: what it sends now is lost, as on a cable cut.
     this.peer.makeRoom();

@@ -12,7 +12,7 @@ import {
 } from './device';
 import { DeviceError } from './errors';
 import { FrameQueue } from './frame-queue';
-import { Readiness } from './readiness';
+import { Readiness, ReadyDevice } from './readiness';
 
 /** The protocols that a raw socket can be opened for here. */
 export type RawProtocol = 'tcp' | 'udp' | 'icmp';
@@ -63,7 +63,7 @@ const DESTINATION_AT = 16;
  *
  * The process stays alive until `close`: the package cannot let go of its descriptor, so `unref` does nothing.
  */
-export class RawDevice implements Device {
+export class RawDevice extends ReadyDevice implements Device {
   readonly name: string;
   readonly linkType: LinkType = 'ip';
   readonly mac = null;
@@ -73,13 +73,12 @@ export class RawDevice implements Device {
   private readonly incoming: FrameQueue;
   /** Kept for the life of the device: a socket that nobody refers to is collected and falls silent. By protocol number. */
   private readonly sockets = new Map<number, RawSocket>();
-  private readonly readiness = new Readiness(null, () => this.incoming.frames > 0 || this.news);
+  protected override readonly readiness = new Readiness(null, () => this.incoming.frames > 0 || this.news);
   private sending = 0;
   private paused = false;
   private pushedBack = false;
   /** `ready` is owed: there is room again, or the device failed. */
   private news = false;
-  private closed = false;
 
   constructor(
     private readonly addresses: ReadonlySet<number>,
@@ -87,6 +86,7 @@ export class RawDevice implements Device {
     private readonly queueFrames: number,
     name: string,
   ) {
+    super();
     this.name = name;
     this.incoming = new FrameQueue(queueFrames, 1 << 22, 'ip');
   }
@@ -178,23 +178,7 @@ export class RawDevice implements Device {
     }
   }
 
-  onReadable(ready: (() => void) | null): void {
-    if (!this.closed) this.readiness.set(ready);
-  }
-
-  ref(): void {
-    this.readiness.ref();
-  }
-
-  /** Frames no longer hold the process, but the sockets do, until `close`. */
-  unref(): void {
-    this.readiness.unref();
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.readiness.set(null);
+  protected override release(): void {
     this.incoming.drop();
     for (const socket of this.sockets.values()) socket.close();
     this.sockets.clear();

@@ -77,3 +77,31 @@ export class Readiness {
     this.hold();
   }
 }
+
+/** What all devices have in common that tell by a Readiness: who is told, who waits, and that they close once. */
+export abstract class ReadyDevice {
+  protected abstract readonly readiness: Readiness;
+  protected closed = false;
+
+  /** Lets go of what the device holds. Called once; from then on it is `closed`. */
+  protected abstract release(): void;
+
+  onReadable(ready: (() => void) | null): void {
+    if (!this.closed) this.readiness.set(ready);
+  }
+
+  ref(): void {
+    this.readiness.ref();
+  }
+
+  unref(): void {
+    this.readiness.unref();
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.readiness.set(null);
+    this.release();
+  }
+}

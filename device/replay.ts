@@ -10,15 +10,11 @@ import {
   type LinkType,
   NO_OFFLOADS,
   newCounters,
+  noteFrame,
   type Offloads,
-  RX_AT,
-  RX_BYTES,
-  RX_FIELDS,
-  RX_FLAGS,
-  RX_SEGMENT_BYTES,
 } from './device';
 import { ETHERNET_HEADER_BYTES, ETHERNET_LEAD, lineUp } from './frame-queue';
-import { Readiness } from './readiness';
+import { Readiness, ReadyDevice } from './readiness';
 
 /** One packet of a capture. What tools/pcap reads from a file fits. */
 export interface ReplayPacket {
@@ -78,7 +74,7 @@ const realClock: ReplayClock = {
  * A device whose frames come from a capture. What the stack sends is counted, and handed to `onTransmit`, and goes nowhere.
  * The packets are drawn from the iterable one by one as they fall due. What the iterable throws ends the replay and becomes `failure`.
  */
-export class ReplayDevice implements Device {
+export class ReplayDevice extends ReadyDevice implements Device {
   readonly name: string;
   readonly linkType: LinkType;
   readonly mtu: number;
@@ -101,13 +97,13 @@ export class ReplayDevice implements Device {
   /** `ready` is owed because of `failure`. */
   private failed = false;
   private waiting = false;
-  private closed = false;
-  private readonly readiness: Readiness;
+  protected override readonly readiness: Readiness;
 
   constructor(
     packets: Iterable<ReplayPacket>,
     private readonly options: ReplayOptions,
   ) {
+    super();
     this.source = packets[Symbol.iterator]();
     this.clock = options.clock ?? realClock;
     this.linkType = options.linkType ?? 'ip';
@@ -133,12 +129,8 @@ export class ReplayDevice implements Device {
     while (count < FRAMES_PER_BATCH && slab.bytes.length - fill >= FRAME_BYTES_MAX && this.due()) {
       const from = this.next!.bytes;
       const bytes = from.length - this.nextAt;
-      const r = count * RX_FIELDS;
       slab.bytes.set(this.nextAt === 0 ? from : from.subarray(this.nextAt), fill + this.lead);
-      records[r + RX_AT] = fill + this.lead;
-      records[r + RX_BYTES] = bytes;
-      records[r + RX_FLAGS] = 0;
-      records[r + RX_SEGMENT_BYTES] = 0;
+      noteFrame(records, count, fill + this.lead, bytes);
       this.counters.rxBytes += bytes;
       fill += lineUp(this.lead + bytes);
       count++;
@@ -234,22 +226,7 @@ export class ReplayDevice implements Device {
     return frames;
   }
 
-  onReadable(ready: (() => void) | null): void {
-    if (!this.closed) this.readiness.set(ready);
-  }
-
-  ref(): void {
-    this.readiness.ref();
-  }
-
-  unref(): void {
-    this.readiness.unref();
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.readiness.set(null);
+  protected override release(): void {
     this.next = null;
     // A generator over a file closes it here.
     if (!this.ended) this.source.return?.();

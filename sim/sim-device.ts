@@ -6,12 +6,8 @@ import {
   type LinkType,
   NO_OFFLOADS,
   newCounters,
+  noteFrame,
   type Offloads,
-  RX_AT,
-  RX_BYTES,
-  RX_FIELDS,
-  RX_FLAGS,
-  RX_SEGMENT_BYTES,
 } from '../device/device';
 import type { Bytes } from '../stack/base/bytes';
 import { FRAME_BYTES_MAX } from '../stack/base/memory';
@@ -90,11 +86,7 @@ export class SimDevice implements Device {
       const at = ((slab.fill + 63) & ~63) + lead;
       slab.bytes.set(frame, at);
       slab.fill = at + frame.length;
-      const r = count * RX_FIELDS;
-      records[r + RX_AT] = at;
-      records[r + RX_BYTES] = frame.length;
-      records[r + RX_FLAGS] = 0;
-      records[r + RX_SEGMENT_BYTES] = 0;
+      noteFrame(records, count, at, frame.length);
       this.counters.rxBytes += frame.length;
       count++;
     }
