@@ -199,8 +199,3 @@ export function actionText(a: Action): string {
     .map(([key, value]) => (value instanceof Uint8Array ? `${value.length} bytes` : `${key} ${JSON.stringify(value)}`));
   return words.length === 0 ? a.do : `${a.do} (${words.join(', ')})`;
 }
-
-const FUNCTIONS = new Set<Action['do']>(['modify', 'call']);
-
-/** Whether an action is plain data, so that it can be written into a token or sent to a proxy. */
-export const isData = (a: Action): boolean => !FUNCTIONS.has(a.do);

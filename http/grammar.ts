@@ -109,9 +109,6 @@ export const METHOD_PROTOCOLS: Uint8Array = Uint8Array.from(
     (RTSP_METHODS.split(' ').includes(name) ? PROTOCOL_RTSP : 0) |
     (name === 'SOURCE' ? PROTOCOL_ICE : 0),
 );
-export const METHOD_GET = METHODS.indexOf('GET');
-export const METHOD_HEAD = METHODS.indexOf('HEAD');
-export const METHOD_POST = METHODS.indexOf('POST');
 export const METHOD_CONNECT = METHODS.indexOf('CONNECT');
 export const METHOD_PRI = METHODS.indexOf('PRI');
 

@@ -9,7 +9,6 @@ const TYPE = 12;
 export const TYPE_IPV4 = 0x0800;
 export const TYPE_ARP = 0x0806;
 export const TYPE_IPV6 = 0x86dd;
-export const TYPE_VLAN = 0x8100;
 
 /** The type field; below 0x600 it is a length (IEEE 802.3), which nothing here understands. */
 export const etherType = (b: Bytes, at: number): number => u16(b, at + TYPE);

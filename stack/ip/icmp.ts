@@ -25,7 +25,6 @@ export const PARAMETER_PROBLEM = 12;
 export const PROTOCOL_UNREACHABLE = 2;
 export const PORT_UNREACHABLE = 3;
 export const FRAGMENTATION_NEEDED = 4;
-export const SOURCE_ROUTE_FAILED = 5;
 /** Code of TIME_EXCEEDED. */
 export const REASSEMBLY_TIME = 1;
 
@@ -37,8 +36,7 @@ export const PARAMETER_PROBLEM_V6 = 4;
 export const ECHO_REQUEST_V6 = 128;
 export const ECHO_REPLY_V6 = 129;
 export const REDIRECT_V6 = 137;
-/** Codes of UNREACHABLE_V6. */
-export const ADMINISTRATIVELY_PROHIBITED_V6 = 1;
+/** Code of UNREACHABLE_V6. */
 export const PORT_UNREACHABLE_V6 = 4;
 
 /** One received ICMP message: one reused record. */

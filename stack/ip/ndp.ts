@@ -5,8 +5,6 @@ import type { Drop } from '../base/drops';
 import { putAddress } from './ipv6';
 
 /** Neighbor Discovery (RFC 4861 §4): messages carried in ICMPv6. */
-export const ROUTER_SOLICITATION = 133;
-export const ROUTER_ADVERTISEMENT = 134;
 export const NEIGHBOR_SOLICITATION = 135;
 export const NEIGHBOR_ADVERTISEMENT = 136;
 

@@ -7,9 +7,6 @@ import { Unsupported } from './source';
 
 const HANDLERS: Readonly<Record<string, CallHandler>> = { ...connectionCalls, ...dataCalls, ...descriptorCalls };
 
-/** Names of the calls that a script may make. */
-export const CALL_NAMES: readonly string[] = Object.keys(HANDLERS);
-
 /** Begins a call. Throws Unsupported for one that is not known, or whose arguments mean nothing here. */
 export function startCall(call: Call, x: CallContext): Started {
   const handler = Object.hasOwn(HANDLERS, call.name) ? HANDLERS[call.name] : undefined;

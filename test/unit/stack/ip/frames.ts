@@ -8,7 +8,6 @@ export const PEER = '10.0.0.2';
 export const US6 = 'fd00::1';
 export const PEER6 = 'fd00::2';
 export const US_LL = 'fe80::1';
-export const PEER_LL = 'fe80::2';
 export const OUR_MAC = '02:00:00:00:00:01';
 export const PEER_MAC = '02:00:00:00:00:02';
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
@@ -297,7 +296,6 @@ export function solicitation(f: NdpFields = {}): Uint8Array {
   return ip6(ICMP6, icmp6(135, f.code ?? 0, 0, body, { from, to }), { from, to, hops: f.hops ?? 255 });
 }
 
-export const ROUTER_FLAG = 0x80000000 | 0;
 export const SOLICITED_FLAG = 0x40000000;
 export const OVERRIDE_FLAG = 0x20000000;
 
