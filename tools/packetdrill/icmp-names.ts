@@ -1,3 +1,4 @@
+import { ICMP_CODES } from '../pcap/icmp-codes';
 import type { Named } from './ast';
 import type { IpVersion } from './packet';
 
@@ -35,37 +36,6 @@ const TYPES: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> = {
   },
 };
 
-/** Codes by type and number. */
-const CODES: Readonly<Record<IpVersion, Readonly<Record<number, readonly string[]>>>> = {
-  4: {
-    3: [
-      'net_unreachable',
-      'host_unreachable',
-      'protocol_unreachable',
-      'port_unreachable',
-      'frag_needed',
-      'source_route_failed',
-      'net_unknown',
-      'host_unknown',
-      'source_host_isolated',
-      'net_prohibited',
-      'host_prohibited',
-      'net_unreachable_for_tos',
-      'host_unreachable_for_tos',
-      'packet_filtered',
-      'precedence_violation',
-      'precedence_cutoff',
-    ],
-    5: ['net_redirect', 'host_redirect', 'net_redirect_for_tos', 'host_redirect_for_tos'],
-    11: ['exceeded_ttl', 'exceeded_frag_time'],
-  },
-  6: {
-    1: ['no_route', 'admin_prohibited', 'not_neighbour', 'address_unreachable', 'port_unreachable'],
-    3: ['exceeded_hop_limit', 'exceeded_frag_time'],
-    4: ['header_field', 'unknown_next_header', 'unknown_option'],
-  },
-};
-
 /** Other names for a code. */
 const ALIASES: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> = { 4: {}, 6: { net_unreachable: 0 } };
 
@@ -85,7 +55,7 @@ export function icmpType(version: IpVersion, name: string): Named | null {
 
 /** The code that a word names for a type (`frag_needed`, `code_4`), or null. */
 export function icmpCode(version: IpVersion, type: number, name: string): Named | null {
-  const index = CODES[version][type]?.indexOf(name) ?? -1;
+  const index = ICMP_CODES[version][type]?.indexOf(name) ?? -1;
   if (index >= 0) return { name, number: index };
   const number =
     numbered(name, 'code') ?? (type === TYPES[version]['unreachable'] ? own(ALIASES[version], name) : undefined);
@@ -96,7 +66,7 @@ export function icmpCode(version: IpVersion, type: number, name: string): Named 
 export const icmpTypeNames = (version: IpVersion): string[] => Object.keys(TYPES[version]);
 
 /** The names that a script may use for a code of a type. */
-export const icmpCodeNames = (version: IpVersion, type: number): readonly string[] => CODES[version][type] ?? [];
+export const icmpCodeNames = (version: IpVersion, type: number): readonly string[] => ICMP_CODES[version][type] ?? [];
 
 /** How a type is written: its name, or `type_7`. */
 export function icmpTypeName(version: IpVersion, type: number): string {
@@ -106,4 +76,4 @@ export function icmpTypeName(version: IpVersion, type: number): string {
 
 /** How a code is written: its name, or `code_7`. */
 export const icmpCodeName = (version: IpVersion, type: number, code: number): string =>
-  CODES[version][type]?.[code] ?? `code_${code}`;
+  ICMP_CODES[version][type]?.[code] ?? `code_${code}`;

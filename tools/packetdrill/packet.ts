@@ -1,13 +1,7 @@
-/** TCP flag bits, as in bytes 12 and 13 of the header; AE is the bit that once was NS (RFC 9768). */
-export const FIN = 0x01;
-export const SYN = 0x02;
-export const RST = 0x04;
-export const PSH = 0x08;
-export const ACK = 0x10;
-export const URG = 0x20;
-export const ECE = 0x40;
-export const CWR = 0x80;
-export const AE = 0x100;
+import { ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG } from '../pcap/packet';
+
+/** TCP flag bits, as in bytes 12 and 13 of the header. */
+export { ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG };
 
 /** Letters of the notation in the order in which they are printed; '.' stands for ACK. */
 export const FLAG_LETTERS: readonly (readonly [string, number])[] = [

@@ -1,42 +1,10 @@
 import { type Bytes, u8, u16, u32 } from '../../stack/base/bytes';
 import { ipv4Text, ipv6Text, macText } from './addresses';
 import { judgeChecksum } from './dissect-transport';
+import { ICMP_CODES } from './icmp-codes';
 import { type Icmp, type Ip, type Packet, tooShort } from './packet';
 
 const HEADER = 8;
-
-/** Names as the packetdrill language has them, then those of the RFCs with underscores. */
-const UNREACHABLE4 = [
-  'net_unreachable',
-  'host_unreachable',
-  'protocol_unreachable',
-  'port_unreachable',
-  'frag_needed',
-  'source_route_failed',
-  'net_unknown',
-  'host_unknown',
-  'source_host_isolated',
-  'net_prohibited',
-  'host_prohibited',
-  'net_unreachable_for_tos',
-  'host_unreachable_for_tos',
-  'packet_filtered',
-  'precedence_violation',
-  'precedence_cutoff',
-];
-const UNREACHABLE6 = [
-  'no_route',
-  'admin_prohibited',
-  'not_neighbour',
-  'address_unreachable',
-  'port_unreachable',
-  'source_policy_failed',
-  'reject_route',
-];
-const REDIRECT = ['net_redirect', 'host_redirect', 'net_redirect_for_tos', 'host_redirect_for_tos'];
-const EXCEEDED4 = ['exceeded_ttl', 'exceeded_frag_time'];
-const EXCEEDED6 = ['exceeded_hop_limit', 'exceeded_frag_time'];
-const PROBLEM6 = ['header_field', 'unknown_next_header', 'unknown_option'];
 
 interface Kind {
   name: string;
@@ -47,22 +15,22 @@ interface Kind {
 
 const TYPES4: Readonly<Record<number, Kind>> = {
   0: { name: 'echo_reply' },
-  3: { name: 'unreachable', codes: UNREACHABLE4, quotes: true },
+  3: { name: 'unreachable', codes: ICMP_CODES[4][3], quotes: true },
   4: { name: 'source_quench', quotes: true },
-  5: { name: 'redirect', codes: REDIRECT, quotes: true },
+  5: { name: 'redirect', codes: ICMP_CODES[4][5], quotes: true },
   8: { name: 'echo_request' },
   9: { name: 'router_advertisement' },
   10: { name: 'router_solicitation' },
-  11: { name: 'time_exceeded', codes: EXCEEDED4, quotes: true },
+  11: { name: 'time_exceeded', codes: ICMP_CODES[4][11], quotes: true },
   12: { name: 'parameter_problem', quotes: true },
   13: { name: 'timestamp_request' },
   14: { name: 'timestamp_reply' },
 };
 const TYPES6: Readonly<Record<number, Kind>> = {
-  1: { name: 'unreachable', codes: UNREACHABLE6, quotes: true },
+  1: { name: 'unreachable', codes: ICMP_CODES[6][1], quotes: true },
   2: { name: 'packet_too_big', quotes: true },
-  3: { name: 'time_exceeded', codes: EXCEEDED6, quotes: true },
-  4: { name: 'parameter_problem', codes: PROBLEM6, quotes: true },
+  3: { name: 'time_exceeded', codes: ICMP_CODES[6][3], quotes: true },
+  4: { name: 'parameter_problem', codes: ICMP_CODES[6][4], quotes: true },
   128: { name: 'echo_request' },
   129: { name: 'echo_reply' },
   130: { name: 'mld_query' },

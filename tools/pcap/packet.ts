@@ -127,15 +127,9 @@ export interface Other {
   end: number;
 }
 
-export const FIN = 0x01;
-export const SYN = 0x02;
-export const RST = 0x04;
-export const PSH = 0x08;
-export const ACK = 0x10;
-export const URG = 0x20;
-export const ECE = 0x40;
-export const CWR = 0x80;
+/** The ninth flag, which once was NS (RFC 9768); the others are the stack's. */
 export const AE = 0x100;
+export { ACK, CWR, ECE, FIN, PSH, RST, SYN, URG } from '../../stack/tcp/header';
 
 /** An empty packet for the frame at [at, end). */
 export function newPacket(bytes: Bytes, at: number, end: number, cut: boolean): Packet {
