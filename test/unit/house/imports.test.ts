@@ -48,7 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The second seed's client: what its sessions emulate is put on the wire between sockets.
   electron: ['net', 'http'],
   // The drop-in chooses its wire by the options that the command has, and stands as high as it.
-  register: ['net', 'http', 'tools'],
+  register: ['net', 'http', 'captures', 'tools'],
   // What a run writes down, how it is told in lines, and what a stack would have made of it: of use to whoever makes runs.
   captures: [...CORE, 'device'],
   fault: [...CORE, 'parser', 'device', 'net', 'http', 'sim', 'captures'],
