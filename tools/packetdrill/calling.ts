@@ -78,7 +78,15 @@ export class Calling implements CallHooks {
   private failOverdue({ event, call, endUs }: Pending): void {
     const expected = `return at ${seconds(endUs)} s`;
     const message = `${call.name} did not return`;
-    this.stage.fail({ kind: 'time', message, expected, actual: 'still waiting' }, event);
+    this.stage.fail({ kind: 'time', message, expected, actual: 'still waiting', hint: this.hint(call) }, event);
+  }
+
+  /** Why a call may still be waiting. */
+  private hint(call: Call): string {
+    const untaken = this.stage.untaken()[0];
+    if (untaken !== undefined) return `the stack has sent  ${untaken}  which no line has expected so far`;
+    if (call.endUs !== null) return '';
+    return `a call that waits has both times: +0...0.1 ${call.name}(…); one of O_NONBLOCK does not wait`;
   }
 
   private judge(pending: Pending, outcome: Outcome): void {
@@ -104,6 +112,7 @@ export class Calling implements CallHooks {
     const errno = call.errno === null ? null : errnoOf(call.errno);
     if (call.errno !== null && errno === null) throw new Unsupported(`the error ${call.errno}`);
     if (started.opens === true && expected >= 0 && outcome.errno === null) {
+      this.checkFree(expected, outcome.value, call, event);
       this.context.fds.set(expected, outcome.value);
       return true;
     }
@@ -113,6 +122,14 @@ export class Calling implements CallHooks {
     const message = `${call.name} returned ${got}, not ${wanted}`;
     this.stage.fail({ kind: 'syscall', message, expected: `= ${wanted}`, actual: `= ${got}` }, event);
     return false;
+  }
+
+  /** A descriptor of the script's that is open stands for one thing: typing its number again is a mistake. */
+  private checkFree(fd: number, made: number, call: Call, event: Event): void {
+    const live = this.context.fds.get(fd);
+    if (live === undefined || live === made || this.context.descriptors.get(live) === undefined) return;
+    const message = `${call.name} cannot return ${fd}: that descriptor is open, the script opened it before`;
+    this.stage.fail({ kind: 'parse', message }, event);
   }
 
   opened(socket: TargetSocket): void {

@@ -95,7 +95,9 @@ export function registerPacketdrill(
     .option('--dry-run', 'check the syntax only')
     .option('-v, --verbose', 'show each event as it begins, and what code blocks print')
     .option('--seed <number>', 'of initial sequence numbers and ports', integer, 1)
-    .option('-D, --define <SYMBOL=value>', 'a symbol for the scripts', collect, []);
+    .addOption(
+      new Option('-D, --define <SYMBOL=value>', 'a symbol for the scripts').argParser(collect).default([], 'none'),
+    );
   for (const name of Object.keys(OPTIONS)) {
     if (OWN.has(name)) continue;
     const flags = FLAG_OPTIONS.has(name) ? `--${name}` : `--${name} <value>`;
@@ -128,12 +130,20 @@ function record(paths: readonly string[], flags: Flags, io: CommandIo): number {
     } catch (error) {
       const { code: cause } = error as NodeJS.ErrnoException;
       if (!(error instanceof RecordError) && !(error instanceof CaptureError) && cause === undefined) throw error;
-      io.err(`${path}: ${(error as Error).message}\n`);
+      io.err(unopened(path, error));
       code = 2;
     }
   }
   return code;
 }
+
+/** One line for a file that cannot be read. */
+function unopened(path: string, error: unknown): string {
+  const about = cause(error) === 'EISDIR' ? `${path}: it is a folder; name a file in it` : cureFor(error);
+  return `tapwire packetdrill: ${about ?? `${path}: ${(error as Error).message}`}\n`;
+}
+
+const cause = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 class Session {
   private readonly given: readonly GivenOption[];
@@ -191,15 +201,13 @@ class Session {
   private scriptsIn(path: string): (string | null)[] {
     try {
       if (!statSync(path).isDirectory()) return [path];
-      const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
-      return names
-        .filter((name) => name.endsWith('.pkt'))
-        .sort()
-        .map((name) => join(path, name));
+      const names = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.pkt'));
+      if (names.length > 0) return names.sort().map((name) => join(path, name));
+      this.io.err(`tapwire packetdrill: ${path}: no script is in this folder: their names end in .pkt\n`);
     } catch (error) {
-      this.io.err(`${path}: ${(error as Error).message}\n`);
-      return [null];
+      this.io.err(unopened(path, error));
     }
+    return [null];
   }
 
   private runFile(file: string): number {
@@ -209,7 +217,7 @@ class Session {
       script = parseScript(file, readFileSync(file, 'utf8'), this.given);
     } catch (error) {
       if (error instanceof ScriptError) return this.print(unreadable(file, error), startedMs, error.message);
-      this.io.err(`${file}: ${(error as Error).message}\n`);
+      this.io.err(unopened(file, error));
       return 2;
     }
     if (this.flags.explain === true) {
@@ -302,6 +310,7 @@ function unreadable(file: string, error: ScriptError): ScriptResult {
       atUs: 0,
       state: '',
       cause: '',
+      hint: '',
       source: error.source.lineText(error.line),
     },
     packets: [],

@@ -2,9 +2,9 @@ import type { Event, PacketLine } from './ast';
 import { type Difference, Gathering } from './compare';
 import { decodeFrame } from './decode';
 import { linePieces, marks, recordPieces, text } from './notation';
-import { type PacketRecord, SYN } from './packet';
+import type { PacketRecord } from './packet';
 import { seconds } from './report';
-import { canonicalAddress, type Stage } from './stage';
+import type { Stage } from './stage';
 import type { Emitted } from './world';
 
 /** An outbound packet is waited for until so long after its time. */
@@ -75,22 +75,7 @@ export class Expecting {
       this.stage.fail({ kind: 'packet', message: `the stack sent ${error}`, expected: text(linePieces(line)) });
       return null;
     }
-    return this.concerns(record) ? { ...emitted, record, payload } : null;
-  }
-
-  /** Whether a packet belongs to the connection under test. An active one learns its port from its first packet. */
-  private concerns(record: PacketRecord): boolean {
-    const { connection, script } = this.stage;
-    const remoteIp = connection?.remote.ip ?? canonicalAddress(script.config.remoteIp);
-    const localIp = connection?.local.ip ?? canonicalAddress(script.config.localIp);
-    if (record.ip.destination !== remoteIp || record.ip.source !== localIp) return false;
-    if (record.protocol === 'icmp') return !isLinkNoise(record.ip.version, record.type);
-    if (connection === null) return record.protocol === 'tcp';
-    if (connection.protocol !== record.protocol || record.destinationPort !== connection.remote.port) return false;
-    // An active one begins with a SYN: what still comes from an earlier connection's port is none of it.
-    const begins = record.protocol !== 'tcp' || (record.flags & SYN) !== 0;
-    if (connection.local.port === 0 && begins) connection.local.port = record.sourcePort;
-    return record.sourcePort === connection.local.port;
+    return this.stage.concerns(record) ? { ...emitted, record, payload } : null;
   }
 
   /** Compares a packet; null when it is wrong and that is not fatal. */
@@ -154,13 +139,9 @@ export class Expecting {
     const { world, connection } = this.stage;
     for (const emitted of world.sent) {
       const { record } = decodeFrame(emitted.frame);
-      if (record === null || !this.concerns(record)) continue;
+      if (record === null || !this.stage.concerns(record)) continue;
       const shown = record.protocol === 'tcp' && connection !== null ? connection.toScript(record) : record;
       this.stage.log('out', text(recordPieces(shown, null)), 0, emitted.atUs);
     }
   }
 }
-
-/** Neighbour and router discovery and multicast listener reports. */
-const isLinkNoise = (version: number, type: number): boolean =>
-  version === 6 && ((type >= 130 && type <= 137) || type === 143);

@@ -19,6 +19,8 @@ export interface Failure {
   readonly state: string;
   /** Which rule made the stack send what it sent; '' when it did not say. */
   readonly cause: string;
+  /** What may be behind it; '' where nothing suggests itself. */
+  readonly hint: string;
   /** The script's line as written. */
   readonly source: string;
 }
@@ -79,5 +81,6 @@ function describeFailure(failure: Failure): string[] {
     failure.cause === '' ? '' : `sent because ${failure.cause}`,
   ].filter((part) => part !== '');
   if (context.length > 0) lines.push(`  ${context.join(', ')}`);
+  if (failure.hint !== '') lines.push(`  hint: ${failure.hint}`);
   return lines;
 }

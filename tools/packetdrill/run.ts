@@ -35,7 +35,7 @@ function brokenCode({ events, source }: Script): Failure | null {
     if (action.kind !== 'code' || !(action.program instanceof PythonError)) continue;
     const { message } = action.program;
     const line = source.line(action.at + action.program.at);
-    const nothing = { expected: '', actual: '', marks: '', atUs: 0, state: '', cause: '' };
+    const nothing = { expected: '', actual: '', marks: '', atUs: 0, state: '', cause: '', hint: '' };
     return { line, kind: 'parse', message, ...nothing, source: source.lineText(line) };
   }
   return null;
@@ -133,7 +133,12 @@ class Runner {
       return;
     }
     stage.log('in', text(linePieces(line)), stage.event.line, stage.world.nowUs);
-    stage.world.deliver(built.frame, `line ${stage.event.line}`);
+    const { line: number } = stage.event;
+    const { target } = stage.world;
+    stage.world.deliver(built.frame, `line ${number}`);
+    const reason = target.lastDrop?.() ?? '';
+    stage.dropped = reason === '' ? null : { line: number, reason };
+    if (reason !== '') this.options.trace?.(`not used: ${reason}`);
   }
 
   /** The connection under test; a packet that comes without one makes one. */

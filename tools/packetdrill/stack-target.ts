@@ -1,6 +1,7 @@
 import { Cidr, parseAddress } from '../../stack/base/address';
 import type { Bytes, Millis } from '../../stack/base/bytes';
 import { NEVER } from '../../stack/base/bytes';
+import { DROPS } from '../../stack/base/drops';
 import { TRACE_KINDS } from '../../stack/base/trace';
 import { TX_BYTES } from '../../stack/base/tx-queue';
 import type { Interface } from '../../stack/ip/interface';
@@ -24,6 +25,7 @@ const HEADERS_MAX = 100;
 const TRACE = { trace: true, traceCapacity: 1 };
 /** Where 'segment-out' names the rule. */
 const RULE = TRACE_KINDS['segment-out'].indexOf('rule');
+const REASON = TRACE_KINDS.drop.indexOf('reason');
 
 /** The stack's reasons in the words of the RFCs. */
 const CAUSES: Readonly<Record<(typeof RULES)[number], string>> = {
@@ -58,6 +60,7 @@ export class StackTarget implements Target {
   /** Why each TCP segment in the interface's queue is sent, in order. */
   private readonly causes: (typeof RULES)[number][] = [];
   private frame: Bytes = new Uint8Array(2048);
+  private drop = '';
 
   constructor(readonly config: TargetConfig) {
     this.defaults = scriptProfile(PROFILES[config.profile]!);
@@ -66,6 +69,7 @@ export class StackTarget implements Target {
     const { stack } = this;
     stack.trace.subscribe((event) => {
       if (event.kind === 'segment-out') this.causes.push(RULES[event.numbers[RULE]!]!);
+      else if (event.kind === 'drop') this.drop = DROPS[event.numbers[REASON]!]!;
     });
     stack.tcp.fastOpen.setKeys([FAST_OPEN_KEY]);
     this.iface = stack.addInterface({
@@ -96,6 +100,7 @@ export class StackTarget implements Target {
 
   receive(frame: Bytes): void {
     const { stack } = this;
+    this.drop = '';
     const slab = stack.slabs.current;
     const at = (slab.fill + 3) & ~3;
     slab.bytes.set(frame, at);
@@ -106,6 +111,10 @@ export class StackTarget implements Target {
     stack.receive(this.iface, slab, at, frame.length, false, segmentBytes, this.now);
     this.tell();
     if (!stack.rotateSlab()) throw new Error('the stack has no memory left to receive into');
+  }
+
+  lastDrop(): string {
+    return this.drop;
   }
 
   poll(): void {

@@ -2,6 +2,9 @@ import { formatAddress, parseAddress } from './address';
 import type { Event, Script } from './ast';
 import type { FrameObserver } from './capture';
 import type { Connection } from './connection';
+import { decodeFrame } from './decode';
+import { recordPieces, text } from './notation';
+import { type PacketRecord, SYN } from './packet';
 import type { Failure, FailureKind, LoggedPacket } from './report';
 import { Unsupported } from './source';
 import type { Profile, TargetFactory, TargetSocket } from './target';
@@ -28,6 +31,7 @@ export interface Wrong {
   readonly actual?: string;
   readonly marks?: string;
   readonly cause?: string;
+  readonly hint?: string;
   /** Where, when it is not the event's line. */
   readonly line?: number;
 }
@@ -52,6 +56,8 @@ export class Stage {
   zeroPayload = true;
   /** The event that is being run. */
   event: Event;
+  /** The line of the packet that came last, and why the stack did not use it; null when it did. */
+  dropped: { readonly line: number; readonly reason: string } | null = null;
   /** The scripted time of the event before, in microseconds. */
   previousUs = 0;
 
@@ -84,8 +90,41 @@ export class Stage {
       atUs: this.world.nowUs,
       state: this.underTest?.state() ?? '',
       cause: wrong.cause ?? '',
+      hint: this.hintFor(wrong),
       source: this.sourceOf(event),
     };
+  }
+
+  /** A packet that was dropped says more than anything else. */
+  private hintFor({ kind, hint = '' }: Wrong): string {
+    if (this.dropped === null || kind === 'parse' || kind === 'unsupported') return hint;
+    return `the stack did not use the packet of line ${this.dropped.line}: ${this.dropped.reason}`;
+  }
+
+  /** Whether a packet belongs to the connection under test. An active one learns its port from its first packet. */
+  concerns(record: PacketRecord): boolean {
+    const { connection, script } = this;
+    const remoteIp = connection?.remote.ip ?? canonicalAddress(script.config.remoteIp);
+    const localIp = connection?.local.ip ?? canonicalAddress(script.config.localIp);
+    if (record.ip.destination !== remoteIp || record.ip.source !== localIp) return false;
+    if (record.protocol === 'icmp') return !isLinkNoise(record.ip.version, record.type);
+    if (connection === null) return record.protocol === 'tcp';
+    if (connection.protocol !== record.protocol || record.destinationPort !== connection.remote.port) return false;
+    // An active one begins with a SYN: what still comes from an earlier connection's port is none of it.
+    const begins = record.protocol !== 'tcp' || (record.flags & SYN) !== 0;
+    if (connection.local.port === 0 && begins) connection.local.port = record.sourcePort;
+    return record.sourcePort === connection.local.port;
+  }
+
+  /** What the stack has sent for this connection and no line has expected so far, in the script's notation. */
+  untaken(): string[] {
+    return this.world.sent.flatMap(({ frame }) => {
+      const { record } = decodeFrame(frame);
+      if (record === null || !this.concerns(record)) return [];
+      const { connection } = this;
+      const shown = record.protocol === 'tcp' && connection !== null ? connection.toScript(record) : record;
+      return [text(recordPieces(shown, null))];
+    });
   }
 
   /** Ends the run, or goes on with a warning when the script said that this kind is not fatal. */
@@ -115,3 +154,7 @@ export function canonicalAddress(ip: string): string {
   if (bytes === null) throw new Unsupported(`${ip} is not an IP address`);
   return formatAddress(bytes);
 }
+
+/** Neighbour and router discovery and multicast listener reports. */
+const isLinkNoise = (version: number, type: number): boolean =>
+  version === 6 && ((type >= 130 && type <= 137) || type === 143);

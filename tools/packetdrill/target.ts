@@ -11,6 +11,8 @@ import type { IpVersion } from './packet';
 export interface Target {
   /** One IP datagram arrives. What it leads to may be emitted now or at the next `poll`. The frame may be kept. */
   receive(frame: Bytes): void;
+  /** Why the datagram that came last was not used; '' when it was. For a target that does not say, nothing is known. */
+  lastDrop?(): string;
   /** Does everything that is due at the clock's time and sends what there is to send. Calls back through `emit` only. */
   poll(): void;
   /** When `poll` has something to do next; at most the clock's time when it has now, Infinity when never. */

@@ -93,7 +93,21 @@ describe('exit codes', () => {
   test('a file that is not there', () => {
     const ran = tapwire([join(folder, 'nosuch.pkt')]);
     expect([ran.code, ran.out]).toEqual([2, '']);
-    expect(ran.err).toContain('nosuch.pkt: ENOENT');
+    expect(ran.err).toBe('tapwire packetdrill: nosuch.pkt: there is no such file or folder; check the path (ENOENT)\n');
+  });
+
+  test.each([
+    [
+      'a folder without scripts',
+      [],
+      /^tapwire packetdrill: empty: no script is in this folder: their names end in \.pkt\n$/,
+    ],
+    ['a folder for a capture', ['--record'], /^tapwire packetdrill: empty: it is a folder; name a file in it\n$/],
+  ])('%s', (_, flags, message) => {
+    mkdirSync(join(folder, 'empty'));
+    const ran = tapwire([...flags, join(folder, 'empty')]);
+    expect([ran.code, ran.out]).toEqual([2, '']);
+    expect(ran.err).toMatch(message);
   });
 });
 
@@ -239,12 +253,14 @@ describe('what crossed the wire', () => {
     expect(tapwire(['--record', '--follow', '2', path])).toEqual({
       code: 2,
       out: '',
-      err: 'o.pcapng: no connection 2: the capture has one\n',
+      err: 'tapwire packetdrill: o.pcapng: no connection 2: the capture has one\n',
     });
     expect(tapwire(['--record', file('c.pkt', GOOD), join(folder, 'nosuch')])).toEqual({
       code: 2,
       out: '',
-      err: expect.stringMatching(/^c\.pkt: not a pcap or pcapng capture: .*\nnosuch: ENOENT: .*\n$/),
+      err: expect.stringMatching(
+        /^tapwire packetdrill: c\.pkt: not a pcap or pcapng capture: .*\n.* nosuch: there is no such file .*\n$/,
+      ),
     });
   });
 

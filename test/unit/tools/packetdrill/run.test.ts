@@ -149,6 +149,7 @@ describe('packets that are wrong', () => {
       atUs: 100_000,
       state: 'ESTABLISHED',
       cause: 'the toy felt like it',
+      hint: '',
       source: '+0 > . 1:1(0) ack 12',
     });
     expect(describeResult(result)).toBe(`t.pkt:9: packet: ack 11, not 12
