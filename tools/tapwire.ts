@@ -35,13 +35,19 @@ export function commandLine(args: readonly string[]): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
-    .showHelpAfterError('(tapwire --help shows what there is)')
     .addHelpText('after', AFTER_HELP)
     .exitOverride();
   const asked = COMMANDS.filter((command) => command.name === args[0]);
   const all = VERSION_FLAGS.includes(args[0]!) ? [] : COMMANDS;
   for (const command of asked.length === 1 ? asked : all) command.load()(program);
+  nameHelp(program, 'tapwire');
   return program;
+}
+
+/** After bad input it is the command's own help that says what there is. */
+function nameHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`(${path} --help shows what there is)`);
+  for (const child of command.commands) nameHelp(child, `${path} ${child.name()}`);
 }
 
 /** Runs a command line (without `node tapwire`); the exit code lands in process.exitCode. */
