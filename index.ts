@@ -29,7 +29,10 @@ export { Address, Cidr, parseAddress, parseCidr } from './stack/base/address';
 export { DROPS, type Drop } from './stack/base/drops';
 export type { TraceEvent, TraceKind } from './stack/base/trace';
 export type { StackLimits } from './stack/stack';
-export type { TcpProfile } from './stack/tcp/profile';
+export type { AckSample } from './stack/tcp/ack-sample';
+export { type CongestionControl, Controller } from './stack/tcp/congestion/control';
+export type { Connection } from './stack/tcp/connection';
+export { LINUX, RFC, type TcpProfile } from './stack/tcp/profile';
 export type { HostReport } from './tools/report';
 
 /** One device with its addresses, several, or none: a host that only reaches itself. */

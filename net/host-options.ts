@@ -1,7 +1,8 @@
 import type { Device } from '../device/device';
 import { type Address, type Cidr, parseAddress, parseCidr } from '../stack/base/address';
 import type { StackLimits } from '../stack/stack';
-import { PROFILES, type TcpProfile } from '../stack/tcp/profile';
+import { controllerNames, newController } from '../stack/tcp/congestion/controllers';
+import { LINUX, PROFILES, type TcpProfile } from '../stack/tcp/profile';
 import type { Loop } from './loop';
 
 /** One device of a host, with the addresses to use on it. */
@@ -24,7 +25,8 @@ export interface HostOptions {
   routes?: readonly RouteOption[];
   /** Default: random. With a seed a host in memory behaves the same every time. */
   seed?: number;
-  profile?: string | TcpProfile;
+  /** 'linux' (the default), 'rfc', or constants that differ from those of 'linux', or of the one that `name` names. */
+  profile?: string | Partial<TcpProfile>;
   limits?: Partial<StackLimits>;
   trace?: boolean;
   traceCapacity?: number;
@@ -41,14 +43,29 @@ export interface HostOptions {
 /** Of every host's link to itself. */
 export const LOOPBACK_ADDRESSES = ['127.0.0.1/8', '::1/128'];
 
-/** Default: linux. @throws RangeError when no profile has the name. */
-export function profileOf(profile: string | TcpProfile | undefined): TcpProfile {
-  if (profile === undefined) return PROFILES['linux']!;
-  if (typeof profile !== 'string') return profile;
-  const known = PROFILES[profile];
-  if (known === undefined)
-    throw new RangeError(`unknown profile '${profile}': one of ${Object.keys(PROFILES).join(', ')}`);
-  return known;
+/** Default: linux. @throws RangeError when no profile has the name, no constant the key, or no controller the name. */
+export function profileOf(profile: string | Partial<TcpProfile> | undefined): TcpProfile {
+  if (profile === undefined) return LINUX;
+  if (typeof profile === 'string') return namedProfile(profile);
+  const base = Object.hasOwn(PROFILES, profile.name ?? '') ? namedProfile(profile.name!) : LINUX;
+  const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== undefined));
+  for (const [key, value] of Object.entries(given)) {
+    if (key === 'controllers') continue;
+    if (!Object.hasOwn(LINUX, key)) throw new RangeError(`a profile has no '${key}'`);
+    const wanted = typeof LINUX[key as keyof TcpProfile];
+    if (typeof value !== wanted) throw new RangeError(`${key} of a profile is a ${wanted}, not ${String(value)}`);
+  }
+  const whole: TcpProfile = { ...base, ...given };
+  if (newController(whole.congestion, whole) === null) {
+    const names = [...controllerNames(), ...Object.keys(whole.controllers ?? {})];
+    throw new RangeError(`unknown congestion controller '${whole.congestion}': one of ${names.join(', ')}`);
+  }
+  return whole;
+}
+
+function namedProfile(name: string): TcpProfile {
+  if (Object.hasOwn(PROFILES, name)) return PROFILES[name]!;
+  throw new RangeError(`unknown profile '${name}': one of ${Object.keys(PROFILES).join(', ')}`);
 }
 
 /** @throws RangeError when the text is no ADDRESS/LENGTH. */

@@ -1,4 +1,5 @@
 import { type Millis, NEVER } from '../base/bytes';
+import type { CongestionControl } from './congestion/control';
 
 /**
  * Every constant that TCP implementations differ in, as data. `linux` is the default, because its behaviour is what peers,
@@ -50,8 +51,10 @@ export interface TcpProfile {
   readonly tailLossProbe: boolean;
   /** RFC 5682. */
   readonly frto: boolean;
-  /** A name of congestion/controllers.ts. */
+  /** A name of congestion/controllers.ts, or of `controllers`. */
   readonly congestion: string;
+  /** Controllers of one's own by name, each made for one connection. */
+  readonly controllers?: Readonly<Record<string, (profile: TcpProfile) => CongestionControl>>;
   /** How CUBIC leaves slow start before losses: Linux's HyStart, HyStart++ of RFC 9406, or not. */
   readonly slowStartExit: 'linux' | 'rfc9406' | 'off';
   /** RFC 5681 §4.1: cwnd starts again after an idle RTO, and decays while it is not used. */

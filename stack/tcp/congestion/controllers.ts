@@ -26,5 +26,7 @@ export const controllerNames = (): string[] => Object.keys(CONTROLLERS);
 
 /** A controller for one connection, or null when there is none of that name. */
 export function newController(name: string, profile: TcpProfile): CongestionControl | null {
+  const { controllers } = profile;
+  if (controllers !== undefined && Object.hasOwn(controllers, name)) return controllers[name]!(profile);
   return Object.hasOwn(CONTROLLERS, name) ? CONTROLLERS[name]!(profile) : null;
 }
