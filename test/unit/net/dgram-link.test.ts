@@ -6,7 +6,7 @@ import { createHost, type Host } from '../../../net/host';
 import { createNet } from '../../../net/index';
 import { pass } from './both';
 
-/* dgram over a link: two hosts in memory. What both modules have in common is in dgram.test.ts. */
+/* dgram over a link: two hosts in memory. What both modules have in common is in the other files. */
 
 const hosts: Host[] = [];
 const sockets: Socket[] = [];
