@@ -223,7 +223,7 @@ export class ClientRequest extends Writable {
       bodyDestroyed: () => this.endEvents(null),
       bodyClosed: () => this.endEvents(null),
     };
-    const response = new IncomingMessage(message, exchange, owner);
+    const response = new IncomingMessage(message, exchange, owner, this.spec.session.contentDecoding);
     this.response = response;
     if (!this.emit('response', response)) response.resume();
   }

@@ -1,5 +1,6 @@
 import type * as http from 'node:http';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
+import { decodersFor } from './decoding';
 import type { Exchange } from './exchange';
 
 const HIGH_WATER = 64 * 1024;
@@ -19,29 +20,36 @@ export interface BodyOwner {
  * the body comes.
  */
 export class IncomingMessage extends Readable {
-  /** Bytes of the body so far. */
+  /** Bytes of the body so far, decoded. */
   private received = 0;
   private finished = false;
   private broken = false;
   private over = false;
+  /** What undoes the body's codings, the last one applied first. */
+  private readonly decoders: readonly Duplex[];
+  /** What the body is read from: the last decoder, or the message itself. */
+  private readonly source: Readable;
 
   constructor(
     private readonly message: http.IncomingMessage,
     exchange: Exchange,
     private readonly owner: BodyOwner,
+    decodes: boolean,
   ) {
     super({ highWaterMark: HIGH_WATER, emitClose: true, autoDestroy: true });
-    message.on('data', (chunk: Buffer) => {
-      this.received += chunk.length;
-      if (!this.push(chunk)) message.pause();
-      this.emit('download-progress', this.received);
-    });
-    message.pause();
     message.on('end', () => {
       this.finished = true;
       exchange.finish();
-      this.push(null);
     });
+    this.decoders = decodes ? decodersFor(message.headers['content-encoding']) : [];
+    this.source = this.connect();
+    this.source.on('data', (chunk: Buffer) => {
+      this.received += chunk.length;
+      if (!this.push(chunk)) this.source.pause();
+      this.emit('download-progress', this.received);
+    });
+    this.source.pause();
+    this.source.on('end', () => this.push(null));
     const broke = (): void => {
       if (this.finished || this.broken) return;
       this.broken = true;
@@ -54,6 +62,18 @@ export class IncomingMessage extends Readable {
       this.over = true;
       owner.bodyClosed();
     });
+  }
+
+  /** Puts the decoders behind the message. Gives what the body is read from. */
+  private connect(): Readable {
+    let last: Readable = this.message;
+    for (const decoder of this.decoders) {
+      decoder.on('error', (error) => {
+        if (!this.destroyed) this.owner.bodyBroke(error);
+      });
+      last = last.pipe(decoder);
+    }
+    return last;
   }
 
   get statusCode(): number {
@@ -88,7 +108,7 @@ export class IncomingMessage extends Readable {
     throw new Error('HTTP trailers are not supported');
   }
 
-  /** The whole body has come, read or not. */
+  /** The whole body has come, read and decoded or not. */
   get isComplete(): boolean {
     return this.finished;
   }
@@ -104,12 +124,13 @@ export class IncomingMessage extends Readable {
   }
 
   override _read(): void {
-    this.message.resume();
+    this.source.resume();
   }
 
   /** An error is told only where somebody listens: a response cut short is not the end of a program. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     if (!this.finished) this.owner.bodyDestroyed();
+    for (const decoder of this.decoders) decoder.destroy();
     callback(this.listenerCount('error') === 0 ? null : error);
   }
 }

@@ -21,7 +21,8 @@ const REFERRER_MAX = 4096;
 export const isReferrerPolicy = (value: unknown): value is ReferrerPolicy =>
   REFERRER_POLICIES.includes(value as ReferrerPolicy);
 
-const isSecure = (url: URL): boolean =>
+/** Nobody on the way can have changed what comes from there: TLS, or this machine. */
+export const isTrustworthy = (url: URL): boolean =>
   url.protocol === 'https:' || /^(127\.|localhost$|\[::1\]$)/.test(url.hostname) || url.hostname.endsWith('.localhost');
 
 /** Without what must never be told: user, password, fragment (§8.4). */
@@ -42,7 +43,7 @@ export function referrerFor(referrer: string, to: URL, policy: ReferrerPolicy): 
   const full = stripped(from);
   const whole = full.length > REFERRER_MAX ? origin : full;
   const sameOrigin = from.origin === to.origin;
-  const downgrade = isSecure(from) && !isSecure(to);
+  const downgrade = isTrustworthy(from) && !isTrustworthy(to);
   switch (policy) {
     case 'unsafe-url':
       return whole;

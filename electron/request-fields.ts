@@ -1,4 +1,5 @@
 import { hostField } from '../http/request-options';
+import { acceptEncoding } from './decoding';
 import { hostnameOf, portOf } from './exchange';
 import { type Site, siteOf } from './fetch-metadata';
 import type { RequestHeaders } from './headers';
@@ -69,6 +70,7 @@ function addDefaults(lines: string[], spec: RequestSpec, hop: Hop): void {
     add('Origin', hop.site.tainted ? 'null' : spec.origin);
   }
   add('User-Agent', session.userAgent);
+  if (session.contentDecoding) add('Accept-Encoding', acceptEncoding(hop.url, hop.headers.has('range')));
   add('Accept-Language', session.acceptLanguage);
   // Fetch §4.6: what the cache modes ask of caches on the way.
   if (cache === 'no-cache') add('Cache-Control', 'max-age=0');

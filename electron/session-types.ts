@@ -133,6 +133,8 @@ export interface RequestSession {
   readonly acceptLanguage: string;
   /** Sec-Fetch-* are sent. */
   readonly browserHeaders: boolean;
+  /** Accept-Encoding is sent, and bodies lose their content codings. */
+  readonly contentDecoding: boolean;
   /** Emulated: every request fails with ERR_INTERNET_DISCONNECTED. */
   readonly offline: boolean;
 

@@ -162,6 +162,8 @@ async function openSession(options: GetOptions, electron: Electron): Promise<Ses
     throw new UsageError(`--cookie-jar ${cookieJar}: ${(error as Error).message}`);
   }
   session.setUserAgent('tapwire');
+  // What was sent is what is wanted, to the byte.
+  session.contentDecoding = false;
   if (insecure) session.setCertificateVerifyProc((_request, callback) => callback(0));
   if (proxy === undefined) return session;
   try {

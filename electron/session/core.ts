@@ -32,6 +32,7 @@ export class SessionCore implements RequestSession, RouteContext {
   userAgent = defaultUserAgent();
   acceptLanguage = '';
   browserHeaders = false;
+  contentDecoding = true;
   verifyProc: CertificateVerifyProc | null = null;
   readonly verdicts = new CertificateVerdicts();
   readonly auth = new AuthCache();

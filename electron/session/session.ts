@@ -68,6 +68,17 @@ export class Session extends EventEmitter {
     this._core.browserHeaders = Boolean(on);
   }
 
+  /**
+   * Whether responses are asked for in codings, and decoded, as Electron does: gzip, deflate and br. Without, nothing is
+   * asked for and bodies come as they were sent. Default true.
+   */
+  get contentDecoding(): boolean {
+    return this._core.contentDecoding;
+  }
+  set contentDecoding(on: boolean) {
+    this._core.contentDecoding = Boolean(on);
+  }
+
   // ── proxies ──
 
   /**

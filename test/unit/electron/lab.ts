@@ -24,6 +24,7 @@ export class PlainSession implements RequestSession {
   userAgent = 'lab';
   acceptLanguage = '';
   browserHeaders = false;
+  contentDecoding = true;
   offline = false;
   readonly cookies = new Map<string, Map<string, string>>();
   readonly credentials = new Map<string, Credentials>();

@@ -1,0 +1,210 @@
+/** Content codings: what is asked for, and what becomes of bodies. */
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { cert, key } from '../http/tls-identity';
+import { Lab, type Outcome, once, outcomeOf, run, until, wire } from './lab';
+
+let lab: Lab;
+beforeEach(() => {
+  lab = new Lab();
+});
+afterEach(() => lab.close());
+
+const TEXT = 'hello, '.repeat(1000);
+
+const answerOf = (coding: string, body: Buffer): string =>
+  `HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n${body.toString('latin1')}`;
+
+async function ask(answer: string, end = false): Promise<Outcome> {
+  const { origin } = await wire(lab, [answer], end);
+  return run(lab.request(origin));
+}
+
+describe('Accept-Encoding', () => {
+  const fieldOf = (head: string): string | undefined => /^Accept-Encoding: (.*)\r/m.exec(head)?.[1];
+
+  test('br is asked for where nobody can be on the way: on this machine, and over TLS', async () => {
+    const { origin, requests } = await wire(lab);
+    await run(lab.request(origin));
+    await run(lab.request(origin.replace('127.0.0.1', 'other.test')));
+    expect(requests.map(fieldOf)).toEqual(['gzip, deflate, br', 'gzip, deflate']);
+    let seen: unknown;
+    const server = lab.modules.https.createServer({ key, cert }, (request, response) => {
+      seen = request.headers['accept-encoding'];
+      response.end();
+    });
+    await run(lab.request(`https://other.test:${await lab.listen(server)}/`));
+    expect(seen).toBe('gzip, deflate, br');
+  });
+
+  test('a part is asked for as it is; what was set is sent as it was set, and bodies are decoded all the same', async () => {
+    const { origin, requests } = await wire(lab, [answerOf('gzip', gzipSync(TEXT))]);
+    await run(lab.request({ url: origin, headers: { Range: 'bytes=0-1' } }));
+    const { body } = await run(lab.request({ url: origin, headers: { 'accept-encoding': 'zstd' } }));
+    expect(requests.map((text) => text.match(/^accept-encoding: .*/gim))).toEqual([
+      ['Accept-Encoding: identity'],
+      ['accept-encoding: zstd'],
+    ]);
+    expect(body).toBe(TEXT);
+  });
+
+  test('a session that does not want it asks for nothing and gets what was sent', async () => {
+    lab.session.contentDecoding = false;
+    const coded = gzipSync(TEXT);
+    const { origin, requests } = await wire(lab, [answerOf('gzip', coded)]);
+    const { body } = await run(lab.request(origin));
+    expect([fieldOf(requests[0]!), body]).toEqual([undefined, coded.toString('latin1')]);
+  });
+});
+
+describe('bodies', () => {
+  const plain = Buffer.from(TEXT);
+  test.each([
+    ['gzip', gzipSync(plain)],
+    ['X-GZip', gzipSync(plain)],
+    ['deflate', deflateSync(plain)],
+    ['deflate', deflateRawSync(plain)],
+    ['br', brotliCompressSync(plain)],
+    ['gzip, br', brotliCompressSync(gzipSync(plain))],
+    ['br, deflate , gzip', gzipSync(deflateSync(brotliCompressSync(plain)))],
+  ])('%s', async (coding, coded) => {
+    const { body, events, error } = await ask(answerOf(coding, coded));
+    expect([error, body]).toEqual([undefined, TEXT]);
+    expect(events).toEqual(['finish', 'response', 'response end', 'response close', 'close']);
+  });
+
+  test('of any size, over a kept connection, in chunks', async () => {
+    const big = Buffer.alloc(3_000_000, 'many words, ');
+    let connections = 0;
+    const server = lab.modules.http.createServer((_request, response) => {
+      response.setHeader('Content-Encoding', 'gzip');
+      response.write(gzipSync(big).subarray(0, 100));
+      response.end(gzipSync(big).subarray(100));
+    });
+    server.on('connection', () => connections++);
+    const origin = `http://127.0.0.1:${await lab.listen(server as never)}`;
+    for (let i = 0; i < 3; i++) expect((await run(lab.request(origin))).body.length).toBe(big.length);
+    expect(connections).toBe(1);
+  });
+
+  test('byte by byte, with all that a gzip head can have', async () => {
+    const coded = gzipSync(plain);
+    const head = Buffer.from([0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 3, 0, 9, 9, 9]);
+    const whole = Buffer.concat([head, Buffer.from('name\0a comment\0'), Buffer.from([7, 7]), coded.subarray(10)]);
+    const origin = await lab.serve(async (_request, response) => {
+      response.setHeader('Content-Encoding', 'gzip');
+      for (const byte of whole) {
+        if (!response.write(Buffer.of(byte))) await once(response, 'drain');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.end();
+    });
+    expect((await run(lab.request(origin))).body).toBe(TEXT);
+  });
+
+  test.each([
+    ['an unknown coding', 'zstd'],
+    ['one unknown of two', 'gzip, compress'],
+    ['none', 'identity'],
+    ['a list of nothing', ' , '],
+    ['more than anybody applies', 'gzip, gzip, gzip, gzip, gzip, gzip'],
+    ['a name of every object', 'constructor'],
+  ])('%s: as it was sent', async (_name, coding) => {
+    expect((await ask(answerOf(coding, Buffer.from('as it is')))).body).toBe('as it is');
+  });
+
+  test('heads are told as they came', async () => {
+    const coded = gzipSync('x');
+    const { origin } = await wire(lab, [answerOf('gzip', coded)]);
+    const request = lab.request(origin);
+    let headers: unknown;
+    request.on('response', (response) => {
+      headers = response.headers;
+    });
+    await run(request);
+    expect(headers).toEqual({ 'content-encoding': 'gzip', 'content-length': String(coded.length) });
+  });
+
+  test.each(['HEAD', 'GET'])('without a body there is nothing to decode (%s)', async (method) => {
+    const status = method === 'HEAD' ? '200 OK\r\nContent-Length: 20' : '304 Not Modified';
+    const { origin } = await wire(lab, [`HTTP/1.1 ${status}\r\nContent-Encoding: gzip\r\n\r\n`]);
+    const { body, error, events } = await run(lab.request({ url: origin, method }));
+    expect([body, error, events.at(-1)]).toEqual(['', undefined, 'close']);
+  });
+
+  test.each([
+    ['gzip', gzipSync(plain)],
+    ['deflate', deflateSync(plain)],
+    ['br', brotliCompressSync(plain)],
+  ])(
+    '%s: what follows the end is passed over, one that ends early gives what there is, none is none',
+    async (...all) => {
+      const [coding, coded] = all;
+      const padded = Buffer.concat([coded, Buffer.from('junk behind it')]);
+      expect((await ask(answerOf(coding, padded))).body).toBe(TEXT);
+      const early = await ask(answerOf(coding, coded.subarray(0, -6)));
+      expect([early.error, TEXT.startsWith(early.body)]).toEqual([undefined, true]);
+      const none = await ask(answerOf(coding, Buffer.alloc(0)));
+      expect([none.error, none.body]).toEqual([undefined, '']);
+    },
+  );
+
+  test('fetch gives them decoded', async () => {
+    const { origin } = await wire(lab, [answerOf('br', brotliCompressSync('{"a":1}'))]);
+    expect(await (await lab.electron.fetch(origin)).json()).toEqual({ a: 1 });
+  });
+});
+
+describe('failures', () => {
+  const broken = ['finish', 'response', 'response error', 'response close', 'error', 'close'];
+
+  test.each([
+    ['gzip', Buffer.from('this is no gzip at all')],
+    ['gzip', Buffer.from([0x1f, 0x8c])],
+    ['gzip', Buffer.from([0x1f, 0x8b, 9])],
+    ['gzip', Buffer.concat([gzipSync('x').subarray(0, 10), Buffer.alloc(50, 0xff)])],
+    ['gzip', Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0]), Buffer.alloc(300_000, 'n')])],
+    ['deflate', Buffer.alloc(50, 0xff)],
+    ['br', Buffer.alloc(500, 'nonsense')],
+    ['gzip, br', brotliCompressSync('no gzip in it')],
+  ])('%s that is none: ERR_CONTENT_DECODING_FAILED (%#)', async (coding, coded) => {
+    const { error, events } = await ask(answerOf(coding, coded));
+    const cause = expect.objectContaining({ code: expect.stringMatching(/^(Z_|ERR__ERROR_)/) });
+    expect(error).toMatchObject({ message: 'net::ERR_CONTENT_DECODING_FAILED', cause });
+    expect(events).toEqual(broken);
+  });
+
+  test('a coded body cut short is a body cut short', async () => {
+    const coded = gzipSync(TEXT);
+    const { error, events } = await ask(answerOf('gzip', coded).slice(0, -3), true);
+    expect([error?.message, events]).toEqual(['net::ERR_CONTENT_LENGTH_MISMATCH', broken]);
+  });
+});
+
+describe('a little that becomes very much', () => {
+  const bytes = 200 * 1024 * 1024;
+  const bomb = gzipSync(gzipSync(Buffer.alloc(bytes)));
+  const serve = (): Promise<string> =>
+    lab.serve((_request, response) => {
+      response.setHeader('Content-Encoding', 'gzip, gzip');
+      response.end(bomb);
+    });
+
+  test('is decoded no faster than it is read, and no more of it once nobody wants it', async () => {
+    const request = lab.request(await serve());
+    const outcome = outcomeOf(request);
+    let received = 0;
+    request.on('response', (response) => {
+      response.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+        response.pause();
+        setImmediate(() => (received < 1_000_000 ? response.resume() : request.abort()));
+      });
+    });
+    request.end();
+    const { events } = await outcome;
+    expect(events.slice(-4)).toEqual(['abort', 'response aborted', 'response close', 'close']);
+    // A little more than was read: what the buffers on the way hold.
+    expect(received).toBeLessThan(2_000_000);
+    await until(() => lab.session.tracked.size === 0);
+  });
+});
