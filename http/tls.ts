@@ -25,7 +25,7 @@ const NodeServer = nodeTls.Server as unknown as {
 };
 const nodeConnect = nodeTls.connect as (options: object) => nodeTls.TLSSocket;
 
-interface OurSocket extends NodeNet.Socket {
+export interface OurSocket extends NodeNet.Socket {
   allowHalfOpen: boolean;
   attachDirect?: unknown;
   _handle?: Record<string, (...args: unknown[]) => unknown> | null;
@@ -56,7 +56,8 @@ interface NativeStream {
   finishShutdown(request: object, code: number): void;
 }
 
-const isOurs = (socket: unknown): socket is OurSocket =>
+/** A socket of a stack of ours, rather than Node's or any other stream. */
+export const isOurs = (socket: unknown): socket is OurSocket =>
   typeof (socket as OurSocket | null | undefined)?.attachDirect === 'function';
 
 /**

@@ -71,7 +71,13 @@ export function createNet(host: Host | null): Net {
     SocketClass = derive(Socket, { _stackHost: host });
     ServerClass = derive(Server, { _stackHost: host, _socketClass: SocketClass });
   }
-  const connect = (...args: unknown[]): Socket => connectWith(SocketClass, args);
+  // Functions, because Node's may be called with `new`.
+  function connect(...args: unknown[]): Socket {
+    return connectWith(SocketClass, args);
+  }
+  function createServer(options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener): Server {
+    return new ServerClass(options, listener);
+  }
   return {
     _normalizeArgs: normalizeArguments as Net['_normalizeArgs'],
     _setSimultaneousAccepts: setSimultaneousAccepts,
@@ -79,7 +85,7 @@ export function createNet(host: Host | null): Net {
     SocketAddress,
     connect,
     createConnection: connect,
-    createServer: (options, listener) => new ServerClass(options, listener),
+    createServer,
     isIP,
     isIPv4,
     isIPv6,

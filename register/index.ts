@@ -3,17 +3,17 @@
  * ours. The exports of Node's modules are replaced in place, so that whoever required them before sees the same.
  */
 import { syncBuiltinESMExports } from 'node:module';
-import nodeTls from 'node:tls';
 import type { NetModule } from '../http';
 import { http } from '../http';
 import { createHttps, tlsOf } from '../http/https';
-import { tlsLooks } from '../http/tls';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
+import { defineInstances } from './instances';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
+import { completeStreamWraps } from './stream-wrap';
 import { hostOrExit, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
@@ -23,17 +23,8 @@ const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();
 
-// Node's TLS asks this class for its instances: those of ours are to it what any Duplex is.
-// To the program, secured sockets are sockets.
-const ordinary = Function.prototype[Symbol.hasInstance];
-const { TLSSocket } = nodeTls;
-Object.defineProperty(net.Socket, Symbol.hasInstance, {
-  value(this: unknown, object: unknown): boolean {
-    if (tlsLooks.now) return false;
-    return ordinary.call(this, object) || (this === net.Socket && object instanceof TLSSocket);
-  },
-});
-
+defineInstances();
+completeStreamWraps();
 defineNodeKeys();
 tellObservers();
 patch(builtin('net'), net);

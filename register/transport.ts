@@ -6,16 +6,17 @@
 import nodeHttp from 'node:http';
 import nodeHttps from 'node:https';
 import { syncBuiltinESMExports } from 'node:module';
-import nodeTls from 'node:tls';
 // Loaded before its exports change: terminals are the kernel's, and their classes derive from Node's own socket.
 import 'node:tty';
 import type { NetModule } from '../http/module';
-import { createTls, tlsLooks } from '../http/tls';
+import { createTls } from '../http/tls';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
+import { defineInstances } from './instances';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
+import { completeStreamWraps } from './stream-wrap';
 import { hostOrExit, showIfAsked } from './wire';
 
 const builtin = (name: string): object => require(name) as object;
@@ -26,24 +27,13 @@ function inheritFrom(derived: unknown, base: unknown): void {
   Object.setPrototypeOf((derived as { prototype: object }).prototype, (base as { prototype: object }).prototype);
 }
 
-/** Node's TLS looks for a kernel's handle in every `net.Socket`: to it, those of ours are what any Duplex is. */
-function hideFromTls(): void {
-  const ordinary = Function.prototype[Symbol.hasInstance];
-  const { TLSSocket } = nodeTls;
-  Object.defineProperty(net.Socket, Symbol.hasInstance, {
-    value(this: unknown, object: unknown): boolean {
-      if (tlsLooks.now) return false;
-      return ordinary.call(this, object) || (this === net.Socket && object instanceof TLSSocket);
-    },
-  });
-}
-
 const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();
 defineNodeKeys();
 tellObservers();
-hideFromTls();
+defineInstances();
+completeStreamWraps();
 const tls = createTls(net as unknown as NetModule);
 patch(builtin('net'), net);
 patch(builtin('tls'), tls);

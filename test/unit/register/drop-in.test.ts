@@ -87,4 +87,62 @@ describe('under the drop-in', () => {
       ['net', 'connect', true, true, null, null, expect.any(String)],
     ]);
   });
+
+  test('what HTTP/2 shows of its connection is what the connection says of itself', async () => {
+    const out = await program(`
+      const http2 = require('http2'), net = require('net'), tty = require('tty');
+      const seen = {};
+      const server = http2.createServer((request, response) => {
+        seen.server = [request.socket instanceof net.Socket, request.socket.remoteAddress, request.socket.localPort === port];
+        response.end('x');
+      });
+      server.on('session', (session) => session.unref());
+      let port;
+      server.listen(0, '127.0.0.1', () => {
+        port = server.address().port;
+        const client = http2.connect('http://127.0.0.1:' + port, { localAddress: '127.0.0.3' });
+        seen.before = [client.connecting, client.socket.connecting];
+        client.on('connect', () => {
+          seen.client = [client.connecting, client.socket instanceof net.Socket, client.socket.localAddress];
+          client.request().resume().on('close', () => {
+            server.close();
+            // Nothing else keeps the process alive.
+            client.unref();
+          });
+        });
+      });
+      seen.none = [{} instanceof net.Socket, net.Socket.prototype instanceof tty.ReadStream];
+      process.on('exit', () => console.log(JSON.stringify(seen)));`);
+    expect(JSON.parse(out)).toEqual({
+      none: [false, false],
+      before: [true, true],
+      server: [true, '127.0.0.3', true],
+      client: [false, true, '127.0.0.3'],
+    });
+  });
+
+  test('HTTP/2 to where nobody listens fails before it connects', async () => {
+    const out = await program(`
+      const http2 = require('http2');
+      const client = http2.connect('http://127.0.0.1:1');
+      const told = [];
+      client.on('connect', () => told.push('connect'));
+      client.on('error', (error) => told.push(error.code));
+      client.on('close', () => console.log(told.join()));`);
+    expect(out).toBe('ECONNREFUSED');
+  });
+
+  test('functions that make sockets and servers may be called with new', async () => {
+    const out = await program(`
+      const net = require('net');
+      const server = new net.createServer();
+      server.listen(0, () => {
+        const socket = new net.connect(server.address().port, () => {
+          console.log(server instanceof net.Server, socket instanceof net.Socket);
+          socket.destroy();
+          server.close();
+        });
+      });`);
+    expect(out).toBe('true true');
+  });
 });
