@@ -111,14 +111,19 @@ export function connectorOver(
       callback(error, made);
     };
     const isSecure = to.protocol === 'https:';
-    const socket = connect({ host: to.hostname, port: Number(to.port || (isSecure ? 443 : 80)), autoSelectFamily });
+    const port = Number(to.port || (isSecure ? 443 : 80));
+    const socket = connect({ host: to.hostname, port, autoSelectFamily });
     if (options.keepAlive !== false) socket.setKeepAlive(true, options.keepAliveInitialDelay ?? PROBE_DELAY_MS);
     socket.setNoDelay(true);
     const made = isSecure ? secureOver(socket, { host: to.hostname, servername: to.servername ?? undefined }) : socket;
     let standing = false;
-    socket.setTimeout(options.timeout ?? CONNECT_TIMEOUT_MS, () => {
+    const timeout = options.timeout ?? CONNECT_TIMEOUT_MS;
+    socket.setTimeout(timeout, () => {
       if (standing) return;
-      const error = new Error('Connect Timeout Error') as NodeJS.ErrnoException;
+      const tried = socket.autoSelectFamilyAttemptedAddresses;
+      const where = Array.isArray(tried) ? `addresses: ${tried.join(', ')}` : `address: ${to.hostname}:${port}`;
+      const text = `Connect Timeout Error (attempted ${where}, timeout: ${timeout}ms)`;
+      const error = new Error(text) as NodeJS.ErrnoException;
       error.name = 'ConnectTimeoutError';
       error.code = 'UND_ERR_CONNECT_TIMEOUT';
       made.destroy(error);

@@ -142,7 +142,7 @@ export const keepAlive: readonly Scenario[] = [
       fetch: [
         '3 requests: 200, 200, 200',
         'GET /4: fetch failed: write ECONNRESET',
-        'GET /5: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /5: fetch failed: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
         'GET /6: fetch failed: write ECONNRESET',
       ],
     },
@@ -151,7 +151,7 @@ export const keepAlive: readonly Scenario[] = [
         fetch: [
           '3 requests: 200, 200, 200',
           'GET /4: fetch failed: write ECONNRESET',
-          'GET /5: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+          'GET /5: fetch failed: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
           'GET /6: fetch failed: read ECONNRESET',
         ],
       },

@@ -85,7 +85,7 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     undici: [
       '3 requests: 200, 200, 200',
       'GET /4: write ECONNRESET',
-      'GET /5: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'GET /5: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
       'GET /6: read ECONNRESET',
     ],
     axios: [
@@ -148,7 +148,7 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
   'conntrack-table-full': {
     undici: [
       'GET /1: 200, 10 bytes',
-      'GET /new: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'GET /new: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
       'given up after 10 s',
       'GET /2: 200, 10 bytes',
     ],
@@ -175,7 +175,11 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     got: ['GET /1: 200, 10 bytes', 'GET /2: 200, 10 bytes', 'GET /3: 200, 10 bytes'],
   },
   'snat-port-exhaustion': {
-    undici: ['16 requests: 200', 'GET /new: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]', 'given up after 10 s'],
+    undici: [
+      '16 requests: 200',
+      'GET /new: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
+      'given up after 10 s',
+    ],
     axios: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 127 s'],
     got: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 384 s'],
   },
@@ -467,7 +471,7 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
   'happy-eyeballs-250ms': {
     undici: [
       'GET /handshake-of-240-ms-first: 200, 10 bytes',
-      'GET /handshake-of-260-ms-first: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+      'GET /handshake-of-260-ms-first: Connect Timeout Error (attempted addresses: 10.0.0.2:80, 10.0.0.9:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
       'GET /handshake-of-260-ms-last: 200, 10 bytes',
     ],
     axios: [

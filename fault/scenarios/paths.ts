@@ -97,7 +97,7 @@ export const paths: readonly Scenario[] = [
       ],
       fetch: [
         'GET /1: 200, 10 bytes',
-        'GET /new: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /new: fetch failed: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
         'given up after 10 s',
         'GET /2: 200, 10 bytes',
       ],
@@ -214,7 +214,7 @@ export const paths: readonly Scenario[] = [
       http: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80 (not reused)', 'given up after 127 s'],
       fetch: [
         '16 requests: 200',
-        'GET /new: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /new: fetch failed: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
         'given up after 10 s',
       ],
     },
@@ -340,7 +340,7 @@ export const paths: readonly Scenario[] = [
       ],
       fetch: [
         'GET /handshake-of-240-ms-first: 200, 10 bytes',
-        'GET /handshake-of-260-ms-first: fetch failed: Connect Timeout Error [UND_ERR_CONNECT_TIMEOUT]',
+        'GET /handshake-of-260-ms-first: fetch failed: Connect Timeout Error (attempted addresses: 10.0.0.2:80, 10.0.0.9:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
         'GET /handshake-of-260-ms-last: 200, 10 bytes',
       ],
     },

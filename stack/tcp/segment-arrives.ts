@@ -323,7 +323,11 @@ function finishPassiveOpen(tcp: Tcp, c: Connection, now: Millis): boolean {
   if (listener.accepted.length > listener.backlog) {
     // As if the ACK were lost: the peer's text or our SYN-ACK's retransmission tries again (tcp_abort_on_overflow=0).
     tcp.drop('tcp-accept-queue-full', now);
-    if (tcp.profile.abortOnOverflow) abortWithReset(tcp, c, now);
+    if (tcp.profile.abortOnOverflow) {
+      // In answer to that ACK: nothing but the SYN was sent, so its SEG.ACK is SND.NXT.
+      resetFor(tcp, c, c.sndNxt);
+      tcp.remove(c, now);
+    }
     return false;
   }
   established(tcp, c, now);

@@ -8,7 +8,6 @@ import { VirtualTruth } from './truth/virtual-world';
 for (const [s, [section, rows]] of Object.entries(SECTIONS).entries()) {
   describe(section, () => {
     for (const [r, row] of rows.entries()) {
-      if (row.only?.here === 'kernel') continue;
       test(row.name, async () => {
         const world = new VirtualTruth(row.wire);
         try {

@@ -1,6 +1,6 @@
 import { fetchRows, keepAliveRows, requestRows, uploadRows } from './rows-http';
 import { agentRows, datagramRows, poolRows, queueRows, refusedRows, serverTimerRows } from './rows-more';
-import { closingRows, connectRows, establishedRows, listenRows } from './rows-net';
+import { closingRows, connectRows, establishedRows, listenRows, patientRows } from './rows-net';
 import { serverRows } from './rows-server';
 import type { Row } from './world';
 
@@ -23,6 +23,7 @@ export const SECTIONS: Readonly<Record<string, readonly Row[]>> = {
   agent: agentRows,
   pool: poolRows,
   'server timers': serverTimerRows,
+  patience: patientRows,
 };
 
 /** The port that belongs to a row: every row has connections of its own. */

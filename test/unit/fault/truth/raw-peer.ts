@@ -147,13 +147,13 @@ export class RawPeer {
   request(n = 1): Promise<void> {
     return this.until(() => this.received.split('\r\n\r\n').length > n);
   }
-  /** Opens a connection to a server of the host under test. */
-  async dial(from: string, sourcePort: number, to: string, port: number): Promise<void> {
+  /** Opens a connection to a server of the host under test; unless it is to `finish`, all but the last ACK of it. */
+  async dial(from: string, sourcePort: number, to: string, port: number, finish = true): Promise<void> {
     const syn = synFrom(from, sourcePort, to, port);
     this.toward = syn;
     this.wire.send(syn.frame.slice());
     this.sndNxt = (ISN + 1) | 0;
     await this.until(() => this.count('SA') > 0);
-    this.ack();
+    if (finish) this.ack();
   }
 }

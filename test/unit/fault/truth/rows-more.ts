@@ -15,6 +15,7 @@ import {
   listen,
   PEER,
   type Row,
+  SHORT_WAITS,
   type TruthWorld,
 } from './world';
 
@@ -90,17 +91,21 @@ export const refusedRows: readonly Row[] = [
   },
   {
     name: 'listen: a port of the privileged',
-    said: [`listen EACCES: permission denied ${HOST}:80 -13 listen ${HOST} PORT`],
-    only: { here: 'kernel', why: 'ours knows no users: whoever has the device may have every port' },
+    said: ['listening'],
+    kernel: {
+      said: [`listen EACCES: permission denied ${HOST}:80 -13 listen ${HOST} PORT`],
+      why: 'ours knows no users: whoever has the device may have every port',
+    },
     async run(world) {
       const server = world.createServer({}, () => {});
-      const said = failure(server);
-      process.seteuid!(65_534);
-      server.listen(80, HOST);
-      // All of it happens in this turn.
-      const error = await said;
-      process.seteuid!(0);
-      return [errorWords(error)];
+      const said = new Promise<string>((resolve) => {
+        server.once('error', (error) => resolve(errorWords(error)));
+        server.once('listening', () => resolve('listening'));
+      });
+      world.asNobody(() => server.listen(80, HOST));
+      const words = await world.wait(said);
+      server.close();
+      return [words];
     },
   },
 ];
@@ -158,7 +163,59 @@ async function served(world: TruthWorld, port: number): Promise<net.Server> {
   return server;
 }
 
+/** Three connections to a queue that holds two; nobody accepts. */
+const crowded = (name: string, said: readonly string[], more: Pick<Row, 'wire' | 'settings'>): Row => ({
+  name,
+  said,
+  ...more,
+  async run(world, port) {
+    const server = world.createServer({}, (socket) => void socket.on('error', () => {}));
+    await world.wait(new Promise<void>((resolve) => server.listen({ port, host: HOST, backlog: 1 }, resolve)));
+    const peers = [0, 30, 60].map((off) => world.client(port + off));
+    await world.unaccepted(async () => {
+      // The last one's handshake begins first and ends last.
+      await peers[2]!.dial(PEER, port + 60, HOST, port, false);
+      await peers[0]!.dial(PEER, port, HOST, port);
+      await peers[1]!.dial(PEER, port + 30, HOST, port);
+      peers[2]!.ack();
+    });
+    const last = peers[2]!;
+    await world.wait(last.until(() => last.flags.length > 1));
+    const lines = peers.map((peer) => peer.flags.join(' '));
+    for (const peer of peers) peer.rst();
+    server.close();
+    return lines;
+  },
+});
+
 export const queueRows: readonly Row[] = [
+  crowded('the ACK of a handshake finds the queue full: as if it were lost', ['SA', 'SA', 'SA SA'], {
+    wire: { profile: { ...SHORT_WAITS } },
+  }),
+  crowded('the same with tcp_abort_on_overflow 1: reset', ['SA', 'SA', 'SA R'], {
+    wire: { profile: { ...SHORT_WAITS, abortOnOverflow: true } },
+    settings: { tcp_abort_on_overflow: 1 },
+  }),
+  {
+    name: 'the program is gone with text in front of a closed window: the orphan goes on probing',
+    said: ['SYN, and nothing after the end'],
+    kernel: { said: ['probes after the end'], why: 'ours is in the process: what ends with it does not go on' },
+    async run(world, port) {
+      const peer = world.peer(port);
+      peer.window = 0;
+      const gone = world.exiting(port, 'held');
+      await world.wait(peer.accept());
+      await world.wait(gone);
+      const before = peer.flags.length;
+      const more = peer.until(() => peer.flags.length > before);
+      await world.wait(Promise.race([more, world.sleep(20_000)]));
+      const after = [...new Set(peer.flags.slice(before))].join(' ');
+      peer.rst();
+      return [
+        after === 'A' ? 'probes after the end' : after === '' ? 'SYN, and nothing after the end' : `sent ${after}`,
+      ];
+    },
+  },
   {
     name: 'a listener that closes resets the connections in its queue',
     said: ['SA RA', 'SA RA'],
@@ -304,10 +361,9 @@ export const agentRows: readonly Row[] = [
 ];
 
 /** What a pool of fetch does with a connection on which nothing is asked any more. */
-const pooled = (name: string, hint: string, said: readonly string[], only?: Row['only']): Row => ({
+const pooled = (name: string, hint: string, said: readonly string[]): Row => ({
   name: `fetch: ${name}`,
   said: ['status 200', 'body 0123456789', ...said],
-  only,
   async run(world, port) {
     const peer = world.peer(port);
     const outcome = fetched(world, port);
@@ -335,10 +391,7 @@ const noRetry = (method: 'GET' | 'POST'): Row => ({
 });
 
 export const poolRows: readonly Row[] = [
-  pooled('the pool closes what is idle for 4 s', '', ['FIN seconds later'], {
-    here: 'kernel',
-    why: 'the timers of the built-in fetch are one for the whole process, of the real clock',
-  }),
+  pooled('the pool closes what is idle for 4 s', '', ['FIN seconds later']),
   pooled('a hint of 2 s closes at once', '\r\nKeep-Alive: timeout=2', ['FIN at once']),
   noRetry('GET'),
   noRetry('POST'),
@@ -361,9 +414,11 @@ export const poolRows: readonly Row[] = [
   ),
   {
     name: 'fetch: nothing answers for 10 s',
-    said: ['fetch failed: Connect Timeout Error UND_ERR_CONNECT_TIMEOUT'],
-    only: { here: 'ours', why: 'the kernel of these runs gives up after 3 s (tcp_syn_retries 1)' },
+    said: [
+      `fetch failed: Connect Timeout Error (attempted address: ${PEER}:PORT, timeout: 10000ms) UND_ERR_CONNECT_TIMEOUT`,
+    ],
     wire: { profile: 'linux-node20' },
+    settings: { tcp_syn_retries: 6 },
     async run(world, port) {
       world.peer(port);
       return fetched(world, port);

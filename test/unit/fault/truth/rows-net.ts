@@ -143,6 +143,39 @@ export const connectRows: readonly Row[] = [
   },
 ];
 
+/** When SYNs that nobody answers are sent, to the nearest second, within eight. */
+const timetable = (name: string, more: Pick<Row, 'kernel' | 'settings'>): Row => ({
+  name,
+  said: ['SYNs at 0, 1, 3, 7 s'],
+  wire: { profile: 'linux-node20' },
+  ...more,
+  async run(world, port) {
+    const peer = world.peer(port);
+    const times: number[] = [];
+    peer.onSegment = () => void times.push(world.now());
+    const { socket } = opened(world, port);
+    await world.wait(peer.syn());
+    // The seventh second's has come, or the next one: what is later is not looked at.
+    await world.wait(peer.until(() => times.at(-1)! - times[0]! > 6500));
+    socket.destroy();
+    return [`SYNs at ${times.map((at) => Math.round((at - times[0]!) / 1000)).join(', ')} s`];
+  },
+});
+
+/** SYNs that are never answered, over a longer time than the other rows have. */
+export const patientRows: readonly Row[] = [
+  timetable('SYN lost: sent again with doubled waits (tcp_syn_linear_timeouts 0, as before Linux 6.5)', {
+    settings: { tcp_syn_retries: 6, tcp_syn_linear_timeouts: 0 },
+  }),
+  timetable('SYN lost: sent again, with the constants of Linux from 6.5 on', {
+    settings: { tcp_syn_retries: 6 },
+    kernel: {
+      said: ['SYNs at 0, 1, 2, 3, 4, 5, 7 s'],
+      why: 'from 6.5 on four waits more, not doubled (tcp_syn_linear_timeouts); the profile linux-node20 has none',
+    },
+  }),
+];
+
 export const listenRows: readonly Row[] = [
   {
     name: 'listen: address in use',

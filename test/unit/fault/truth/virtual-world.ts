@@ -7,12 +7,9 @@ import { feedServer } from '../../../../fault/adapters';
 import { createHttp } from '../../../../http';
 import { createDgram } from '../../../../net/dgram';
 import { lookupException } from '../../../../net/errors';
-import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
+import type { TcpProfile } from '../../../../stack/tcp/profile';
 import { RawPeer } from './raw-peer';
-import { HOST, type TruthWorld } from './world';
-
-/** The settings of the kernel's runs, where waits are shortened. */
-const PROFILE = { ...LINUX, synRetries: 1, retries2: 3 };
+import { HOST, PEER, SHORT_WAITS, type TruthWorld } from './world';
 
 export class VirtualTruth implements TruthWorld {
   readonly wire: Wire;
@@ -24,7 +21,7 @@ export class VirtualTruth implements TruthWorld {
   };
 
   constructor(options: WireOptions = {}) {
-    this.wire = createWire({ profile: PROFILE, ...options });
+    this.wire = createWire({ profile: SHORT_WAITS, ...options });
     this.wire.tap((segment) => {
       this.peers.get(segment.destinationPort)?.arrives(segment);
       return 'drop';
@@ -84,6 +81,17 @@ export class VirtualTruth implements TruthWorld {
     this.wire.do(stall('client', 200));
     await this.wait(dial());
     await this.wire.clock.advance(50);
+  }
+  asNobody(calls: () => void): void {
+    calls();
+  }
+  async exiting(port: number, text: string): Promise<void> {
+    const socket = this.connect({ host: PEER, port });
+    socket.on('error', () => {});
+    await this.wait(new Promise<void>((resolve) => void socket.on('connect', () => resolve())));
+    socket.write(text);
+    await this.sleep(100);
+    this.host.close();
   }
   readonly lookup: net.LookupFunction = (name, _, done) => {
     process.nextTick(() => done(lookupException('EAI_AGAIN', name), ''));

@@ -5,10 +5,13 @@ import type net from 'node:net';
 import type { WireOptions } from '../../../../fault';
 import { type Reply, type ReplyError, type RequestOptions, requestWith } from '../../../../fault/client';
 import { type Newer, saidWith } from '../../../../fault/versions';
+import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
 import type { RawPeer } from './raw-peer';
 
 export const PEER = '10.0.0.2';
 export const HOST = '10.0.0.1';
+/** The settings of the kernel's runs, where waits are shortened. */
+export const SHORT_WAITS: TcpProfile = { ...LINUX, synRetries: 1, retries2: 3 };
 
 export interface TruthWorld {
   /** The other end of connections to this port of PEER. */
@@ -29,6 +32,10 @@ export interface TruthWorld {
   scarce(what: 'ports' | 'descriptors', calls: () => void): void;
   /** Has `dial` opened connections that the program has not accepted when what follows is called. */
   unaccepted(dial: () => Promise<void>): Promise<void>;
+  /** Calls as a user who may not have the ports of the privileged. */
+  asNobody(calls: () => void): void;
+  /** A program that connects to this port of PEER, writes, and is gone: its process has ended. */
+  exiting(port: number, text: string): Promise<void>;
   /** For names when no server of names answers; undefined where that is so anyway. */
   readonly lookup: net.LookupFunction | undefined;
   now(): number;
@@ -51,10 +58,10 @@ export interface Row {
   readonly kernel?: { readonly said: readonly string[]; readonly why: string };
   /** What the kernel says as well, when the program was so busy that a timer of the kernel's came first. */
   readonly busy?: readonly string[];
-  /** Where the row has no sense on one side: why. */
-  readonly only?: { readonly here: 'ours' | 'kernel'; readonly why: string };
   /** Of our wire. */
   readonly wire?: WireOptions;
+  /** Of the kernel, in /proc/sys/net/ipv4, while the row runs: as ours has it. */
+  readonly settings?: Readonly<Record<string, number>>;
   run(world: TruthWorld, port: number): Promise<readonly string[]>;
 }
 
