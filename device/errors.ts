@@ -79,7 +79,11 @@ const CAUSES: Readonly<Record<string, readonly [cause: string, cure: string]>> =
   'TUNGETIFF ENOTSUP': ['the descriptor was opened without IFF_NO_PI', 'Let the parent set IFF_NO_PI with TUNSETIFF.'],
   'TUNGETIFF EBADFD': ['the descriptor has no interface yet', 'Attach it with TUNSETIFF before handing it over.'],
   'uv_poll_init EEXIST': ['this process already uses the descriptor', 'Open a device for it once only.'],
-  'netlink EPERM': ['setting up the interface needs CAP_NET_ADMIN', WITHOUT_ROOT],
+  'netlink EPERM': [
+    'setting up the interface needs CAP_NET_ADMIN',
+    `${WITHOUT_ROOT} A device that is there already root sets up once, with the kernel's address as it is asked for here: ` +
+      '`ip addr add 10.77.0.1/24 dev NAME`, `ip link set NAME up`.',
+  ],
   'netlink EADDRNOTAVAIL': ['the kernel refuses the address', 'Is IPv6 switched off (net.ipv6.conf.*.disable_ipv6)?'],
   'netlink EACCES': ['the kernel refuses the address', 'Is IPv6 switched off (net.ipv6.conf.*.disable_ipv6)?'],
   'netlink ENODEV': ['no such interface is in this network namespace', 'Check the name with `ip link`.'],
@@ -99,7 +103,7 @@ const CAUSES: Readonly<Record<string, readonly [cause: string, cure: string]>> =
 export function explain(error: unknown, what: string, name: string, mode: string): unknown {
   if (!isSystemError(error)) return error;
   const known = CAUSES[`${error.syscall} ${error.code}`];
-  const fill = (text: string): string => text.replaceAll('NAME', name || 'tap0').replaceAll('MODE', mode);
+  const fill = (text: string): string => text.replaceAll('NAME', name || `${mode}0`).replaceAll('MODE', mode);
   return new DeviceError({
     what,
     cause: known ? fill(known[0]) : `${error.syscall} failed, ${error.message.replace(/^E\w+: |, \w+$/g, '')}`,

@@ -2,7 +2,16 @@ import { type Cidr, cidrText, contains, parseCidr, parseMac } from './cidr';
 import { explain, isSystemError } from './errors';
 import { KIND_TAP, loadNative, type Native, type Port, type PortInfo, WISH_MULTI_QUEUE, WISH_OFFLOAD } from './native';
 import { NativeDevice } from './native-device';
-import { addAddress, addRoute, findLink, type Link, removeAddress, removeRoute, setLink } from './netlink';
+import {
+  addAddress,
+  addRoute,
+  findLink,
+  type Link,
+  listAddresses,
+  removeAddress,
+  removeRoute,
+  setLink,
+} from './netlink';
 
 /** Who else may open a persistent device, by number. */
 export interface Owner {
@@ -137,8 +146,10 @@ function setUp(link: Link, info: PortInfo, wishes: Wishes, existed: boolean, und
   if (mtu !== undefined || queueLength !== undefined || mac !== undefined || linkLocal === false) {
     setLink(index, { mtu, queueLength, mac, linkLocal });
   }
+  // Who owns a device that root has set up may open it, not change it: what is there already is not asked for.
+  const there = new Set(existed ? listAddresses(index).map(cidrText) : []);
   for (const cidr of host) {
-    if (addAddress(index, cidr)) undo.push(() => removeAddress(index, cidr));
+    if (!there.has(cidrText(cidr)) && addAddress(index, cidr)) undo.push(() => removeAddress(index, cidr));
   }
   if (options.up === false) return;
   if (!link.up) setLink(index, { up: true });

@@ -234,6 +234,8 @@ describe('without root', () => {
     };
     expect(seen.stays).toEqual([true, '10.0.0.1/24']);
     expect(seen.attempts['own']).toBe('own0 1 0');
+    expect(seen.attempts['own, as it is']).toBe('own0 1 0');
+    expect(seen.attempts['own, other address']).toMatch(/own0: setting up .* `ip addr add 10\.77\.0\.1\/24 dev own0`/);
     expect(seen.attempts['own, other mtu']).toMatch(/own0: setting up the interface needs CAP_NET_ADMIN \(EPERM\)/);
     expect(seen.attempts['new']).toMatch(
       /new0: this user may not make or open the interface \(EPERM\)\. Run it with sudo/,

@@ -75,6 +75,8 @@ export function ownerOpens(): unknown {
     }
   };
   attempt('own', () => openTun({ name: 'own0' }));
+  attempt('own, as it is', () => openTun({ name: 'own0', address: '10.0.0.2/24', hostAddress: '10.0.0.1/24' }));
+  attempt('own, other address', () => openTun({ name: 'own0', hostAddress: '10.9.9.1/24' }));
   attempt('own, other mtu', () => openTun({ name: 'own0', mtu: 1400 }));
   attempt('new', () => openTun({ name: 'new0' }));
   attempt('packet', () => openPacket({ interface: 'lo' }));
