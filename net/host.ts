@@ -237,7 +237,7 @@ export class Host {
    */
   private dispatch(): void {
     const tcp = this.stack.tcp;
-    let connections = this.loopback === null ? Number.POSITIVE_INFINITY : tcp.signalled.size;
+    let known = tcp.signalled.size;
     for (let left = tcp.acceptable.size; left > 0 && !this.closed; left--) {
       const listener = tcp.acceptable.take()!;
       listener.signalled = false;
@@ -248,11 +248,15 @@ export class Host {
         this.failed(error);
       }
     }
-    for (; connections > 0 && tcp.signalled.size > 0 && !this.closed; connections--) {
+    for (; tcp.signalled.size > 0 && !this.closed; known--) {
       const c = tcp.signalled.take()!;
       const bits = c.signals;
       c.signals = 0;
       if (c.owner === null) continue;
+      if (known <= 0 && this.isLoopback(c)) {
+        this.defer(c, bits);
+        continue;
+      }
       try {
         c.owner.onSignals(c, bits);
         this.loop.between();

@@ -191,10 +191,16 @@ export class BlockPool {
     return this.inUse === 0 || this.bytesInUse + BLOCK_SIZES[1] <= this.bytesForMany;
   }
 
-  /** What is left to those who have a block already: a sixteenth is for clients that are still to come. */
+  /**
+   * What is left to those who have a block already. Kept back are first blocks: for clients that have none, and a sixteenth
+   * for those that are still to come; of half of the memory all that is not taken as such, since those who came early and
+   * took much do not give it back because many come late.
+   */
   private get bytesForMany(): number {
-    const keptBack = (this.clients - this.holders) * BLOCK_SIZES[0] + (this.clients > 0 ? this.bytesMax >> 4 : 0);
-    return this.bytesMax - keptBack;
+    const { bytesMax, clients, holders } = this;
+    if (clients === 0) return bytesMax;
+    const [first] = BLOCK_SIZES;
+    return bytesMax - Math.max((clients - holders) * first + (bytesMax >> 4), (bytesMax >> 1) - holders * first);
   }
 
   /** Bytes that those who wait may share. */

@@ -104,6 +104,24 @@ describe('send blocks', () => {
     expect(pool.hasRoom).toBe(true);
   });
 
+  test('half of the memory is for first blocks: who came early with much does not starve those who come late', () => {
+    const bytesMax = 1 << 20;
+    const pool = newPool(bytesMax);
+    const FIRST = 2048;
+    // A few come early and take all that they get.
+    pool.clients = pool.holders = 8;
+    while (pool.allocate(65_536, false) !== NONE);
+    expect(pool.bytesInUse).toBeGreaterThan(bytesMax / 2 - 65_536);
+    expect(pool.bytesInUse).toBeLessThanOrEqual(bytesMax / 2 + 8 * FIRST);
+    // Then many come, one after the other, each for a first block; whoever is there already gets no more.
+    for (let late = 0; late < bytesMax / 2 / FIRST - 8; late++) {
+      pool.clients++;
+      expect(pool.allocate(FIRST)).not.toBe(NONE);
+      pool.holders++;
+      expect(pool.allocate(FIRST, false)).toBe(NONE);
+    }
+  });
+
   test('one given back while frames wait that may point into it is used again when they are gone', () => {
     const pool = newPool(1 << 24, true);
     const queue = { frames: 1 };
