@@ -26,13 +26,18 @@ export interface Forward {
  * Listens at `from` and carries every connection to `to`, both directions, half-closed states and resets included: from
  * the kernel into a stack, or out of a stack into the kernel.
  *
+ * @param failed hears why `to` could not be reached: all that the near side sees of it is a reset.
  * @throws UsageError when the address is taken or not ours.
  */
-export function startForward(from: ForwardEnd, to: ForwardEnd): Promise<Forward> {
+export function startForward(from: ForwardEnd, to: ForwardEnd, failed?: (error: Error) => void): Promise<Forward> {
   const carried = new Set<net.Socket>();
   const server = from.over.createServer({ allowHalfOpen: true }, (near) => {
     const far = to.over.connect({ host: to.host, port: to.port, allowHalfOpen: true });
     carry(near, far);
+    if (failed !== undefined) {
+      far.once('error', failed);
+      far.once('connect', () => far.off('error', failed));
+    }
     carried.add(near);
     near.on('close', () => carried.delete(near));
   });

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { createWriteStream, openSync, readFileSync, statSync } from 'node:fs';
+import { createWriteStream, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { createElectron, type Electron, type NetError, type Session } from '../electron';
@@ -58,7 +58,7 @@ export function registerGet(program: Command): void {
   addWireOptions(command).addHelpText('after', HELP).action(runGet);
 }
 const HELP = `
-Without --tun, --tap, --packet or --tun-fd the stack's other end is a second stack in this process, which hands the
+Without --tun, --tap, --packet, --network or --tun-fd the stack's other end is a second stack in this process, which hands the
 connection to the kernel: every byte crosses two userspace TCPs, no privileges are needed, and every URL can be reached.
 With a device, what lies beyond this machine is reached only if the kernel forwards packets.
 The upload's progress counts the bytes that the server's TCP has acknowledged, not those that were handed on. Digest and
@@ -156,6 +156,7 @@ const loginIn = ({ username, password }: URL): Login | null =>
 async function openSession(options: GetOptions, electron: Electron): Promise<Session> {
   const { cookieJar, proxy, insecure } = options;
   let session: Session;
+  if (cookieJar !== undefined) checkJar(cookieJar);
   try {
     session = cookieJar === undefined ? electron.session.defaultSession : electron.sessionFromFile(cookieJar);
   } catch (error) {
@@ -173,6 +174,16 @@ async function openSession(options: GetOptions, electron: Electron): Promise<Ses
     throw new UsageError(`--proxy ${proxy.protocol}//${proxy.host}: ${(error as Error).message}`);
   }
   return session;
+}
+
+/** A session puts a file aside that it cannot read; one that was never a jar stays where it is. */
+function checkJar(path: string): void {
+  if (!existsSync(path)) return;
+  if (statSync(path).isDirectory()) throw new UsageError(`--cookie-jar ${path}: it is a folder; name a file in it`);
+  if (readFileSync(path, 'utf8').trimStart().startsWith('{')) return;
+  throw new UsageError(
+    `--cookie-jar ${path}: it is no jar of tapwire's, which is JSON (curl's are not read): name another`,
+  );
 }
 
 /** SOCKS takes a login with the address; HTTP proxies ask for it. */
@@ -197,6 +208,8 @@ function readBody({ data, upload, chunked = false }: GetOptions): FetchBody | nu
 interface Way {
   electron: Electron;
   text: string;
+  /** Why the kernel did not get to the server, when it is the one that connects. */
+  beyond?: () => Error | null;
   close(): Promise<void>;
 }
 
@@ -204,7 +217,9 @@ interface Way {
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
 async function openWay(url: URL, options: GetOptions, capture: CaptureFile | null): Promise<Way> {
-  const device = [options.tun, options.tap, options.packet, options.tunFd].some((wish) => wish !== undefined);
+  const device = [options.tun, options.tap, options.packet, options.network, options.tunFd].some(
+    (wish) => wish !== undefined,
+  );
   // The first to be connected to: behind a proxy, names are the proxy's affair.
   const first = hostOf(options.proxy ?? url);
   const address = await resolve(first);
@@ -220,7 +235,7 @@ async function openWay(url: URL, options: GetOptions, capture: CaptureFile | nul
     wire.close();
   };
   const text = `in memory: ${wire.address} > ${exit}, and from there through the kernel to ${address}`;
-  return { electron: createElectron(gateway.modules()), text, close };
+  return { electron: createElectron(gateway.modules()), text, beyond: () => gateway.failure, close };
 }
 
 async function resolve(host: string): Promise<string> {
@@ -262,13 +277,17 @@ async function get(target: FetchTarget, way: Way, options: GetOptions, signal: A
     if (signal.aborted) return aborted(signal.reason as number, options);
     // The reader has what it wanted (`| head`).
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' && out === process.stdout) return EXIT_OK;
-    process.stderr.write(`tapwire get: ${target.url.href}: ${reasonOf(error as NetError)}\n`);
+    process.stderr.write(`tapwire get: ${target.url.href}: ${reasonOf(error as NetError, way.beyond?.() ?? null)}\n`);
     return EXIT_FAILURE;
   }
 }
 
-/** "net::ERR_CONNECTION_REFUSED (connect ECONNREFUSED 10.77.0.1:80)" */
-function reasonOf({ message, cause }: NetError): string {
+/**
+ * "net::ERR_CONNECTION_REFUSED (connect ECONNREFUSED 10.77.0.1:80)". What stopped the kernel reaches the stack as a reset
+ * only, and is what the user wants to know.
+ */
+function reasonOf({ message, cause }: NetError, beyond: Error | null): string {
+  if (beyond !== null) return `the server is not reached: ${beyond.message}`;
   return cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 

@@ -21,6 +21,8 @@ const FURTHER = (n: number): string => `198.18.${n >> 8}.${n & 255}`;
 export class Gateway {
   private readonly addresses = new Map<string, string>();
   private readonly forwards = new Map<string, Promise<Forward>>();
+  /** Why the kernel could not connect to where a connection was to go; null while it could. */
+  failure: Error | null = null;
 
   constructor(private readonly wire: Wire) {}
 
@@ -46,7 +48,9 @@ export class Gateway {
     let forward = this.forwards.get(key);
     if (forward === undefined) {
       const over = createNet(this.wire.peer!) as unknown as Forwarding;
-      forward = startForward({ host: exit, port, over }, { host: address, port, over: kernel });
+      forward = startForward({ host: exit, port, over }, { host: address, port, over: kernel }, (error) => {
+        this.failure = error;
+      });
       this.forwards.set(key, forward);
     }
     await forward;

@@ -31,7 +31,7 @@ export function registerServe(program: Command): void {
 }
 
 const HELP = `
-Without --tun, --tap, --packet, --tun-fd or --forward it takes TUN where that is permitted, and memory elsewhere.
+Without --tun, --tap, --packet, --network, --tun-fd or --forward it takes TUN where that is permitted, and memory elsewhere.
 Ctrl-C stops it and takes the device and its addresses away. SIGUSR2 prints what the process holds and has dropped.
 
   sudo tapwire serve                      then: curl http://10.77.0.2/
