@@ -1,62 +1,23 @@
-import type { Action, HostName } from './actions';
-import { actionText } from './actions';
+import { Acting, type Context } from './acting';
+import type { Action } from './actions';
 import { Conn, otherSide, type Seen, type Side } from './conn';
 import { DecisionLog } from './decisions';
+import { Departures } from './departures';
 import { type Exchange, Exchanges } from './exchanges';
-import { forgeFin, forgeRst, forgeText, forgeWindow } from './forge';
-import { Lane } from './lane';
+import { Fitting, type Hit } from './fitting';
+import { dirFrom, Flow, opposite } from './flow';
 import { type Dir, type EndName, type Match, matchText } from './match';
 import { foreignHosts, type HostControl, type Medium } from './medium';
-import { type MessageMap, offsetOf } from './messages';
 import { Box, type BoxOptions } from './middlebox';
 import { fitsConn, type Rule, RuleBuilder } from './rule';
-import { ACK, FIN, flagBits, RST, Segment, SYN } from './segment';
+import { ACK, FIN, RST, Segment, SYN } from './segment';
+import { Silence } from './silence';
 import { Trace } from './trace';
 import { emit, type Outlet, verdictsOf } from './verdicts';
 
 /** Connections whose segments are known for what they are; those that are remembered for reports. */
 const CONNS_MAX = 10_000;
 const CONNS_KEPT = 20_000;
-
-/** What a rule's actions act on. */
-interface Context {
-  readonly rule: Rule | null;
-  readonly conn: Conn | null;
-  readonly dir: Dir | null;
-  /** Offset in the stream of `dir` where it happens. */
-  readonly offset: number;
-}
-
-/** A rule that fits a segment, and where in its text. */
-interface Hit {
-  readonly rule: Rule;
-  /** Bytes of the segment's text before the place. */
-  readonly cut: number;
-}
-
-/** What the engine knows of a connection beside what its tracker does. */
-class Flow {
-  readonly lanes: Record<Dir, Lane>;
-  readonly blackhole: Record<Dir, boolean> = { c2s: false, s2c: false };
-  /** The end whose closed socket the engine plays. */
-  played: EndName | null = null;
-  /** That end itself was reset, so that it does not wait for ever. */
-  playedReset = false;
-  /** Offset in the stream of the end that is played at which it was cut. */
-  cutAt = Number.POSITIVE_INFINITY;
-  /** The end whose host was rebooted: it knows nothing of the connection. */
-  forgotten: EndName | null = null;
-  /** Verdicts for the next segment of a direction that has something at or behind the place. */
-  readonly pending: Record<Dir, { rule: Rule; verdicts: Action[] }[]> = { c2s: [], s2c: [] };
-  readonly idleTimers = new Map<Rule, unknown>();
-
-  constructor(
-    readonly conn: Conn,
-    medium: Medium,
-  ) {
-    this.lanes = { c2s: new Lane(medium), s2c: new Lane(medium) };
-  }
-}
 
 /** What an engine may be told. */
 export interface EngineOptions {
@@ -82,23 +43,33 @@ export class FaultEngine {
   /** How many there were. */
   connCount = 0;
   readonly medium: Medium;
-  private readonly hosts: HostControl;
   private readonly flows = new Map<string, Flow>();
   private readonly taps = new Set<Tap>();
   private readonly boxes: Box[] = [];
   private readonly blocked: Record<Side, boolean> = { left: false, right: false };
   private readonly downs: Record<Side, 'rst' | 'silent' | null> = { left: null, right: null };
-  private readonly windows: Record<Side, number | null> = { left: null, right: null };
   private readonly openGates = new Set<string>();
+  private readonly departures: Departures;
+  private readonly fitting: Fitting;
+  private readonly acting: Acting;
+  private readonly silence: Silence;
   private readonly armed: boolean;
   /** Told when a rule acts. */
   onRule: ((rule: Rule, conn: Conn | null) => void) | null = null;
 
   constructor(options: EngineOptions) {
     this.medium = options.medium;
-    this.hosts = options.hosts ?? foreignHosts;
     this.decisions = new DecisionLog(options.seed ?? 1);
     this.armed = options.faults !== 'off';
+    const { medium, trace, decisions, exchanges, rules, flows, blocked, downs, openGates } = this;
+    const hosts = options.hosts ?? foreignHosts;
+    const windows = { left: null, right: null };
+    const release = (gate: string): void => this.release(gate);
+    const departures = new Departures(medium, trace, windows);
+    this.departures = departures;
+    this.fitting = new Fitting(decisions, exchanges);
+    this.acting = new Acting({ medium, trace, hosts, departures, flows, blocked, downs, windows, openGates, release });
+    this.silence = new Silence(medium, decisions, rules, (context) => void this.fire(context));
   }
 
   // ── rules ──
@@ -111,7 +82,7 @@ export class FaultEngine {
   add(rule: Rule): Rule {
     this.rules.push(rule);
     if (!this.armed) rule.off();
-    if (rule.match.idle !== undefined) for (const flow of this.flows.values()) this.armIdle(flow);
+    if (rule.match.idle !== undefined) for (const flow of this.flows.values()) this.silence.arm(flow);
     return rule;
   }
 
@@ -119,13 +90,13 @@ export class FaultEngine {
   do(...actions: Action[]): void {
     if (!this.armed) return;
     const conn = this.conns.findLast((candidate) => !candidate.over) ?? null;
-    this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
+    this.acting.act({ rule: null, conn, dir: null, offset: 0 }, actions);
   }
 
   /** Acts now, on a connection. */
   doOn(conn: Conn, ...actions: Action[]): void {
     if (!this.armed) return;
-    this.act({ rule: null, conn, dir: null, offset: 0 }, actions);
+    this.acting.act({ rule: null, conn, dir: null, offset: 0 }, actions);
   }
 
   /** Sees every segment before the rules do, and may decide for them. */
@@ -139,8 +110,8 @@ export class FaultEngine {
     const box = new Box(options, {
       now: () => this.medium.now(),
       at: (at, task) => this.medium.at(at, task),
-      reset: (conn, end) => this.reset(conn, end, true, 0, box.label),
-      fin: (conn, end) => this.closeEnd(conn, end, box.label),
+      reset: (conn, end) => this.acting.reset(conn, end, true, 0, box.label),
+      fin: (conn, end) => this.acting.closeEnd(conn, end, box.label),
       note: (text, conn) => this.trace.note(this.medium.now(), 'rule', null, text, conn.id),
     });
     if (this.armed) this.boxes.push(box);
@@ -172,7 +143,7 @@ export class FaultEngine {
     const dir = conn.dirFrom(from);
     const seen = conn.sees(dir, seg, now);
     this.trace.segment(now, 'sent', from, conn, dir, seg);
-    if (seen.fresh) this.rearmIdle(flow);
+    if (seen.fresh) this.silence.rearm(flow);
     const lost = this.lostOnTheWay(flow, from, dir, seg, seen);
     if (lost !== null) {
       if (lost !== '') this.trace.segment(now, 'dropped', from, conn, dir, seg, lost);
@@ -241,7 +212,7 @@ export class FaultEngine {
   private answerRst(flow: Flow, dir: Dir, seg: Segment): void {
     if (seg.has(RST)) return;
     const reply = seg.has(ACK) ? seg.reply(RST, seg.ack, 0, 0) : seg.reply(RST | ACK, 0, (seg.seq + seg.span) | 0, 0);
-    this.forged(flow, opposite(dir), () => reply, 'answered');
+    this.departures.forged(flow, opposite(dir), () => reply, 'answered');
   }
 
   /** The host of `end` has lost all memory. */
@@ -258,8 +229,8 @@ export class FaultEngine {
     if (seg.has(RST)) return null;
     if (seen.fresh || seg.length > 0) {
       // The number that a socket in FIN-WAIT resets with: behind its FIN.
-      this.reset(conn, end === 'c' ? 's' : 'c', true, 0, 'answer of the closed peer');
-      if (!flow.playedReset) this.reset(conn, end, true, 0, 'its peer was told that it had closed');
+      this.acting.reset(conn, end === 'c' ? 's' : 'c', true, 0, 'answer of the closed peer');
+      if (!flow.playedReset) this.acting.reset(conn, end, true, 0, 'its peer was told that it had closed');
       flow.playedReset = true;
       return '';
     }
@@ -267,13 +238,13 @@ export class FaultEngine {
       const from = conn.sender(dir);
       const peer = conn.receiver(dir);
       const ackTo = seg.reply(ACK, from.rcvNxt(peer), (seg.seq + seg.span) | 0, peer.lastWindow);
-      this.forged(flow, opposite(dir), () => ackTo, 'answered');
+      this.departures.forged(flow, opposite(dir), () => ackTo, 'answered');
       if (peer.sent > flow.cutAt) {
-        this.reset(conn, end, true, 0, 'its peer has closed');
+        this.acting.reset(conn, end, true, 0, 'its peer has closed');
         return '';
       }
     }
-    this.pass(flow, dir, seg);
+    this.departures.pass(flow, dir, seg);
     return '';
   }
 
@@ -287,7 +258,7 @@ export class FaultEngine {
         (seg.seq + seg.span) | 0,
         conn.receiver(dir).lastWindow,
       );
-      this.forged(flow, opposite(dir), () => reply, 'answered');
+      this.departures.forged(flow, opposite(dir), () => reply, 'answered');
     }
     return 'behind the end that was forged';
   }
@@ -308,7 +279,7 @@ export class FaultEngine {
         );
         return true;
       }
-      for (const action of verdict) this.act({ rule: null, conn: flow.conn, dir, offset: seen.from }, [action]);
+      for (const action of verdict) this.acting.act({ rule: null, conn: flow.conn, dir, offset: seen.from }, [action]);
     }
     return false;
   }
@@ -322,8 +293,8 @@ export class FaultEngine {
     const plain: Rule[] = [];
     for (const rule of this.rules) {
       if (rule.spent || rule.match.idle !== undefined || !fitsConn(rule.match, conn, now)) continue;
-      if (rule.isPoint) this.findPlaces(rule, conn, dir, seg, seen, points);
-      else if (this.fits(rule, conn, dir, seg, seen)) plain.push(rule);
+      if (rule.isPoint) this.fitting.places(rule, conn, dir, seg, seen, points);
+      else if (this.fitting.segment(rule, dir, seg, seen)) plain.push(rule);
     }
     points.sort((a, b) => a.cut - b.cut);
     const played = flow.played;
@@ -337,63 +308,12 @@ export class FaultEngine {
     this.emitRest(flow, dir, rest, plain, seen);
   }
 
-  private fits(rule: Rule, conn: Conn, dir: Dir, seg: Segment, seen: Seen): boolean {
-    const m = rule.match;
-    if (m.dir !== undefined && m.dir !== dir) return false;
-    if (m.handshake !== undefined && m.handshake !== seen.handshake) return false;
-    if (m.flags !== undefined && !fitsFlags(m.flags, seg.flags)) return false;
-    if (m.len !== undefined && (seg.length < m.len[0] || seg.length > m.len[1])) return false;
-    if (m.again !== undefined && m.again !== (seg.length > 0 && !seen.fresh && !seen.probe)) return false;
-    rule.fits++;
-    if (m.nth !== undefined && rule.fits !== m.nth) return false;
-    if (m.every !== undefined && rule.fits % m.every !== 0) return false;
-    if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return false;
-    void conn;
-    return true;
-  }
-
-  /** The places that a rule names and that lie in this segment, which the trackers have read already. */
-  private findPlaces(rule: Rule, conn: Conn, dir: Dir, seg: Segment, seen: Seen, into: Hit[]): void {
-    const m = rule.match;
-    const consider = (offset: number | null, key: string, isBegin: boolean): void => {
-      if (offset === null || rule.spent) return;
-      const inside = isBegin ? offset >= seen.from && offset < seen.to : offset > seen.from && offset <= seen.to;
-      if (!inside || seg.length === 0 || !rule.firstAt(`${conn.id} ${key}`)) return;
-      rule.fits++;
-      if (m.nth !== undefined && rule.fits !== m.nth) return;
-      if (m.every !== undefined && rule.fits % m.every !== 0) return;
-      if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return;
-      into.push({ rule, cut: offset - seen.from });
-    };
-    if (m.seqAt !== undefined && m.dir === dir) consider(m.seqAt, 'seq', m.seqAt === 0);
-    if (m.tlsRecord !== undefined && m.dir === dir)
-      consider(conn.sender(dir).tls?.[m.tlsRecord - 1] ?? null, 'tls', false);
-    if (m.http === undefined || (m.http.side === 'req') !== (dir === 'c2s')) return;
-    for (const message of conn.messages(m.http.side)) {
-      if (message.end >= 0 && message.end < seen.from) continue;
-      if (!this.fitsMessage(m, message)) continue;
-      const { at } = m.http;
-      const offset = at === 'continue' ? (message.end < 0 ? null : message.end) : offsetOf(message, { ...m.http, at });
-      consider(offset, `${m.http.side} ${message.begin}`, at === 'begin' || offset === message.begin);
-    }
-  }
-
-  private fitsMessage(m: Match, message: MessageMap): boolean {
-    const { exchange, path, at } = m.http!;
-    if (exchange !== undefined && message.exchange !== exchange) return false;
-    const interim = message.status >= 100 && message.status < 200 && message.status !== 101;
-    if (interim !== (at === 'continue')) return false;
-    if (path === undefined) return true;
-    const target = message.side === 'req' ? message.target : this.exchanges.numbered(message.exchange)?.req?.target;
-    return target !== undefined && target !== '' && path.test(target);
-  }
-
   /** Cuts the segment at the places of the rules and lets them act there. What is left, or null when that is gone. */
   private cutAt(flow: Flow, dir: Dir, seg: Segment, seen: Seen, points: readonly Hit[]): Segment | null {
     let done = 0;
     for (const { rule, cut } of points) {
       if (cut > done) {
-        this.pass(flow, dir, seg.slice(done, cut));
+        this.departures.pass(flow, dir, seg.slice(done, cut));
         done = cut;
       }
       const context = { rule, conn: flow.conn, dir, offset: seen.from + cut };
@@ -418,7 +338,7 @@ export class FaultEngine {
     const contexts = fitting.map((rule) => ({ rule, conn: flow.conn, dir, offset: seen.to }));
     const holds = ({ rule }: Context): boolean => rule!.actions.some((action) => action.do === 'hold');
     for (const context of contexts) if (holds(context)) this.fire(context);
-    if (verdicts.length === 0) this.pass(flow, dir, seg);
+    if (verdicts.length === 0) this.departures.pass(flow, dir, seg);
     else emit(seg, verdicts, this.outlet(flow, dir, labels.join('; ')));
     for (const context of contexts) if (!holds(context)) this.fire(context);
   }
@@ -429,89 +349,18 @@ export class FaultEngine {
     return {
       decisions: this.decisions,
       now: () => this.medium.now(),
-      pass: (seg, delayMs, note) => this.pass(flow, dir, seg, delayMs, `${label}${note === '' ? '' : ` (${note})`}`),
+      pass: (seg, delayMs, note) =>
+        this.departures.pass(flow, dir, seg, delayMs, `${label}${note === '' ? '' : ` (${note})`}`),
       gap: (ms) => lane.gap(ms),
       aside: (seg, after, forMs) =>
-        lane.stepAside(() => this.leave(flow, dir, this.mapped(flow, dir, seg), 'delivered', label), after, forMs),
+        lane.stepAside(
+          () => this.departures.leave(flow, dir, this.departures.mapped(flow, dir, seg), 'delivered', label),
+          after,
+          forMs,
+        ),
       lost: (seg, why) =>
         this.trace.segment(this.medium.now(), 'dropped', side, flow.conn, dir, seg, `${label} (${why})`),
     };
-  }
-
-  // ── segments leave ──
-
-  /** A segment that its sender sent goes on: its numbers are shifted for what was put into the streams. */
-  private pass(flow: Flow, dir: Dir, seg: Segment, delayMs = 0, label = ''): void {
-    const pieces = this.splitAtInsertions(flow, dir, seg);
-    for (const piece of pieces) {
-      const mapped = this.mapped(flow, dir, piece);
-      flow.lanes[dir].enter(() => this.leave(flow, dir, mapped, 'delivered', label), delayMs);
-    }
-  }
-
-  private splitAtInsertions(flow: Flow, dir: Dir, seg: Segment): Segment[] {
-    const from = flow.conn.sender(dir);
-    if (from.insertions.length === 0 || seg.length === 0) return [seg];
-    const begin = from.offset(seg.seq);
-    const pieces: Segment[] = [];
-    let done = 0;
-    for (const { at } of from.insertions) {
-      const cut = at - begin;
-      if (cut <= done || cut >= seg.length) continue;
-      pieces.push(seg.slice(done, cut));
-      done = cut;
-    }
-    pieces.push(done === 0 ? seg : seg.slice(done, seg.length));
-    return pieces;
-  }
-
-  /** In the numbers of the receiver. */
-  private mapped(flow: Flow, dir: Dir, seg: Segment): Segment {
-    const { conn } = flow;
-    const from = conn.sender(dir);
-    const to = conn.receiver(dir);
-    const forgedFin = flow.played !== null && dir !== dirFrom(flow.played);
-    const host = this.windows[conn.sideOf(dir === 'c2s' ? 'c' : 's')];
-    if (from.insertions.length === 0 && to.insertions.length === 0 && !forgedFin && host === null) return seg;
-    const made = seg.copy();
-    if (!made.has(SYN)) made.seq = from.wireSeq(from.offset(seg.seq));
-    if (made.has(ACK) && !made.has(SYN)) {
-      const limit = (to.isn + 1 + Math.min(to.sent, flow.cutAt) + (to.finSent >= 0 && !forgedFin ? 1 : 0)) | 0;
-      const own = to.ownSeq(seg.ack);
-      made.ack = ((own - limit) | 0) > 0 ? limit : own;
-      made.mapSack((edge) => to.ownSeq(edge));
-    }
-    if (host !== null && !made.has(RST)) made.window = Math.min(0xffff, made.has(SYN) ? host : host >>> from.scale);
-    return made.seal();
-  }
-
-  private leave(flow: Flow, dir: Dir, seg: Segment, kind: 'delivered' | 'forged' | 'answered', label: string): void {
-    const { conn } = flow;
-    const now = this.medium.now();
-    const to = conn.sideOf(dir === 'c2s' ? 's' : 'c');
-    conn.delivers(dir, seg, now);
-    const forged = kind !== 'delivered';
-    this.trace.segment(
-      now,
-      forged ? 'forged' : 'delivered',
-      to,
-      conn,
-      dir,
-      seg,
-      kind === 'answered' ? `${label}answer for the peer` : label,
-    );
-    this.medium.deliver(to, seg.frame);
-  }
-
-  /** A segment that nobody sent, made at the very moment when it leaves. */
-  private forged(flow: Flow, dir: Dir, make: () => Segment | null, kind: 'forged' | 'answered', label = ''): void {
-    const send = (): void => {
-      const seg = make();
-      if (seg !== null) this.leave(flow, dir, seg, kind, label);
-    };
-    // A gate holds what the hosts sent, not what a rule sends.
-    if (flow.lanes[dir].gates.size > 0) this.medium.at(this.medium.now() + this.medium.wakeGapMs, send);
-    else flow.lanes[dir].enter(send);
   }
 
   // ── actions ──
@@ -525,237 +374,10 @@ export class FaultEngine {
     this.trace.note(this.medium.now(), 'rule', null, rule.label, context.conn?.id ?? 0);
     this.onRule?.(rule, context.conn);
     if (rule.when !== null) {
-      rule.when(() => this.act(context, rule.actions));
+      rule.when(() => this.acting.act(context, rule.actions));
       return false;
     }
-    return this.act(context, rule.actions);
-  }
-
-  private act(context: Context, actions: readonly Action[]): boolean {
-    const { conn, dir } = context;
-    const flow = conn === null ? null : (this.flows.get(conn.key) ?? null);
-    const together = actions.some(({ do: what }) => what === 'coalesce');
-    let ends = false;
-    let first = true;
-    for (const action of actions) {
-      if (flow !== null && dir !== null && this.verdict(context, flow, dir, action)) continue;
-      ends = this.perform(context, flow, action, together || !first) || ends;
-      if (SENDS.has(action.do) || action.do === 'split') first = false;
-    }
-    return ends;
-  }
-
-  /** At a place, a verdict is for what follows it. Those of rules for segments were given before. True: it is a verdict. */
-  private verdict(context: Context, flow: Flow, dir: Dir, action: Action): boolean {
-    if (verdictsOf([action]).length === 0) return false;
-    const rule = context.rule;
-    if (rule === null) throw new Error(`${action.do} acts on a segment; give it to on(match).do(…)`);
-    if (rule.isPoint) flow.pending[dir].push({ rule, verdicts: [action] });
-    return true;
-  }
-
-  /** One action that is no verdict. True when the stream it happened in is over. */
-  private perform(context: Context, flow: Flow | null, action: Action, together: boolean): boolean {
-    const { conn, dir } = context;
-    const label = context.rule?.label ?? actionText(action);
-    switch (action.do) {
-      case 'rst':
-      case 'fin':
-      case 'icmp':
-      case 'inject':
-      case 'hold':
-      case 'blackhole':
-        if (flow === null || conn === null) throw new Error(`${action.do} needs a connection, and there is none`);
-        return this.performOn(flow, dir, context.offset, action, together, label);
-      case 'release':
-        this.release(action.gate);
-        return false;
-      case 'split':
-        if (flow !== null && dir !== null) flow.lanes[dir].gap(action.gapMs ?? this.medium.wakeGapMs);
-        return false;
-      case 'window':
-        this.setWindow(this.sideOf(action.host, conn), action.bytes);
-        return false;
-      case 'stall':
-      case 'freeze':
-      case 'jump':
-        this.hosts[action.do](this.sideOf(action.host, conn), action.ms);
-        return false;
-      case 'reboot':
-        this.reboot(this.sideOf(action.host, conn));
-        return false;
-      case 'down':
-        this.downs[this.sideOf(action.host, conn)] = action.how;
-        return false;
-      case 'up':
-        this.downs[this.sideOf(action.host, conn)] = null;
-        return false;
-      case 'partition':
-        this.blocked[this.sideOf(action.from, conn)] = true;
-        if (!action.oneway) this.blocked[this.sideOf(action.to, conn)] = true;
-        return false;
-      case 'heal':
-        this.blocked.left = this.blocked.right = false;
-        return false;
-      case 'call':
-        action.task();
-        return false;
-      case 'coalesce': // was read before
-        return false;
-      default:
-        if (context.rule === null || dir === null)
-          throw new Error(`${action.do} acts on a segment; give it to on(match).do(…)`);
-        return false;
-    }
-  }
-
-  private performOn(
-    flow: Flow,
-    dir: Dir | null,
-    offset: number,
-    action: Action,
-    together: boolean,
-    label: string,
-  ): boolean {
-    const { conn } = flow;
-    switch (action.do) {
-      case 'rst':
-        for (const end of endsOf(action.to)) {
-          if (!together) flow.lanes[toward(end)].gap(this.medium.wakeGapMs);
-          this.reset(conn, end, action.exact, action.off, label);
-        }
-        return dir !== null && endsOf(action.to).includes(dir === 'c2s' ? 's' : 'c');
-      case 'fin':
-        for (const end of endsOf(action.to)) {
-          if (!together) flow.lanes[toward(end)].gap(this.medium.wakeGapMs);
-          this.closeEnd(conn, end, label, dir === toward(end) ? offset : undefined);
-        }
-        return dir !== null && endsOf(action.to).includes(dir === 'c2s' ? 's' : 'c');
-      case 'icmp': {
-        const about = conn[action.to].last;
-        if (about === null)
-          return this.impossible(`icmp: ${action.to} has sent nothing that the error could be about`, conn);
-        const frame = about.icmpError(action.type, action.code, action.mtu);
-        const side = conn.sideOf(action.to);
-        flow.lanes[toward(action.to)].enter(() => {
-          this.trace.note(this.medium.now(), 'forged', side, `icmp ${action.type}/${action.code} # ${label}`, conn.id);
-          this.medium.deliver(side, frame);
-        });
-        return false;
-      }
-      case 'inject':
-        this.inject(flow, action.as, action.bytes, action.as === dir ? offset : conn.sender(action.as).sent, label);
-        return false;
-      case 'hold':
-        if (this.openGates.delete(action.gate)) return false;
-        flow.lanes[action.dir ?? dir ?? 's2c'].hold(action.gate);
-        return false;
-      case 'blackhole':
-        for (const which of ['c2s', 's2c'] as const)
-          if (action.dir === undefined || action.dir === which) flow.blackhole[which] = true;
-        return action.dir === undefined || action.dir === dir;
-      default:
-        throw new Error(`${action.do} is not an action on a connection`);
-    }
-  }
-
-  /** A rule asked for what cannot be at this moment: it stands in the trace, and the wire goes on. */
-  private impossible(text: string, conn: Conn): false {
-    this.trace.note(this.medium.now(), 'rule', null, text, conn.id);
-    return false;
-  }
-
-  private reset(conn: Conn, end: EndName, exact: boolean, off: number, label: string): void {
-    const flow = this.flows.get(conn.key);
-    if (flow === undefined || flow.conn !== conn) return;
-    this.forged(flow, toward(end), () => forgeRst(conn, end, exact ? 0 : off), 'forged', label);
-  }
-
-  /** `end` is told that its peer has closed. */
-  private closeEnd(conn: Conn, end: EndName, label: string, cut?: number): void {
-    const flow = this.flows.get(conn.key);
-    if (flow === undefined || flow.conn !== conn) return;
-    // Who waits for an answer to its SYN knows of no stream that could end.
-    const waits = conn[end].state === 'SYN-SENT' && flow.lanes[toward(end)].waiting === 0;
-    if (waits || !(end === 'c' ? conn.s : conn.c).known) {
-      this.impossible('fin: there is no connection yet that could end', conn);
-      return;
-    }
-    flow.played = end === 'c' ? 's' : 'c';
-    flow.cutAt = cut ?? conn[flow.played].sent;
-    this.forged(flow, toward(end), () => forgeFin(conn, end), 'forged', label);
-  }
-
-  private inject(flow: Flow, as: Dir, bytes: Uint8Array, at: number, label: string): void {
-    const from = flow.conn.sender(as);
-    const seq = from.wireSeq(at);
-    const made = forgeText(flow.conn, as, seq, bytes);
-    if (made === null) {
-      this.impossible('inject: nothing of the connection was seen yet', flow.conn);
-      return;
-    }
-    from.insertions.push({ at, bytes: bytes.length });
-    from.insertions.sort((a, b) => a.at - b.at);
-    this.forged(flow, as, () => made, 'forged', label);
-  }
-
-  private setWindow(side: Side, bytes: number | null): void {
-    this.windows[side] = bytes;
-    for (const flow of this.flows.values()) {
-      const { conn } = flow;
-      if (conn.over || !conn.handshakeDone) continue;
-      const dir = conn.dirFrom(side);
-      this.forged(flow, dir, () => forgeWindow(conn, dir, bytes), 'forged', 'window update');
-    }
-  }
-
-  private reboot(side: Side): void {
-    for (const flow of this.flows.values()) {
-      const { conn } = flow;
-      if (conn.over || flow.forgotten !== null) continue;
-      const end: EndName = conn.sideOf('c') === side ? 'c' : 's';
-      this.reset(conn, end, true, 0, 'reboot: its program is gone');
-      flow.forgotten = end;
-    }
-  }
-
-  /** The side of a host; c and s are those of the connection at hand. */
-  private sideOf(host: HostName, conn: Conn | null): Side {
-    if (host === 'client' || host === 'server') return host === 'client' ? 'left' : 'right';
-    return conn === null ? (host === 'c' ? 'left' : 'right') : conn.sideOf(host);
-  }
-
-  // ── silence ──
-
-  private rearmIdle(flow: Flow): void {
-    for (const timer of flow.idleTimers.values()) this.medium.cancel(timer);
-    flow.idleTimers.clear();
-    this.armIdle(flow);
-  }
-
-  private armIdle(flow: Flow): void {
-    for (const rule of this.rules) {
-      const { idle } = rule.match;
-      if (idle === undefined || rule.spent || flow.idleTimers.has(rule)) continue;
-      const at = Math.max(this.medium.now(), flow.conn.activeAt + idle.after);
-      flow.idleTimers.set(
-        rule,
-        this.medium.at(at, () => {
-          flow.idleTimers.delete(rule);
-          this.silent(flow, rule);
-        }),
-      );
-    }
-  }
-
-  private silent(flow: Flow, rule: Rule): void {
-    const { conn } = flow;
-    const now = this.medium.now();
-    const m = rule.match;
-    if (rule.spent || conn.over || conn.open !== null || conn.served < (m.idle!.served ?? 1)) return;
-    if (now - conn.activeAt < m.idle!.after - 0.001 || !fitsConn(m, conn, now)) return;
-    if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return;
-    this.fire({ rule, conn, dir: null, offset: 0 });
+    return this.acting.act(context, rule.actions);
   }
 
   // ── looking ──
@@ -784,18 +406,4 @@ export type Tap = (
 /** The client has not got the whole response, and still can. */
 function isUnderWay({ outcome, res, conn }: Exchange): boolean {
   return outcome === 'open' || (outcome === 'complete' && !conn.c.finGot && conn.c.got.next < (res?.end ?? 0));
-}
-
-const SENDS = new Set<Action['do']>(['rst', 'fin', 'inject', 'icmp']);
-
-const opposite = (dir: Dir): Dir => (dir === 'c2s' ? 's2c' : 'c2s');
-/** The direction in which an end sends, and in which it receives. */
-const dirFrom = (end: EndName): Dir => (end === 'c' ? 'c2s' : 's2c');
-const toward = (end: EndName): Dir => (end === 'c' ? 's2c' : 'c2s');
-const endsOf = (to: EndName | 'both'): readonly EndName[] => (to === 'both' ? ['c', 's'] : [to]);
-
-function fitsFlags(wanted: string, flags: number): boolean {
-  const [must = '', mustNot = ''] = wanted.split('!');
-  const bits = flagBits(must);
-  return (flags & bits) === bits && (flags & flagBits(mustNot)) === 0;
 }
