@@ -81,7 +81,7 @@ describe('abort', () => {
   });
 
   test.each(['response', 'data'])(
-    "E-052, E-089, E-091: at the response's %s it is told 'aborted', and never 'end'",
+    "E-052, E-073, E-089, E-091: at the response's %s it is told 'aborted', and never 'end'",
     async (when) => {
       const origin = await lab.serve((_request, response) => void response.write('part'));
       const request = lab.request(origin);
@@ -128,6 +128,30 @@ describe('abort', () => {
     const request = lab.request('http://127.0.0.1:1');
     request.on('error', () => request.abort());
     expect(await events(request, () => request.end())).toEqual(['finish', 'error', 'abort', 'close']);
+  });
+
+  test.each(['before it is sent', 'while the server thinks', 'at its response'])('E-071: once, %s', async (when) => {
+    let reached = (): void => {};
+    const origin = await lab.serve((_request, response) => {
+      reached();
+      if (when === 'at its response') response.write('part');
+    });
+    const request = lab.request(origin);
+    const twice = (): void => {
+      request.abort();
+      request.abort();
+      request.destroy();
+      request.on('abort', () => request.abort());
+      request.on('close', () => request.abort());
+    };
+    if (when === 'while the server thinks') reached = twice;
+    if (when === 'at its response') request.on('response', twice);
+    const told = await events(request, () => {
+      request.end();
+      if (when === 'before it is sent') twice();
+    });
+    expect(told.filter((name) => name === 'abort')).toHaveLength(1);
+    expect(told.at(-1)).toBe('close');
   });
 
   test('E-051, E-071, E-073: once; and after close nothing happens any more', async () => {
