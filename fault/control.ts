@@ -56,7 +56,7 @@ export class ControlServer {
     } catch (error) {
       this.proxies.delete(options.name);
       await proxy.close();
-      throw new Refusal(400, (error as Error).message);
+      throw Object.assign(new Refusal(400, (error as Error).message), { cause: error });
     }
     return proxy;
   }

@@ -28,6 +28,7 @@ export function cureFor(error: unknown): string | null {
 const CURES: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder; check the path',
   EACCES: 'this user may not open it; check its permissions, or choose another path',
+  EEXIST: 'something of that name is there already; choose another path',
   EISDIR: 'it is a folder; name a file in it',
   ENOTDIR: 'part of the path is not a folder; check the path',
   ENOSPC: 'the disk is full; free some space, or choose another disk',

@@ -24,7 +24,7 @@ interface ControlOptions {
 }
 
 interface ProxyCommandOptions extends ControlOptions {
-  listen: string;
+  listen?: string;
   upstream?: string;
 }
 
@@ -82,7 +82,7 @@ export function registerFault(program: Command): void {
   fault
     .command('proxy')
     .description('a TCP proxy without root whose wire has faults, with an HTTP control API like that of toxiproxy')
-    .option('--listen <host:port>', 'where clients connect', '127.0.0.1:0')
+    .option('--listen <host:port>', 'where clients connect (default: a free port of 127.0.0.1)')
     .option('--upstream <host:port>', 'where they are led; without it, proxies are made over the API')
     .option('--control <port>', 'port of the control API', integer(0, 65_535), 8474)
     .option('--host <address>', 'address of the control API', '127.0.0.1')
@@ -216,18 +216,40 @@ function write(folder: string, { scenario, client, report }: ScenarioResult): vo
   process.stdout.write(`   reports: ${name}.{pcapng,txt,mmd,json}\n`);
 }
 
+/** Throws on why a port could not be listened at, with the option that changes it. */
+function unbound(
+  port: string,
+  host: string,
+): (error: NodeJS.ErrnoException & { address?: string; port?: number }) => never {
+  return (refusal) => {
+    // The control API's refusal of a proxy keeps what it was caused by.
+    const error = (refusal.cause ?? refusal) as typeof refusal;
+    const at = `${error.address}:${error.port}`;
+    const cures: Record<string, string> = {
+      EADDRINUSE: `${at} is taken by another program: choose another port with ${port}; 0 takes a free one`,
+      EADDRNOTAVAIL: `${error.address} is no address of this machine: choose another with ${host}, such as 127.0.0.1`,
+      EACCES: `${at}: ports below 1024 need root: choose a higher one with ${port}`,
+    };
+    throw new UsageError(cures[error.code ?? ''] ?? error.message);
+  };
+}
+
 async function proxy(options: ProxyCommandOptions): Promise<void> {
   const { ControlServer } = require('../../fault/control') as typeof import('../../fault/control');
   if (options.rules !== undefined && options.upstream === undefined)
     throw new UsageError('--rules is for --upstream: say where it leads');
+  if (options.listen !== undefined && options.upstream === undefined)
+    throw new UsageError('--listen is for --upstream: say where it leads');
   const rules = rulesIn(options.rules);
   const control = new ControlServer();
   try {
-    const port = await control.listen(options.control, options.host);
+    const port = await control.listen(options.control, options.host).catch(unbound('--control', '--host'));
     process.stdout.write(`control: http://${options.host}:${port}/proxies\n`);
     if (options.upstream !== undefined) {
-      const { listen, upstream, seed } = options;
-      const made = await control.create({ name: 'main', listen, upstream, seed, rules });
+      const { listen = '127.0.0.1:0', upstream, seed } = options;
+      const made = await control
+        .create({ name: 'main', listen, upstream, seed, rules })
+        .catch(unbound('--listen', '--listen'));
       process.stdout.write(`proxy main: ${made.listen} -> ${upstream}\n`);
     }
   } catch (error) {
@@ -257,7 +279,7 @@ async function between(left: string, right: string, options: BetweenOptions): Pr
     box.close();
   };
   try {
-    const port = await control.listen(options.control, options.host);
+    const port = await control.listen(options.control, options.host).catch(unbound('--control', '--host'));
     process.stdout.write(`${a.name} <-> ${b.name}\ncontrol: http://${options.host}:${port}/wires/${name}\n`);
   } catch (error) {
     stop();
