@@ -7,8 +7,11 @@ import { Rule } from './rule';
 import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
 import { createWire, type Wire, type WireOptions } from './wire';
 
-/** A test that is given a fresh wire every time. It throws, or rejects, when something is wrong. */
-export type WireTest = (wire: Wire) => Promise<unknown>;
+/**
+ * A test that is given a fresh wire every time, and the numbers of the requests that it is to make: all from 1 to the
+ * option `requests`, or fewer while a failure is shrunk. It throws, or rejects, when something is wrong.
+ */
+export type WireTest = (wire: Wire, requests: readonly number[]) => Promise<unknown>;
 
 /** What `explore` may be told. */
 export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
@@ -22,6 +25,8 @@ export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   readonly budget?: number;
   /** Faults in one run at most. Default 2. */
   readonly atOnce?: number;
+  /** How many requests the test makes: it is given their numbers, and a failure is shrunk to those that it needs. */
+  readonly requests?: number;
   /** Checked after the test, on the same wire. */
   readonly invariant?: readonly ((wire: Wire) => void | Promise<void>)[];
   /** Where reports of a failure are written. Default: none, unless TAPWIRE_REPORTS names a folder. */
@@ -84,7 +89,7 @@ function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
 }
 
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
-  const { faults: _, ...wireOptions } = options;
+  const { faults: _, requests: __, ...wireOptions } = options;
   const wire = createWire({ ...wireOptions, seed: plan.seed });
   let error: Error | null = null;
   let placed: readonly Placement[] = [];
@@ -92,7 +97,7 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1));
   try {
     placed = arrange(wire, plan, counter);
-    await test(wire);
+    await test(wire, plan.requests ?? []);
     for (const check of options.invariant ?? []) await check(wire);
   } catch (failure) {
     error = typeof failure === 'object' && failure !== null ? (failure as Error) : new Error(String(failure));
@@ -115,6 +120,16 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   return outcome;
 }
 
+const REQUESTS_MAX = 100_000;
+
+/** The numbers of all requests, as the options say; undefined: they do not. */
+function allRequests({ requests }: ExploreOptions): readonly number[] | undefined {
+  if (requests === undefined) return undefined;
+  if (!Number.isInteger(requests) || requests < 1 || requests > REQUESTS_MAX)
+    throw new RangeError(`requests is ${requests}: from 1 to ${REQUESTS_MAX}`);
+  return Array.from({ length: requests }, (_, i) => i + 1);
+}
+
 /** What makes two failures the same one: kind of error, code, and the first line without numbers. */
 const fingerprint = (error: Error): string =>
   `${error.name} ${(error as NodeJS.ErrnoException).code ?? ''} ${error.message.split('\n')[0]!.replace(/\d+/g, 'n')}`;
@@ -131,7 +146,7 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
     return { runs: 1, segments: 0 };
   }
   const seed = options.seed ?? 1;
-  const clean: Plan = { seed, placements: [], chances: {}, where: options.where };
+  const clean: Plan = { seed, placements: [], chances: {}, where: options.where, requests: allRequests(options) };
   const baseline = await runOnce(test, clean, options);
   if (baseline.error !== null) throw failureOf(clean, baseline, 1, options);
   let runs = 1;
@@ -169,8 +184,8 @@ function* plansFor(segments: number, options: ExploreOptions): Generator<readonl
 }
 
 /**
- * Makes places of chances, then takes away places and chances, then moves what is left towards the beginning; as long as the
- * failure stays the same one.
+ * Makes places of chances, then takes away places, chances and requests, then moves what is left towards the beginning; as
+ * long as the failure stays the same one.
  */
 async function shrinkPlan(
   test: WireTest,
@@ -196,6 +211,7 @@ async function shrinkPlan(
     const { [name]: _, ...chances } = best.chances;
     await attempt({ ...best, chances });
   }
+  if (best.requests !== undefined) await shrinkRequests(test, () => best, attempt, options);
   // Earlier is simpler: bisects each placement towards the first segment.
   for (let i = 0; i < best.placements.length; i++) {
     for (let low = 1, high = best.placements[i]!.segment; low < high; ) {
@@ -208,18 +224,58 @@ async function shrinkPlan(
   return [best, last];
 }
 
+/**
+ * Takes requests away, half of them at first, then ever fewer together (delta debugging), until each one is needed. Faults
+ * stay at their segments, or come earlier by as many segments as the requests had that are gone.
+ */
+async function shrinkRequests(
+  test: WireTest,
+  best: () => Plan,
+  attempt: (smaller: Plan) => Promise<boolean>,
+  options: ExploreOptions,
+): Promise<void> {
+  const segmentsOf = async (requests: readonly number[]): Promise<number> =>
+    (await runOnce(test, { ...best(), placements: [], chances: {}, requests }, options)).segments;
+  const without = async (requests: readonly number[]): Promise<boolean> => {
+    const plan = best();
+    if (await attempt({ ...plan, requests })) return true;
+    if (plan.placements.length === 0) return false;
+    const fewer = (await segmentsOf(plan.requests!)) - (await segmentsOf(requests));
+    const placements = plan.placements.map((p) => ({ ...p, segment: Math.max(1, p.segment - fewer) }));
+    return fewer > 0 && attempt({ ...plan, requests, placements });
+  };
+  for (let size = best().requests!.length >> 1; size >= 1; size >>= 1) {
+    // From the end: what comes after the failure is the easiest to do without.
+    for (let at = best().requests!.length - size; at > -size; at -= size) {
+      const requests = best().requests!;
+      const left = requests.filter((_, i) => i < at || i >= at + size);
+      if (left.length > 0 && left.length < requests.length) await without(left);
+    }
+  }
+}
+
 const planText = (plan: Plan): string =>
   [
     ...plan.placements.map(({ segment, fault }) => `${fault} at segment ${segment}`),
     ...Object.entries(plan.chances).map(([name, p]) => `${name} with chance ${p}`),
   ].join(', ') || 'no fault at all';
 
+const requestsText = ({ requests }: Plan): string => {
+  if (requests === undefined) return '';
+  const all = requests.every((number, i) => number === i + 1);
+  return requests.length === 1
+    ? `, request ${requests[0]} alone`
+    : all
+      ? `, requests 1 to ${requests.length}`
+      : `, requests ${requests.join(', ')}`;
+};
+
 function failureOf(plan: Plan, outcome: RunOutcome, runs: number, options: ExploreOptions): Error {
   const token = toToken(plan, outcome.hash);
   const error = outcome.error!;
   const files = writeReports(outcome, options);
   const failure = new Error(
-    `${error.message}\n\nafter ${runs} runs, with ${planText(plan)} (seed ${plan.seed})\n` +
+    `${error.message}\n\nafter ${runs} runs, with ${planText(plan)}${requestsText(plan)} (seed ${plan.seed})\n` +
       `replay: TAPWIRE_REPLAY=${token}\n${files}\n${outcome.report.ladder}`,
     { cause: error },
   );
@@ -270,9 +326,9 @@ export async function fuzz(
 ): Promise<{ runs: number }> {
   const { faults, setup, suite, seeds, ...others } = options;
   const rest: ExploreOptions = others;
-  const test: WireTest = async (wire) => {
-    await setup?.(wire);
-    await suite(wire);
+  const test: WireTest = async (wire, which) => {
+    await setup?.(wire, which);
+    await suite(wire, which);
   };
   const token = process.env['TAPWIRE_REPLAY'];
   if (token !== undefined && token !== '') {
@@ -280,8 +336,9 @@ export async function fuzz(
     return { runs: 1 };
   }
   const first = rest.seed ?? 1;
+  const requests = allRequests(rest);
   for (let i = 0; i < seeds; i++) {
-    const plan: Plan = { seed: first + i, placements: [], chances: faults, where: rest.where };
+    const plan: Plan = { seed: first + i, placements: [], chances: faults, where: rest.where, requests };
     const outcome = await runOnce(test, plan, rest);
     if (outcome.error === null) continue;
     const [smallest, last] = await shrinkPlan(test, plan, outcome, rest);

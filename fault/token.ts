@@ -34,6 +34,8 @@ export interface Plan {
   readonly chances: Readonly<Record<string, number>>;
   /** Which segments are counted and concerned; absent: all. */
   readonly where?: Match;
+  /** Which requests the test is to make, by their numbers; absent: it was not told. */
+  readonly requests?: readonly number[];
   /** The run of a scenario, with a client. */
   readonly scenario?: string;
   readonly client?: string;

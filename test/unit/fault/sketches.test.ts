@@ -294,3 +294,39 @@ test('fuzz: what chance did is shrunk to the one fault at the one segment that m
     "no fault 'constructor'",
   );
 });
+
+test('a failure is shrunk to the requests that it needs, and its fault comes earlier with them', async () => {
+  const suite = async (wire: Wire, requests: readonly number[]): Promise<void> => {
+    // Only the seventh response is one that may be cut unnoticed.
+    await wire.serve((request, response) =>
+      request.url === '/7' ? untilClose(request, response) : response.end('this is short'),
+    );
+    for (const n of requests)
+      expect(await wire.get(`/${n}`).catch((error: unknown) => error)).toDeliverBody('truncated-and-reported');
+  };
+  const failure = (await explore(suite, {
+    requests: 10,
+    where: { dir: 's2c', len: [1, 65_535] },
+    faults: [SILENT_CUT],
+    budget: 100,
+  }).catch((error: unknown) => error)) as Error & { token: string; plan: Plan };
+  expect(failure.plan.requests).toEqual([7]);
+  expect(failure.plan.placements).toEqual([{ segment: 1, fault: SILENT_CUT }]);
+  expect(failure.message).toContain('request 7 alone');
+  await expect(replay(failure.token, suite)).rejects.toThrow('the client delivered');
+});
+
+test('requests that are needed together stay together; a number of requests that is none is refused', async () => {
+  const suite = async (wire: Wire, requests: readonly number[]): Promise<void> => {
+    await wire.serve(ok);
+    let lost = 0;
+    for (const n of requests) await wire.get(`/${n}`).catch(() => lost++);
+    if (lost > 0 && requests.includes(3) && requests.includes(8)) throw new Error('both were asked, and one was lost');
+  };
+  const failure = (await fuzz({ seeds: 50, faults: { rst: 0.05 }, requests: 12, suite }).catch(
+    (error: unknown) => error,
+  )) as Error & { plan: Plan };
+  expect(failure.plan.requests).toEqual([3, 8]);
+  expect(failure.plan.placements).toHaveLength(1);
+  await expect(explore(suite, { requests: 0 })).rejects.toThrow('requests is 0: from 1 to 100000');
+});
