@@ -1,9 +1,6 @@
-import { newBatch, RX_AT, RX_BYTES, RX_FIELDS } from '../../device/device';
-import { openTun } from '../../device/tun';
-import { Arenas, heapRegions, SlabPool } from '../../stack/base/memory';
 import { Random } from '../../stack/base/random';
-import { TxQueue } from '../../stack/base/tx-queue';
 import { CELLS, flowOf } from './cells';
+import { receiverPort, type Side, Wire } from './wire';
 
 /*
  * Two TUN devices joined by seeded paths: every packet is lost or kept by its flow's own generator, waits at its flow's own
@@ -12,14 +9,6 @@ import { CELLS, flowOf } from './cells';
  *
  * emulator.ts: opens "emu-l" and "emu-r", says "up" to its parent, answers "counts" with packets seen by port.
  */
-
-type Side = 'left' | 'right';
-
-const left = openTun({ name: 'emu-l', offload: false, queueLength: 10_000 });
-const right = openTun({ name: 'emu-r', offload: false, queueLength: 10_000 });
-const slabs = new SlabPool(heapRegions, 8, false);
-const queues = { left: new TxQueue(new Arenas(heapRegions)), right: new TxQueue(new Arenas(heapRegions)) };
-const devices = { left, right };
 
 /** One direction of one flow. */
 class Path {
@@ -73,83 +62,13 @@ function pathOf(port: number, to: Side, sender: number): Path | null {
   return path;
 }
 
-/** Packets on their way, by the millisecond in which they come out. */
-const SLOTS = 4096;
-const wheel: { to: Side; bytes: Uint8Array; at: number }[][] = Array.from({ length: SLOTS }, () => []);
-let waiting = 0;
-let turned = Math.floor(performance.now());
-
-function forward(from: Side): void {
-  const to: Side = from === 'left' ? 'right' : 'left';
-  const device = devices[from];
-  const batch = newBatch(slabs.current);
-  for (let round = 0; round < 4; round++) {
-    slabs.rotate();
-    batch.slab = slabs.current;
-    const frames = device.receive(batch);
-    if (frames === 0) break;
-    const now = performance.now();
-    for (let i = 0; i < frames * RX_FIELDS; i += RX_FIELDS)
-      take(batch.slab.bytes, batch.records[i + RX_AT]!, batch.records[i + RX_BYTES]!, to, now);
-  }
-  deliver();
-}
-
-function take(b: Uint8Array, at: number, bytes: number, to: Side, now: number): void {
-  if (b[at]! >>> 4 !== 4 || b[at + 9] !== 6) return;
+new Wire((b, at, bytes, to, now) => {
   const tcp = at + (b[at]! & 15) * 4;
-  const port = to === 'right' ? (b[tcp + 2]! << 8) | b[tcp + 3]! : (b[tcp]! << 8) | b[tcp + 1]!;
-  const sender = to === 'right' ? b[at + 15]! : b[at + 19]!;
-  const path = pathOf(port, to, sender);
-  if (path === null) return;
+  const path = pathOf(receiverPort(b, at, to), to, to === 'right' ? b[at + 15]! : b[at + 19]!);
+  if (path === null) return -1;
   if (at + bytes > tcp + (b[tcp + 12]! >>> 4) * 4) path.packets++;
-  const due = path.pass(bytes, now);
-  if (due < 0) return;
-  wheel[Math.ceil(due) % SLOTS]!.push({ to, bytes: b.slice(at, at + bytes), at: due });
-  waiting++;
-  if (timer === null) timer = setTimeout(tick, 1);
-}
-
-let timer: NodeJS.Timeout | null = null;
-
-function tick(): void {
-  timer = null;
-  deliver();
-  if (waiting > 0) timer = setTimeout(tick, 1);
-}
-
-function deliver(): void {
-  const now = Math.floor(performance.now());
-  if (waiting === 0) turned = now;
-  for (; turned <= now; turned++) {
-    const slot = wheel[turned % SLOTS]!;
-    if (slot.length === 0) continue;
-    for (const packet of slot) send(packet.to, packet.bytes);
-    waiting -= slot.length;
-    slot.length = 0;
-  }
-  flush('left');
-  flush('right');
-}
-
-function send(to: Side, bytes: Uint8Array): void {
-  const queue = queues[to];
-  if (!queue.hasRoom) flush(to);
-  const at = queue.begin();
-  queue.header.set(bytes, at);
-  queue.headers(bytes.length);
-  queue.commit();
-}
-
-function flush(to: Side): void {
-  const queue = queues[to];
-  if (queue.frames === 0) return;
-  devices[to].transmit(queue, 0, queue.frames);
-  queue.clear();
-}
-
-left.onReadable(() => forward('left'));
-right.onReadable(() => forward('right'));
+  return path.pass(bytes, now);
+});
 
 process.on('message', (question) => {
   if (question !== 'counts') return;
@@ -157,11 +76,3 @@ process.on('message', (question) => {
     Object.fromEntries([...paths].filter(([key]) => key.includes('right')).map(([key, path]) => [key, path.packets])),
   );
 });
-// Whoever started it is gone.
-process.on('disconnect', () => process.exit(1));
-process.on('SIGTERM', () => {
-  left.close();
-  right.close();
-  process.exit(0);
-});
-process.send!('up');

@@ -168,6 +168,17 @@ describe('path MTU', () => {
       });
     }
   });
+
+  test.each(FAMILIES)('a way swallows what is large, and nothing tells (RFC 4821): %s', async (_name, v6) => {
+    for (const mtuProbing of ['black-hole', 'always'] as const) {
+      const profile = { mtuProbing };
+      const { mss, ...rest } = await kernel('blackHole', { v6, offload: false, profile });
+      expect(rest).toEqual({ bytes: 1_000_000, intact: true, left: {} });
+      // Headers and timestamps of 72 bytes with IPv6, 52 with IPv4; the search ends within a few bytes of what passes.
+      expect(mss).toBeLessThanOrEqual(1300 + 4 - (v6 ? 72 : 52));
+      expect(mss).toBeGreaterThanOrEqual(mtuProbing === 'always' ? 1024 - 52 : 500);
+    }
+  });
 });
 
 describe('neighbours', () => {

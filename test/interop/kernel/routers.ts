@@ -16,6 +16,38 @@ const FAR_SERVER = `
  * takes smaller packets. The router says so by ICMP, and the stack must send smaller segments and lose nothing.
  */
 export async function routerMtu(wire: Wire): Promise<{ mtus: number[]; bytes: number; intact: boolean; left: object }> {
+  return behindRouter(wire, (lab, v6, there) => shrink(lab, v6, there));
+}
+
+/**
+ * The way to the server swallows packets of more than 1300 bytes without a word (a veth whose other end has that MTU): no
+ * ICMP ever comes, and RFC 4821 has to find it out.
+ */
+export async function blackHole(wire: Wire): Promise<{ bytes: number; intact: boolean; mss: number; left: object }> {
+  return behindRouter(wire, async (lab, v6, there, far) => {
+    far.run('ip', 'link', 'set', 'far0', 'mtu', '1300');
+    const route = ['route', 'replace', 'default', 'via', v6 ? 'fd01::1' : '10.1.0.1', 'advmss', v6 ? '1440' : '1460'];
+    far.run('ip', ...(v6 ? ['-6'] : []), ...route);
+    const socket = lab.net.connect({ port: 7, host: there });
+    await once(socket, 'connect');
+    const [c] = [...lab.host.stack.tcp.connections];
+    const answer = readAnswer(socket as never);
+    const whole = pattern(1_000_000);
+    await new Promise((resolve) => socket.write(whole, resolve));
+    const { mss } = c!;
+    socket.end();
+    const [bytes, sha1] = (await answer).split(' ');
+    return { bytes: Number(bytes), intact: sha1 === digest(whole), mss, left: await settled(lab) };
+  });
+}
+
+type Far = Awaited<ReturnType<typeof farNetwork>>;
+
+/** Lays a server in another network, behind the kernel as a router, and runs `work`. */
+async function behindRouter<T>(
+  wire: Wire,
+  work: (lab: Lab, v6: boolean, there: string, far: Far) => Promise<T>,
+): Promise<T> {
   const lab = new Lab(wire);
   const far = await farNetwork();
   const v6 = wire.v6 === true;
@@ -33,7 +65,7 @@ export async function routerMtu(wire: Wire): Promise<{ mtus: number[]; bytes: nu
   });
   try {
     await once(server.stdout, 'data');
-    return await shrink(lab, v6, there);
+    return await work(lab, v6, there, far);
   } finally {
     server.kill('SIGKILL');
     far.close();
