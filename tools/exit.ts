@@ -38,14 +38,19 @@ const CURES: Readonly<Record<string, string>> = {
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim();
 
 /**
- * A reader that leaves (`| head`) ends the output, not the program with a stack trace. Everything else that can go wrong
- * with standard output is told once.
+ * A reader that leaves (`| head`) ends the output, not the program with a stack trace: what it was doing besides goes on,
+ * and its exit code is what it would have been. Everything else that can go wrong with standard output, such as a full
+ * disk, ends it with one line.
  */
-export function surviveClosedOutput(onClosed: () => void): void {
+export function surviveClosedOutput(onClosed: () => void = () => {}): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') onClosed();
-      else throw error;
+      else {
+        if (stream === process.stdout)
+          process.stderr.write(`tapwire: the output cannot be written: ${error.message}\n`);
+        process.exit(EXIT_FAILURE);
+      }
     });
   }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { cureFor, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './exit';
+import { cureFor, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, surviveClosedOutput } from './exit';
 import { version } from './version';
 
 /** A command's module is loaded when it is the one that runs: `tapwire --version` should not load a TCP stack. */
@@ -72,4 +72,7 @@ function exitCodeOf(error: unknown, command: string | undefined): number {
   return EXIT_FAILURE;
 }
 
-if (require.main === module) void main(process.argv.slice(2));
+if (require.main === module) {
+  surviveClosedOutput();
+  void main(process.argv.slice(2));
+}
