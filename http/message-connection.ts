@@ -239,12 +239,15 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   onBody(bytes: Uint8Array, at: number, end: number): void {
     const message = this.incoming;
     if (message !== null && !message._dumped) {
-      // What a stream gave us is ours to keep; what lies in a packet is not.
-      const piece = bytes.subarray(at, end);
-      const chunk = this.direct ? Buffer.from(piece) : (piece as Buffer);
+      const chunk = this.direct ? this.ownPiece(bytes, at, end) : (bytes.subarray(at, end) as Buffer);
       if (this.call(message.push, message, chunk) === false) this.holdOff();
     }
     if (this.ticks) this.runTicks();
+  }
+
+  /** What a stream gave us is ours to keep; what lies in a packet only if its memory is left alone from now on. */
+  private ownPiece(bytes: Uint8Array, at: number, end: number): Buffer {
+    return this.socket.directView!(bytes, at, end) ?? Buffer.from(bytes.subarray(at, end));
   }
 
   onTrailers(head: Head): void {

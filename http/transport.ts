@@ -30,6 +30,8 @@ export interface MessageSocket extends Duplex {
   attachDirect?(consumer: DirectConsumer): boolean;
   detachDirect?(): void;
   resumeDirect?(): void;
+  /** A view of bytes that are lent now, to be kept; null: to be copied. */
+  directView?(bytes: Uint8Array, at: number, end: number): Buffer | null;
   directWritable?: boolean;
   directMemory?: Uint8Array;
   directAt?: number;

@@ -29,7 +29,7 @@ import type { Host } from './host';
 import { addressOf } from './host-options';
 import { RESETS_BEHIND_TEXT_ARE_TOLD, WRITES_ARE_CANCELED } from './running-node';
 import { SendQueue } from './send-queue';
-import { fill, takeChunk } from './take-text';
+import { fill, takeChunk, viewOf } from './take-text';
 
 export type { HandleOwner, SocketName } from './handle-owner';
 
@@ -337,6 +337,11 @@ export class TcpHandle implements ConnectionOwner {
     }
     if (used < end - at && this.direct === direct) this.reading = false;
     return used > 0;
+  }
+
+  /** What the direct consumer looks at now, as a view to keep; null: it has to copy. */
+  lentView(bytes: Uint8Array, at: number, end: number): Buffer | null {
+    return this.lent === 0 ? null : viewOf(this.host.stack.tcp, this.connection!, bytes, at, end);
   }
 
   private tellEnd(): void {

@@ -415,6 +415,11 @@ export class SocketMethods extends Duplex implements HandleOwner {
     consumer.onDetached?.();
   }
 
+  /** Of the text that the consumer is just given: a view to keep, whose memory is never written again. Null: to be copied. */
+  directView(bytes: Uint8Array, at: number, end: number): Buffer | null {
+    return this._handle instanceof TcpHandle ? this._handle.lentView(bytes, at, end) : null;
+  }
+
   /** The consumer takes text again; what was held comes in a later call of onText. */
   resumeDirect(): void {
     if (this._direct !== null && this._handle !== null && !this.connecting) this._handle.readStart();

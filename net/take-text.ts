@@ -6,6 +6,8 @@ import type { Tcp } from '../stack/tcp/tcp';
 
 /** From here on a piece of text goes to the application where it lies; below it is copied (DESIGN §3). */
 const COPY_BREAK = 4096;
+/** The same for pieces of messages: servers hold many of them, of many connections, until the message is complete. */
+const VIEW_MIN = 16_384;
 /** What an application gets at most at once, as from libuv. */
 const CHUNK_MAX = 65_536;
 // Only used between a peek and the copy of its fields, never across a call into an application.
@@ -24,6 +26,16 @@ export function takeChunk(tcp: Tcp, c: Connection, now: Millis): Buffer {
     copy(tcp, c, chunk, now);
   }
   return chunk;
+}
+
+/**
+ * Bytes [at, end) of what lies first, where they lie, for an application to keep. Null when they are to be copied: what is
+ * kept for long must not hold many times as much memory.
+ */
+export function viewOf(tcp: Tcp, c: Connection, bytes: Uint8Array, at: number, end: number): Buffer | null {
+  if (end - at < VIEW_MIN || !peek(tcp, c, text)) return null;
+  if (text.bytes !== bytes || at < text.at || end > text.end || !keepView(tcp, text)) return null;
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, end - at);
 }
 
 /** How many bytes the small pieces at the front have together, up to a chunk. */
