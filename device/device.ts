@@ -13,15 +13,18 @@ export interface Offloads {
   readonly tso6: boolean;
 }
 
+/** Of a device that carries frames as they are on a cable. */
 export const NO_OFFLOADS: Offloads = { checksum: false, tso4: false, tso6: false };
 
 /** Fields of a received frame's record in FrameBatch.records. */
 export const RX_AT = 0;
+/** Length of the frame, its link header included. */
 export const RX_BYTES = 1;
 /** RX_CHECKSUM_VALID and RX_CHECKSUM_PARTIAL, or 0. */
 export const RX_FLAGS = 2;
 /** Payload bytes of each segment that the sender's device would have cut; 0 for an ordinary frame. */
 export const RX_SEGMENT_BYTES = 3;
+/** Integers of one record. */
 export const RX_FIELDS = 4;
 
 /** The transport checksum is known to be good, or never left the machine (virtio-net NEEDS_CSUM, DATA_VALID). */
@@ -42,6 +45,7 @@ export interface FrameBatch {
   readonly records: Int32Array;
 }
 
+/** An empty batch into `slab`, with room for FRAMES_PER_BATCH records. */
 export function newBatch(slab: Slab): FrameBatch {
   return { slab, records: new Int32Array(FRAMES_PER_BATCH * RX_FIELDS) };
 }
@@ -55,6 +59,7 @@ export function noteFrame(records: Int32Array, index: number, at: number, bytes:
   records[r + RX_SEGMENT_BYTES] = 0;
 }
 
+/** What a device has carried since it was opened, without link headers of its own making. */
 export interface DeviceCounters {
   rxFrames: number;
   rxBytes: number;
@@ -64,6 +69,7 @@ export interface DeviceCounters {
   txErrors: number;
 }
 
+/** Counters of a device that has carried nothing. */
 export const newCounters = (): DeviceCounters => ({ rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0, txErrors: 0 });
 
 /**

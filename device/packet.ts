@@ -4,6 +4,7 @@ import { loadNative, type Port, WISH_OFFLOAD, WISH_PROMISCUOUS } from './native'
 import { NativeDevice } from './native-device';
 import { findLink } from './netlink';
 
+/** What `openPacket` takes. */
 export interface PacketOptions {
   /** The interface to share, "eth0": one that carries Ethernet frames. */
   interface: string;

@@ -17,6 +17,7 @@ import { Readiness, ReadyDevice } from './readiness';
 /** The protocols that a raw socket can be opened for here. */
 export type RawProtocol = 'tcp' | 'udp' | 'icmp';
 
+/** What `openRaw` takes. */
 export interface RawOptions {
   /** The stack's own IPv4 addresses, which the kernel must have too: other traffic of the machine is left alone. */
   address: string | readonly string[];

@@ -32,6 +32,7 @@ export interface ReplayClock {
   after(ms: Millis, task: () => void): void;
 }
 
+/** What `openReplay` takes. Everything has a default. */
 export interface ReplayOptions {
   /** Default 'ip': Ethernet and other link headers are taken off, and what is not IP is skipped. */
   linkType?: LinkType;

@@ -19,6 +19,7 @@ export interface Owner {
   gid?: number;
 }
 
+/** What `openTun` takes. Everything has a default. */
 export interface TunOptions {
   /** At most 15 bytes. A name with %d, or none, is numbered by the kernel: tun0, tap0. */
   name?: string;
@@ -44,6 +45,7 @@ export interface TunOptions {
   multiQueue?: boolean;
 }
 
+/** What `openTap` takes, beside what a TUN device does. */
 export interface TapOptions extends TunOptions {
   /** The stack's link address, "02:00:00:00:00:02". Default: the kernel's with the last bit turned. */
   mac?: string;

@@ -8,8 +8,11 @@ const CREDENTIALS = ['include', 'omit', 'same-origin'] as const;
 const REDIRECT_MODES = ['follow', 'error', 'manual'] as const;
 const CACHE_MODES = ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'] as const;
 
+/** Values of the option `credentials`: whether cookies and logins go along. */
 export type CredentialsMode = (typeof CREDENTIALS)[number];
+/** Values of the option `redirect`: follow, fail, or ask the listener of 'redirect'. */
 export type RedirectMode = (typeof REDIRECT_MODES)[number];
+/** Values of the option `cache`: those of fetch. Nothing is cached here (docs/electron.md). */
 export type CacheMode = (typeof CACHE_MODES)[number];
 
 /** What `net.request` takes. */

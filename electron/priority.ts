@@ -3,6 +3,7 @@ import type { Agent } from 'node:http';
 /** From the last to the first. */
 export const PRIORITIES = ['throttled', 'idle', 'lowest', 'low', 'medium', 'highest'] as const;
 
+/** Values of the option `priority`, the names of PRIORITIES. */
 export type Priority = (typeof PRIORITIES)[number];
 
 export const isPriority = (value: unknown): value is Priority => PRIORITIES.includes(value as Priority);

@@ -13,6 +13,7 @@ export const REFERRER_POLICIES = [
   'strict-origin-when-cross-origin',
 ] as const;
 
+/** How much of the referring URL a request tells (Referrer Policy §3). */
 export type ReferrerPolicy = (typeof REFERRER_POLICIES)[number];
 
 /** A longer one is cut down to its origin (§8.3 step 6). */

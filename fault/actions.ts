@@ -150,6 +150,7 @@ export const inject = (bytes: Bytes | string, { as }: { as: Dir }): Action => ({
 
 /** From here on a direction of the connection waits (the one of the match when `dir` is absent) until `release(gate)`. */
 export const hold = (gate: string, { dir }: { dir?: Dir } = {}): Action => ({ do: 'hold', gate, dir });
+/** Lets go what `hold` keeps behind `gate`, in its order. */
 export const release = (gate: string): Action => ({ do: 'release', gate });
 
 /** From here on everything of the connection, or of one direction, is lost. */
@@ -172,6 +173,7 @@ export const reboot = (host: HostName): Action => ({ do: 'reboot', host });
 
 /** A host is gone: 'rst' answers everything with a reset (the machine runs, the program does not), 'silent' nothing. */
 export const down = (host: HostName, how: 'rst' | 'silent' = 'silent'): Action => ({ do: 'down', host, how });
+/** The host is there again after `down`. */
 export const up = (host: HostName): Action => ({ do: 'up', host });
 
 /** Nothing passes between two hosts, or only from the second to the first; until `heal`. */
@@ -181,6 +183,7 @@ export const partition = (from: HostName, to: HostName, { oneway = false }: { on
   to,
   oneway,
 });
+/** Ends a partition. */
 export const heal = (): Action => ({ do: 'heal' });
 
 /** What the rule sends comes in the same wake-up as the bytes before it: the receiver sees both at once. */

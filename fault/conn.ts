@@ -5,6 +5,7 @@ import type { Dir, EndName, TcpState } from './match';
 import { type MessageMap, StreamReader } from './messages';
 import { ACK, FIN, RST, type Segment, SYN } from './segment';
 
+/** An end of the wire, as a middlebox between two devices sees it. */
 export type Side = 'left' | 'right';
 export const otherSide = (side: Side): Side => (side === 'left' ? 'right' : 'left');
 

@@ -145,7 +145,9 @@ export const res = (n?: number): Selector => new Selector('res', n);
 export const idle = (ms: Millis, served = 1): Match => ({ idle: { after: ms, served } });
 /** The first segment of a handshake, its answer, and the third. */
 export const syn = (): Match => ({ handshake: 'syn' });
+/** The SYN+ACK: the second segment of the handshake. */
 export const synAck = (): Match => ({ handshake: 'syn-ack' });
+/** The third segment of the handshake. */
 export const ack = (): Match => ({ handshake: 'ack' });
 /** The kth segment that fits `match`. */
 export const nth = (k: number, match: Match = {}): Match => ({ ...match, nth: k });

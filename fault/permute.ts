@@ -5,6 +5,7 @@ import { createWire, type Wire, type WireOptions } from './wire';
 /** What is put into every order: the end of the response, a FIN and a RST to the client, and the client's next write. */
 export type Step = 'res' | 'fin' | 'rst' | 'write';
 
+/** What is run in every order, and on which wire. */
 export interface PermuteOptions<T> extends WireOptions {
   readonly setup: (wire: Wire) => Promise<unknown>;
   readonly test: (wire: Wire) => Promise<T>;

@@ -5,6 +5,7 @@ import { createWire, type Wire, type WireOptions } from './wire';
 
 /** In which order two things come to the end that both concern. */
 export type Order = 'first' | 'second' | 'same-wakeup';
+/** All orders, as they are tried. */
 export const ORDERS: readonly Order[] = ['first', 'second', 'same-wakeup'];
 
 /** How a test of one order went. */

@@ -8,10 +8,15 @@ export { createHttps, type HttpsModule } from './https';
 /** The module on the default host. */
 export const https = createHttps(net);
 
+/** Keeps secured connections, and sessions of TLS, for further requests. */
 export const Agent = https.Agent;
+/** An HTTPS server; `createServer` makes one. */
 export const Server = https.Server;
+/** Makes a server; its options are tls.createServer's and http.createServer's. */
 export const createServer = https.createServer;
+/** `request` with method GET, ended at once. @throws as `request` */
 export const get = https.get;
+/** Begins a request over TLS; a certificate that is refused is its 'error'. @throws TypeError for a bad URL, method, path or header */
 export const request = https.request;
 
 /** The agent of requests that name none; can be replaced. */

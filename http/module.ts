@@ -91,6 +91,7 @@ export interface Request {
 /** What `require('http')` gives, over another stack. */
 export type HttpModule = ReturnType<typeof makeHttp>;
 
+/** How a module of HTTP is to behave. */
 export interface HttpOptions {
   /** Where Node's versions differ: PROFILES. Default: TAPWIRE_HTTP of the environment, else 'node20'. */
   profile?: HttpProfileName;

@@ -36,6 +36,7 @@ export const PROFILES = {
   },
 } as const satisfies Record<string, HttpProfile>;
 
+/** A name of PROFILES. */
 export type HttpProfileName = keyof typeof PROFILES;
 
 /** The profile of modules for which none is named: that of the environment variable TAPWIRE_HTTP. @throws RangeError */

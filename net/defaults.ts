@@ -18,6 +18,7 @@ function attemptTimeoutFromFlags(): number {
 let autoSelectFamily = flag('--no-network-family-autoselection') === undefined;
 let attemptTimeout = attemptTimeoutFromFlags();
 
+/** Whether sockets try all addresses of a name, unless their options say otherwise. */
 export const getDefaultAutoSelectFamily = (): boolean => autoSelectFamily;
 
 /** Whether sockets try all addresses of a name, unless their options say otherwise. */
@@ -26,6 +27,7 @@ export function setDefaultAutoSelectFamily(value: boolean): void {
   autoSelectFamily = value;
 }
 
+/** Milliseconds that one address has before the next is tried. */
 export const getDefaultAutoSelectFamilyAttemptTimeout = (): number => attemptTimeout;
 
 /** Milliseconds that one address has before the next is tried; at least 10. */

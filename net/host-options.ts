@@ -12,6 +12,7 @@ export interface Attachment {
   addresses: readonly string[];
 }
 
+/** A way to addresses beyond the subnets of the host's devices. */
 export interface RouteOption {
   /** "0.0.0.0/0" */
   destination: string;
@@ -20,6 +21,7 @@ export interface RouteOption {
   device?: string;
 }
 
+/** What `createHost` of net takes. */
 export interface HostOptions {
   devices: readonly Attachment[];
   routes?: readonly RouteOption[];

@@ -50,6 +50,7 @@ export interface Net {
 
 let warned = false;
 
+/** Does nothing but warn: it was for Windows, and Node deprecated it. */
 function setSimultaneousAccepts(): void {
   if (warned) return;
   warned = true;
@@ -118,6 +119,9 @@ export {
   setDefaultAutoSelectFamilyAttemptTimeout,
   setSimultaneousAccepts as _setSimultaneousAccepts,
 };
+/** Opens a connection; a failure is the socket's 'error'. @throws TypeError or RangeError for bad arguments, as Node's */
 export const connect = net.connect;
+/** Another name of `connect`. */
 export const createConnection = net.createConnection;
+/** Makes a server of sockets. @throws TypeError for bad options, as Node's */
 export const createServer = net.createServer;

@@ -55,6 +55,7 @@ export const PERFECT: DirectionOptions = {
   zeroWindow: false,
 };
 
+/** A link and both its directions; what is left out is a perfect link. */
 export interface LinkOptions extends Partial<DirectionOptions> {
   /** Default: 'link-1' and so on. */
   readonly name?: string;

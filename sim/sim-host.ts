@@ -19,6 +19,7 @@ export interface Place {
   readonly sends?: Partial<DirectionOptions>;
 }
 
+/** A host of a world, and where it is plugged in. */
 export interface SimHostOptions extends Partial<Place> {
   /** Instead of `link` and `address`: several links. */
   readonly places?: readonly Place[];

@@ -269,6 +269,7 @@ export class World implements LoopWorld {
   }
 }
 
+/** A world without hosts, at time 0. The same seed and the same calls give the same run. */
 export function createWorld(options: WorldOptions = {}): World {
   return new World(options);
 }

@@ -6,6 +6,7 @@ import { dissect, protocolName } from './pcap/dissect';
 import type { FlowTracker, SegmentView } from './pcap/flows';
 import { ACK, AE, type Arp, CWR, ECE, FIN, type Ip, type Packet, PSH, RST, SYN, type Tcp, URG } from './pcap/packet';
 
+/** How a packet is written as one line. */
 export interface NotationOptions {
   /** Sequence and acknowledgment numbers as the wire has them, even when `tracker` knows better. */
   absolute?: boolean;

@@ -82,6 +82,7 @@ export const DROPS = [
   'interface-down',
 ] as const;
 
+/** Why a frame, datagram or segment went no further: one of DROPS. */
 export type Drop = (typeof DROPS)[number];
 
 /** One counter a reason. */

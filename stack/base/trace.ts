@@ -21,6 +21,7 @@ export const TRACE_KINDS = {
   neighbor: ['from', 'to'],
 } as const satisfies Record<string, readonly string[]>;
 
+/** What an entry of the trace tells: a name of TRACE_KINDS. */
 export type TraceKind = keyof typeof TRACE_KINDS;
 const KINDS = Object.keys(TRACE_KINDS) as TraceKind[];
 const KIND_NUMBER = Object.fromEntries(KINDS.map((kind, i) => [kind, i])) as Record<TraceKind, number>;
@@ -28,6 +29,7 @@ const KIND_NUMBER = Object.fromEntries(KINDS.map((kind, i) => [kind, i])) as Rec
 /** Kind, connection and up to six numbers. */
 const FIELDS = 8;
 
+/** One entry of the trace: when, what, of which connection, and the numbers that TRACE_KINDS names for its kind. */
 export interface TraceEvent {
   at: Millis;
   kind: TraceKind;

@@ -98,6 +98,7 @@ export interface TcpProfile {
   readonly ephemeralPorts: readonly [number, number];
 }
 
+/** TCP as Linux has it by default: the kernel's constants where it differs from the RFCs. Times in milliseconds. */
 export const LINUX: TcpProfile = {
   name: 'linux',
   rtoInitialMs: 1000,
@@ -158,6 +159,7 @@ export const LINUX: TcpProfile = {
   ephemeralPorts: [32_768, 60_999],
 };
 
+/** TCP as the RFCs have it, where Linux differs from them. Times in milliseconds. */
 export const RFC: TcpProfile = {
   ...LINUX,
   name: 'rfc',

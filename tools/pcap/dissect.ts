@@ -57,6 +57,7 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   136: 'udplite',
 };
 
+/** What `dissect` may be told of a frame. */
 export interface DissectOptions {
   /** Bytes that the frame had on the wire, when the capture kept fewer. */
   originalLength?: number;

@@ -16,6 +16,7 @@ export interface Candidate {
   names: ReadonlyMap<string, string>;
 }
 
+/** Whether a packet is wanted. Made by `compileFilter`. */
 export type Filter = (c: Candidate) => boolean;
 
 /** A filter that cannot be understood; the message has three lines: what, the expression, a caret. */

@@ -34,6 +34,7 @@ export interface CaptureInterface {
   dropped: bigint | null;
 }
 
+/** One packet of a capture file. */
 export interface CapturedPacket {
   /** From 1, in the file's order. */
   readonly number: number;

@@ -96,6 +96,7 @@ export class RecordingDevice implements Device {
   }
 }
 
+/** How a capture file is written while a host runs. */
 export interface CaptureFileOptions extends Omit<WriterOptions, 'epochMs' | 'flushEveryMs'> {
   /** How often buffered frames reach the file, in milliseconds; 1000 by default, 0 for at once. */
   flushEveryMs?: number;

@@ -29,6 +29,7 @@ export interface InterfaceOptions {
   snapLength?: number;
 }
 
+/** How a capture is written. */
 export interface WriterOptions {
   /** The wall-clock time of the frames' time 0, in milliseconds since 1970; 0 for virtual time. */
   epochMs?: number;
