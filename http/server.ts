@@ -35,6 +35,7 @@ export interface ServerOptions {
   highWaterMark?: number;
 }
 
+/** Answers a request: a server's 'request' listener. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** What an HTTP server is beside a server of sockets; https' shares it. */

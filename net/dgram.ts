@@ -18,6 +18,7 @@ import {
   validateUint32,
 } from './validate';
 
+/** The family of a socket: IPv4 or IPv6. */
 export type SocketType = 'udp4' | 'udp6';
 
 type LookupDone = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
@@ -505,4 +506,5 @@ export function createDgram(host: Host | null): Dgram {
 
 /** `dgram` on the default host. */
 export const dgram: Dgram = createDgram(null);
+/** `createSocket` of the default host's module; see Dgram. */
 export const createSocket = dgram.createSocket;
