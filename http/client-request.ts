@@ -1,6 +1,7 @@
 import diagnostics from 'node:diagnostics_channel';
 import { addAbortSignal, finished } from 'node:stream';
 import { entryBegins, observers } from '../net/observed';
+import { nextTick } from '../net/time';
 import type { Agent, ConnectionOptions } from './agent';
 import { type ClientConnection, type ClientSocket, connectionOf, emitError } from './client-connection';
 import { Bare, type Constructor, inherit, methods } from './construct';
@@ -148,7 +149,7 @@ function connectAlone(request: ClientRequest, options: RequestOptions, environme
   const onCreate = (error: Error | null | undefined, socket?: unknown): void => {
     if (created) return;
     created = true;
-    if (error) process.nextTick(emitError, request, error);
+    if (error) nextTick(emitError, request, error);
     else request.onSocket(socket as ClientSocket);
   };
   try {
@@ -286,7 +287,7 @@ function keepConnection(request: ClientRequest): void {
   }
   connectionOf(socket).letGo();
   // After what the application does at the response's end.
-  process.nextTick(freeSocket, request);
+  nextTick(freeSocket, request);
   request.destroyed = true;
   // A destroyed response must not take the next exchange with it.
   if (request.res) request.res.socket = null as unknown as ClientSocket;
@@ -323,7 +324,7 @@ const requestMethods: Partial<ClientRequest> & ThisType<ClientRequest> = {
   abort() {
     if (this.aborted) return;
     this.aborted = true;
-    process.nextTick(emitAbort, this);
+    nextTick(emitAbort, this);
     this.destroy();
   },
 
@@ -338,7 +339,7 @@ const requestMethods: Partial<ClientRequest> & ThisType<ClientRequest> = {
   },
 
   onSocket(socket: ClientSocket | undefined, error?: Error | null) {
-    process.nextTick(onSocketTick, this, socket, error);
+    nextTick(onSocketTick, this, socket, error);
   },
 
   _expectEnd(response: IncomingMessage) {

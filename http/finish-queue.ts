@@ -1,3 +1,4 @@
+import { nextTick } from '../net/time';
 /**
  * What happens to messages in the tick after they were written or finished: 'finish', then 'close'. One tick serves all
  * messages of a batch, in the order asked for, instead of one each; a message with listeners of its own gets its own, so
@@ -33,13 +34,13 @@ function add(step: number, message: Finishable): void {
   steps.push(step);
   if (scheduled) return;
   scheduled = true;
-  process.nextTick(drain, messages, steps);
+  nextTick(drain, messages, steps);
 }
 
 /** What is asked for after this goes into a tick after this. */
 function tickAlone(step: number, message: Finishable): void {
   if (scheduled) renew();
-  process.nextTick(step === FINISH ? written : close, message);
+  nextTick(step === FINISH ? written : close, message);
 }
 
 function renew(): void {
@@ -64,6 +65,6 @@ function drain(list: Finishable[], what: number[]): void {
     }
   } finally {
     if (list === messages) renew();
-    if (i < list.length) process.nextTick(drain, list.slice(i), what.slice(i));
+    if (i < list.length) nextTick(drain, list.slice(i), what.slice(i));
   }
 }

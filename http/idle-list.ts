@@ -1,3 +1,4 @@
+import { time } from '../net/time';
 /** A connection that waits for its next request. */
 export interface Idle {
   idlePrevious: Idle | null;
@@ -33,7 +34,7 @@ export class IdleList {
     if (this.last === null) this.first = connection;
     else this.last.idleNext = connection;
     this.last = connection;
-    if (this.timer === null) this.timer = setInterval(() => this.expire(), this.interval).unref();
+    if (this.timer === null) this.timer = time.setInterval(() => this.expire(), this.interval).unref();
   }
 
   remove(connection: Idle): void {
@@ -57,7 +58,7 @@ export class IdleList {
       connection.idleExpired();
     }
     if (this.first === null && this.timer !== null) {
-      clearInterval(this.timer);
+      time.clearInterval(this.timer);
       this.timer = null;
     }
   }

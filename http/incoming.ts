@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { finished, Readable } from 'node:stream';
+import { nextTick } from '../net/time';
 import { accessors, type Constructor, inherit, methods } from './construct';
 import type { CodedError } from './errors';
 import type { FieldOffsets } from './field-offsets';
@@ -312,7 +313,7 @@ methods(IncomingMessage.prototype, {
     }
     const { socket } = this;
     if (!socket || socket.destroyed || !this.aborted) {
-      process.nextTick(settle, this, error, callback);
+      nextTick(settle, this, error, callback);
       return;
     }
     // The message ends when its connection has.
@@ -320,7 +321,7 @@ methods(IncomingMessage.prototype, {
     const stop = finished(socket, (failure) => {
       const own = (failure as CodedError | null)?.code === 'ERR_STREAM_PREMATURE_CLOSE' ? null : failure;
       stop();
-      process.nextTick(settle, this, own || error, callback);
+      nextTick(settle, this, own || error, callback);
     });
   },
 

@@ -1,4 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks';
+import { nextTick } from '../net/time';
 import { defineFlags } from '../stack/base/flags';
 import type { HttpHandler, HttpReader } from './connection';
 import { type HttpParseError, parseFailure } from './errors';
@@ -190,7 +191,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
   private throwAgain(): void {
     const { error, domain } = this.thrown!;
     this.thrown = null;
-    process.nextTick(goOn, this);
+    nextTick(goOn, this);
     domain?.enter();
     throw error;
   }
@@ -292,7 +293,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     reader?.resume();
     if (this.reading) return;
     if (this.direct && this.held === null) this.socket.resumeDirect!();
-    else process.nextTick(readHeld, this);
+    else nextTick(readHeld, this);
   }
 }
 

@@ -1,4 +1,5 @@
 import { isUint8Array } from 'node:util/types';
+import { nextTick } from '../net/time';
 import {
   bodyNotAllowed,
   contentLengthMismatch,
@@ -20,7 +21,7 @@ export const byteLength = (chunk: Chunk, encoding?: BufferEncoding | null): numb
   typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding ?? undefined) : chunk.byteLength;
 /** Tells a write that came too late: its callback, and 'error' while the message lives. */
 export function refuseWrite(message: OutgoingMessage, error: Error, callback: WriteCallback): void {
-  if (!message.destroyed) process.nextTick(tellRefused, message, error, callback);
+  if (!message.destroyed) nextTick(tellRefused, message, error, callback);
 }
 
 function tellRefused(message: OutgoingMessage, error: Error, callback: WriteCallback): void {
@@ -87,20 +88,20 @@ export function writeBody(
 ): boolean {
   const error = whyNot(message, chunk);
   if (error !== null) {
-    if (message.destroyed) process.nextTick(callback, error);
+    if (message.destroyed) nextTick(callback, error);
     else refuseWrite(message, error, callback);
     return false;
   }
   if (message._skipsEmptyWrites && !last && chunk.length === 0) return true;
   if (!beginBody(message, chunk, encoding, last)) {
-    process.nextTick(callback);
+    nextTick(callback);
     return true;
   }
   const { socket } = message;
   if (!last && socket && !socket.writableCorked) {
     // Pieces written in one tick leave together.
     socket.cork();
-    process.nextTick(uncorkSocket, socket);
+    nextTick(uncorkSocket, socket);
   }
   if (!message.chunkedEncoding || chunk.length === 0) return message._send(chunk, encoding, callback);
   const bytes = byteLength(chunk, encoding);

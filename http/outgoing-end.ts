@@ -1,5 +1,6 @@
 import { isUint8Array } from 'node:util/types';
 import { END_CALLS_BACK_FIRST, MESSAGES_COUNT_CORKS } from '../net/running-node';
+import { nextTick } from '../net/time';
 import { contentLengthMismatch, streamAlreadyFinished, streamDestroyed, streamWriteAfterEnd } from './errors';
 import { finishSoon } from './finish-queue';
 import { announcesLength, nothing, refuseWrite, writeBody } from './outgoing-body';
@@ -94,7 +95,7 @@ function endInPieces(
   const written = writtenOf.bind(undefined, message);
   if (message._hasBody && message.chunkedEncoding) message._send(`0\r\n${message._trailer}\r\n`, 'latin1', written);
   else if (!message._headerSent || message.writableLength || chunk !== null) message._send('', 'latin1', written);
-  else process.nextTick(written);
+  else nextTick(written);
 
   if (message.socket) {
     // However often it was corked, the end lets everything out.

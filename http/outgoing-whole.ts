@@ -1,3 +1,4 @@
+import { nextTick } from '../net/time';
 import { beginBody, byteLength, isPlain, send, writeRaw } from './outgoing-body';
 import type { Chunk, OutgoingMessage, QueuedData } from './outgoing-message';
 import type { MessageWriter } from './transport';
@@ -51,6 +52,6 @@ export function flushWhole(message: OutgoingMessage, { data, encoding, callback 
   }
   if (!isPlain(encoding) && (encoding !== 'latin1' || Buffer.byteLength(data) !== data.length)) return false;
   if (!writer.writeWhole(data, null, '')) return false;
-  if (callback) process.nextTick(callback);
+  if (callback) nextTick(callback);
   return true;
 }

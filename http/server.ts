@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Server as NetServer } from 'node:net';
 import { promisify } from 'node:util';
+import { time } from '../net/time';
 import { type Constructor, inherit, methods } from './construct';
 import { outOfRange } from './errors';
 import { IdleList } from './idle-list';
@@ -149,14 +150,14 @@ export function initializeServing(
 /** Looks after messages that take too long, from `listen` to `close`. */
 export function beginChecking(this: HttpServing & Checked): void {
   const running = this[kConnectionsCheckingInterval];
-  if (running) clearInterval(running);
-  this[kConnectionsCheckingInterval] = setInterval(() => check(this), this.connectionsCheckingInterval).unref();
+  if (running) time.clearInterval(running);
+  this[kConnectionsCheckingInterval] = time.setInterval(() => check(this), this.connectionsCheckingInterval).unref();
 }
 
 /** What `close` does before it closes the listening socket. */
 export function beforeClose(server: HttpServing): void {
   server.closeIdleConnections();
-  clearInterval((server as Checked)[kConnectionsCheckingInterval]);
+  time.clearInterval((server as Checked)[kConnectionsCheckingInterval]);
 }
 
 function check(server: HttpServing): void {

@@ -1,6 +1,7 @@
 import type * as NodeNet from 'node:net';
 import { Duplex } from 'node:stream';
 import nodeTls from 'node:tls';
+import { nextTick } from '../net/time';
 import { inherit } from './construct';
 import type { NetModule } from './module';
 
@@ -97,7 +98,7 @@ const isBroken = (socket: OurSocket): boolean =>
 function writeUnlessEnded(this: OurSocket, ...args: unknown[]): boolean {
   if (!this.writableEnded && !(isOwnAffair(this._secured) && isBroken(this))) return duplexWrite.apply(this, args);
   const callback = args[args.length - 1];
-  if (typeof callback === 'function') process.nextTick(callback as () => void);
+  if (typeof callback === 'function') nextTick(callback as () => void);
   return true;
 }
 

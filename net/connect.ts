@@ -1,6 +1,5 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import { clearTimeout, setTimeout } from 'node:timers';
 import { getSystemErrorName } from 'node:util';
 import type { ConnectOptions } from './arguments';
 import { attemptTimeoutOf, autoSelectOf } from './defaults';
@@ -11,6 +10,7 @@ import { lookup } from './names';
 import { entryBegins, entryEnds, observers } from './observed';
 import type { Socket } from './socket';
 import { adopt } from './socket-handle';
+import { nextTick, time } from './time';
 import { validateFunction, validateNumber, validatePort, validateString } from './validate';
 
 /** One address to try. */
@@ -56,7 +56,7 @@ export function beginConnect(socket: Socket, options: ConnectOptions): void {
   const host = options.host || 'localhost';
   const family = isIP(host);
   if (family !== 0) {
-    process.nextTick(() => {
+    nextTick(() => {
       if (socket.connecting) tryTargets(socket, plan, [{ address: host, family: family as 4 | 6 }]);
     });
     return;
@@ -97,7 +97,7 @@ function portOf(port: unknown): number {
 }
 
 /** The caller had no chance to listen for 'error' yet, if the look-up called back at once. */
-const failSoon = (socket: Socket, error: Error): void => process.nextTick(() => socket.destroy(error));
+const failSoon = (socket: Socket, error: Error): void => nextTick(() => socket.destroy(error));
 
 function addressError(address: unknown, family: unknown, options: ConnectOptions): Error | null {
   if (typeof address !== 'string' || isIP(address) === 0) {
@@ -183,7 +183,7 @@ function tryTargets(socket: Socket, plan: Plan, targets: readonly Target[]): voi
     current: -1,
     timer: null,
     cancel(): void {
-      if (this.timer !== null) clearTimeout(this.timer);
+      if (this.timer !== null) time.clearTimeout(this.timer);
       this.timer = null;
     },
   };
@@ -215,7 +215,7 @@ function tryNext(socket: Socket, attempt: ConnectAttempt): void {
     return attemptFailed(socket, attempt, target, error, attempt.several);
   }
   if (attempt.current < attempt.targets.length - 1) {
-    attempt.timer = setTimeout(() => attemptTimedOut(socket, attempt, target), attempt.timeout);
+    attempt.timer = time.setTimeout(() => attemptTimedOut(socket, attempt, target), attempt.timeout);
   }
 }
 

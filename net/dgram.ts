@@ -8,6 +8,7 @@ import { addressException, bufferSizeError, errnoException, missingArgs, nodeErr
 import type { SocketName } from './handle';
 import type { Host } from './host';
 import { lookup as lookupName } from './names';
+import { nextTick } from './time';
 import { UdpHandle } from './udp-handle';
 import {
   validateAbortSignal,
@@ -180,7 +181,7 @@ class SocketMethods extends EventEmitter {
     }
     running(this).close();
     this._handle = null;
-    process.nextTick(() => this.emit('close'));
+    nextTick(() => this.emit('close'));
     return this;
   }
 
@@ -396,11 +397,11 @@ function connectNow(socket: SocketMethods, port: number, name: string, callback:
     }
     if (failure === null) {
       socket._connectState = 'connected';
-      process.nextTick(() => socket.emit('connect'));
+      nextTick(() => socket.emit('connect'));
       return;
     }
     socket._connectState = 'disconnected';
-    process.nextTick(() => {
+    nextTick(() => {
       if (callback === undefined) return socket.emit('error', failure);
       socket.removeListener('connect', callback as () => void);
       return (callback as (error: Error) => void)(failure as Error);
@@ -411,8 +412,8 @@ function connectNow(socket: SocketMethods, port: number, name: string, callback:
 // ── sending ──
 
 function failed(socket: SocketMethods, error: Error, callback: Sent | undefined): void {
-  if (callback !== undefined) process.nextTick(callback, error);
-  else process.nextTick(() => socket.emit('error', error));
+  if (callback !== undefined) nextTick(callback, error);
+  else nextTick(() => socket.emit('error', error));
 }
 
 function sendNow(
@@ -428,8 +429,8 @@ function sendNow(
   const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   handle.send(bytes, ip, port, (code) => {
     if (callback === undefined) return;
-    if (code === null) process.nextTick(callback, null, bytes.length);
-    else process.nextTick(callback, addressException(code, 'send', address as string, port));
+    if (code === null) nextTick(callback, null, bytes.length);
+    else nextTick(callback, addressException(code, 'send', address as string, port));
   });
 }
 

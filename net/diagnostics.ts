@@ -2,6 +2,7 @@ import diagnostics from 'node:diagnostics_channel';
 import type { Connection, State, TcpError } from '../stack/tcp/connection';
 import type { TcpObserver } from '../stack/tcp/observer';
 import type { Host } from './host';
+import { microtask } from './time';
 
 /** A connection in a message of the channels below: plain data, as it was when it happened. */
 export interface ConnectionFacts {
@@ -50,7 +51,7 @@ export class HostDiagnostics implements TcpObserver {
   }
 
   private tell(channel: diagnostics.Channel, c: Connection, at: number, more: object): void {
-    if (this.waiting.length === 0) queueMicrotask(() => this.publish());
+    if (this.waiting.length === 0) microtask(() => this.publish());
     this.waiting.push({ channel, message: { host: this.host, connection: factsOf(c), at, ...more } });
   }
 

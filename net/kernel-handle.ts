@@ -1,5 +1,6 @@
 import nodeNet from 'node:net';
 import type { HandleOwner } from './handle';
+import { time } from './time';
 
 /** Node's own classes, even if this project's take their places later. */
 const NodeSocket = nodeNet.Socket;
@@ -124,7 +125,7 @@ export class KernelHandle {
     this.closed = true;
     const { inner } = this;
     if (done !== undefined) {
-      if (inner === null || inner.closed) setImmediate(done);
+      if (inner === null || inner.closed) time.setImmediate(done);
       else inner.once('close', done);
     }
     inner?.destroy();

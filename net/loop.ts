@@ -1,8 +1,8 @@
 import nodeNet from 'node:net';
-import { clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Millis } from '../stack/base/bytes';
 import { rootContext } from './context';
+import { nextTick, time } from './time';
 
 /** What a host needs of the world outside its stack: the time, one timer, and "soon". A simulator offers its own. */
 export interface Loop {
@@ -54,7 +54,7 @@ interface FatalProcess {
 function uncaught(error: unknown): void {
   const fatal = (process as FatalProcess)._fatalException;
   if (fatal === undefined) {
-    setImmediate(() => raise(error));
+    time.setImmediate(() => raise(error));
     return;
   }
   if (process.hasUncaughtExceptionCaptureCallback() || process.listenerCount('uncaughtException') > 0) {
@@ -71,7 +71,7 @@ function uncaught(error: unknown): void {
   } finally {
     process.off('uncaughtException', listener);
   }
-  if (nobody) setImmediate(() => raise(error));
+  if (nobody) time.setImmediate(() => raise(error));
 }
 
 function raise(error: unknown): never {
@@ -185,7 +185,7 @@ class ClosePhase {
     if (this.tasks.push(task) > 1) return;
     if (this.handleClass === undefined) this.handleClass = rootContext.runInAsyncScope(libuvHandleClass);
     const { handleClass } = this;
-    if (handleClass === null) setImmediate(() => this.run());
+    if (handleClass === null) time.setImmediate(() => this.run());
     else rootContext.runInAsyncScope(() => new handleClass(0)).close(() => this.run());
   }
 
@@ -201,16 +201,16 @@ const closePhase = new ClosePhase();
 
 /** Node's event loop. Its timers never keep the process alive: devices and sockets decide that. */
 export const nodeLoop: Loop = {
-  now: () => performance.now(),
-  timer: (at, task) => setTimeout(task, Math.max(0, at - performance.now())).unref(),
-  clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  soon: (task) => process.nextTick(task),
+  now: () => time.now(),
+  timer: (at, task) => time.setTimeout(task, Math.max(0, at - time.now())).unref(),
+  clear: (timer) => time.clearTimeout(timer as NodeJS.Timeout),
+  soon: (task) => nextTick(task),
   // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
-  later: (task) => (inDomain() ? setTimeout(task, 0) : setImmediate(task)),
+  later: (task) => (inDomain() ? time.setTimeout(task, 0) : time.setImmediate(task)),
   poll: (task, hold) => pollPhase.add(task, hold),
   close: (task) => closePhase.add(task),
   between: () => runTicks(),
   failed: uncaught,
   // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.
-  hold: () => setInterval(() => {}, 0x7fffffff),
+  hold: () => time.setInterval(() => {}, 0x7fffffff),
 };

@@ -1,3 +1,4 @@
+import { time } from './time';
 /**
  * What `perf_hooks` shows of sockets and messages: entries of the types `net` and `http`. Nobody observes, as a rule; then
  * one comparison is all that this costs.
@@ -25,7 +26,7 @@ const begun = new WeakMap<object, Begun>();
 
 /** Something that an entry is to tell of begins. To be called while somebody observes. */
 export function entryBegins(of: object, name: string, detail: object): void {
-  begun.set(of, { name, startTime: performance.now(), detail });
+  begun.set(of, { name, startTime: time.now(), detail });
 }
 
 /** It is over; `detail` is what has become known. */
@@ -34,6 +35,6 @@ export function entryEnds(type: Entry['entryType'], of: object, detail: object =
   if (begin === undefined) return;
   begun.delete(of);
   const { name, startTime } = begin;
-  const duration = performance.now() - startTime;
+  const duration = time.now() - startTime;
   observers[type]?.({ name, entryType: type, startTime, duration, detail: { ...begin.detail, ...detail } });
 }

@@ -14,6 +14,7 @@ import { StreamOptions } from './lazy-stream';
 import { lookup } from './names';
 import { ServerHandle } from './server-handle';
 import { Socket } from './socket';
+import { nextTick } from './time';
 import { validateAbortSignal, validateNumber, validatePort } from './validate';
 
 /** What `createServer` may be told. */
@@ -123,7 +124,7 @@ class ServerMethods extends EventEmitter {
     const handle = ServerHandle.listen(this._stackHost, address ?? '::', port, backlog || BACKLOG, flags !== 0);
     if (typeof handle === 'string') {
       const error = listenException(handle, address ?? '::', port);
-      process.nextTick(() => this._listenFailed(error));
+      nextTick(() => this._listenFailed(error));
       return;
     }
     this._connectionKey = `${address === null ? 6 : family}:${address ?? '::'}:${port}`;
@@ -147,7 +148,7 @@ class ServerMethods extends EventEmitter {
     };
     if (listening.asyncEnd.hasSubscribers) listening.asyncEnd.publish({ server: this });
     if (this._unref) this.unref();
-    process.nextTick(() => {
+    nextTick(() => {
       if (this._handle !== null) this.emit('listening');
     });
   }
@@ -206,7 +207,7 @@ class ServerMethods extends EventEmitter {
 
   getConnections(callback: (error: Error | null, connections: number) => void): this {
     const connections = this._connections;
-    process.nextTick(callback, null, connections);
+    nextTick(callback, null, connections);
     return this;
   }
 
@@ -247,8 +248,8 @@ class ServerMethods extends EventEmitter {
 
   /** No port and no connection any more: 'close' follows. */
   _emitCloseIfDrained(): void {
-    if (this._handle !== null || this._connections > 0) return;
-    process.nextTick(() => this.emit('close'));
+    if (this._handle !== null || this._connections !== 0) return;
+    nextTick(() => this.emit('close'));
   }
 
   override [EventEmitter.captureRejectionSymbol](error: Error, event: string | symbol, ...args: unknown[]): void {
@@ -281,7 +282,7 @@ function closeOnAbort(server: ServerMethods, options: ListenOptions): void {
   validateAbortSignal(signal, 'options.signal');
   const onAborted = (): void => void server.close();
   if (signal.aborted) {
-    process.nextTick(onAborted);
+    nextTick(onAborted);
     return;
   }
   signal.addEventListener('abort', onAborted, { once: true });

@@ -1,5 +1,6 @@
 import type { TcpHandle } from './handle';
 import type { SocketMethods } from './socket-methods';
+import { nextTick } from './time';
 
 /** `socket._destroy`: the timers, the attempt to connect and the handle end; 'close' follows when the handle is gone. */
 export function destroySocket(
@@ -20,11 +21,11 @@ export function destroySocket(
   const direct = socket._direct;
   socket._direct = null;
   // Just before the socket's own 'error', which comes by nextTick as well.
-  if (error && direct !== null) process.nextTick(() => direct.onError(error));
+  if (error && direct !== null) nextTick(() => direct.onError(error));
   const handle = socket._handle;
   if (handle === null) {
     callback(error);
-    process.nextTick(() => socket.emit('close'));
+    nextTick(() => socket.emit('close'));
   } else {
     socket._readBefore = handle.bytesRead;
     socket._writtenBefore = handle.bytesWritten;

@@ -9,6 +9,7 @@ import { newEvents, type StreamOptions } from './lazy-stream';
 import { adopt } from './socket-handle';
 import { SocketMethods } from './socket-methods';
 import { checkOptions, isOnRead, type SocketOptions } from './socket-options';
+import { nextTick } from './time';
 import { validateAbortSignal } from './validate';
 
 const clientSockets = diagnostics.channel('net.client.socket');
@@ -17,7 +18,7 @@ function writeAfterFin(this: SocketMethods, ...args: unknown[]): boolean {
   if (!this.writableEnded) return Reflect.apply(Duplex.prototype.write, this, args);
   const callback = typeof args[1] === 'function' ? args[1] : args[2];
   const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
-  if (typeof callback === 'function') process.nextTick(callback, error);
+  if (typeof callback === 'function') nextTick(callback, error);
   this.destroy(error);
   return false;
 }
@@ -132,7 +133,7 @@ function watchAbort(self: SocketMethods, signal: AbortSignal): void {
   const onAbort = (): void => {
     self._aborted = true;
   };
-  process.nextTick(() => {
+  nextTick(() => {
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     self.once('close', () => signal.removeEventListener('abort', onAbort));

@@ -1,5 +1,6 @@
 import timersModule from 'node:timers';
 import { promisify } from 'node:util';
+import { time } from '../net/time';
 import type { Millis } from '../stack/base/bytes';
 import { TURN_MS } from './loop';
 import type { Happening, Scheduler } from './scheduler';
@@ -75,7 +76,7 @@ const delayOf = (ms: unknown): Millis => {
   return n >= 1 && n <= DELAY_MAX ? Math.trunc(n) : 1;
 };
 
-/** What a world replaces, by name, in the global object and in node:timers. */
+/** What a world replaces, by name, in the global object, in node:timers and in what the sockets go by. */
 type Replaced = Record<string, unknown>;
 
 /**
@@ -92,9 +93,11 @@ export class VirtualTimers {
     for (const [name, value] of Object.entries(timers)) {
       this.replace(globalThis as unknown as Replaced, name, value);
       this.replace(timersModule as unknown as Replaced, name, value);
+      if (name in time) this.replace(time, name, value);
     }
-    this.replace(globalThis as unknown as Replaced, 'Date', this.date());
-    this.replace(performance as unknown as Replaced, 'now', () => this.world.scheduler.now);
+    const now = (): number => this.world.scheduler.now;
+    for (const object of [globalThis as unknown as Replaced, time]) this.replace(object, 'Date', this.date());
+    for (const object of [performance as unknown as Replaced, time]) this.replace(object, 'now', now);
   }
 
   uninstall(): void {
