@@ -134,6 +134,16 @@ export class ClientRequest extends Writable {
     return more;
   }
 
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of Writable
+  override end(...all: any[]): this {
+    const [chunk] = all;
+    const writes = chunk !== undefined && chunk !== null && typeof chunk !== 'function';
+    const tooLate = writes && this.writableEnded && !this.destroyed;
+    super.end(...(all as []));
+    if (tooLate) this.endEvents(null);
+    return this;
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.written = true;
     this.upload.write(chunk, callback);

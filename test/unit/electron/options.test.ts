@@ -9,6 +9,8 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+
 const requestWith = (options: object): (() => unknown) => {
   return () => lab.request(options as ClientRequestOptions);
 };
@@ -53,6 +55,13 @@ test('E-005: the method is sent in capitals; GET is the default; what is no toke
   await run(lab.request({ method: 'post', url: origin }));
   await run(lab.request({ url: origin }));
   expect(received.join('').match(/^[A-Z]+ \/ HTTP\/1.1/gm)).toEqual(['POST / HTTP/1.1', 'GET / HTTP/1.1']);
+  // What follows from the method does so in whatever letters it was asked for.
+  const moved = await wire(lab, ['HTTP/1.1 302 Away\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n', OK]);
+  const request = lab.request({ method: 'post', url: moved.origin });
+  const methods: string[] = [];
+  request.on('redirect', (_status, method) => methods.push(method));
+  await run(request, 'x');
+  expect([methods, moved.requests[1]?.split(' ')[0]]).toEqual([['GET'], 'GET']);
   expect(requestWith({ method: 'A B', url: origin })).toThrow('Invalid method "A B"');
   expect(requestWith({ method: 7, url: origin })).toThrow(TypeError);
 });
@@ -227,7 +236,21 @@ describe('E-018, E-020, E-021: credentials', () => {
   });
 });
 
-test('E-022: redirect is follow, error or manual', () => {
+test('E-022: redirect is follow, error or manual', async () => {
+  const away = 'HTTP/1.1 302 Away\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n';
+  const endings = await Promise.all(
+    ([undefined, 'follow', 'error', 'manual'] as const).map(async (redirect) => {
+      const { origin } = await wire(lab, [away, OK]);
+      const { status, error } = await run(lab.request({ url: origin, redirect }));
+      return status ?? error?.message;
+    }),
+  );
+  expect(endings).toEqual([
+    200,
+    200,
+    "Attempted to redirect, but redirect policy was 'error'",
+    'Redirect was cancelled',
+  ]);
   expect(requestWith({ url: 'http://localhost', redirect: 'never' })).toThrow(
     'redirect mode should be one of follow, error or manual',
   );

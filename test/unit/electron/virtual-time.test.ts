@@ -78,6 +78,36 @@ describe('E-097: a SYN that nobody answers', () => {
   });
 });
 
+test('E-057: what the server has, and has not acknowledged, does not count; nor what waits to be sent', async () => {
+  build();
+  const { createServer } = createHttp(createNet(server().host));
+  let arrived = 0;
+  createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => {
+      arrived += chunk.length;
+    });
+    request.on('end', () => response.end());
+  }).listen(80);
+  const back = link.from(world.hosts[1]!.devices[0]!);
+  const request = electron.net.request({ method: 'POST', url: 'http://10.0.0.2/' });
+  const outcome = outcomeOf(request);
+  const told: number[] = [];
+  request.on('upload-progress', (current) => told.push(current));
+  request.end(Buffer.alloc(2_000_000));
+  await world.run(() => [...client.stack.tcp.connections].some((c) => c.state === 'ESTABLISHED'));
+  // From now on no acknowledgement comes back.
+  const lift = back.override({ blocked: true });
+  await world.run(() => arrived > 0);
+  expect(request.getUploadProgress()).toEqual({ active: true, started: true, current: 0, total: 2_000_000 });
+  lift();
+  await world.run(() => told.length > 0);
+  // What is acknowledged has arrived, and not all that arrived needs to be acknowledged.
+  expect(told[0]).toBeGreaterThan(0);
+  expect(told[0]).toBeLessThanOrEqual(arrived);
+  await world.until(outcome, HOUR);
+  expect([told.at(-1), arrived]).toEqual([2_000_000, 2_000_000]);
+});
+
 test('a server that falls silent in the middle of an upload: ERR_TIMED_OUT, when TCP gives up', async () => {
   build();
   const { createServer } = createHttp(createNet(server().host));
