@@ -1,3 +1,4 @@
+import type { Cluster } from 'node:cluster';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Host } from '../net/host';
@@ -36,13 +37,26 @@ export function hostOfEnvironment(): Host | null {
  */
 export function hostOrExit(): Host | null {
   try {
-    return hostOfEnvironment();
+    const host = hostOfEnvironment();
+    if (host === null) warnWorker();
+    return host;
   } catch (error) {
     const { EXIT_USAGE, UsageError } = require('../tools/exit') as typeof import('../tools/exit');
     if (!(error instanceof UsageError) || require.main !== undefined) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exit(EXIT_USAGE);
   }
+}
+
+/** A worker of `cluster` waits in vain for connections that its primary would share out: better said than found out. */
+function warnWorker(): void {
+  // Whoever has no parent to talk to is no worker, and need not load the module.
+  if (process.send === undefined || !(require('node:cluster') as Cluster).isWorker) return;
+  process.emitWarning(
+    'workers of a cluster have a stack each and share no port: what this one listens at is reached by itself only. ' +
+      'Give each an address with TAPWIRE=network:10.77.0.0/24, or run one process.',
+    { type: 'TapwireWarning', code: 'TAPWIRE_CLUSTER' },
+  );
 }
 
 function optionsOf(words: readonly string[]): WireOptions {
