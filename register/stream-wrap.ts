@@ -48,13 +48,6 @@ function complete(prototype: object): void {
     },
     configurable: true,
   });
-  Object.defineProperty(prototype, '_server', {
-    get(this: Wrap) {
-      return isOurs(this.stream) ? (this.stream as unknown as Below)['_server'] : null;
-    },
-    set() {},
-    configurable: true,
-  });
   for (const name of PASSED_ON) {
     const own = nodes[name]!;
     const value = function (this: Wrap, ...args: unknown[]): unknown {
