@@ -41,6 +41,10 @@ class ReadySocket extends EventEmitter {
     if (this.directAt + wanted > this.directMemory.length) this.directAt = 0;
     return true;
   }
+  /** Bytes are lent for the call only: bodies are copied. */
+  directView(): null {
+    return null;
+  }
   directCommit(n: number): void {
     this.directAt += n;
     this.sent += n;
