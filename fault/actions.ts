@@ -159,7 +159,10 @@ export const blackhole = (dir?: Dir): Action => ({ do: 'blackhole', dir });
 /** The receive window that a host announces is `bytes`, whatever it says; null: its own again. */
 export const window = (host: HostName, bytes: number | null): Action => ({ do: 'window', host, bytes });
 
-/** A host's program does nothing for `ms` (its event loop is blocked), while its TCP goes on. */
+/**
+ * A host's program is told nothing for `ms` (its event loop is blocked), while its TCP goes on. Its sockets' callbacks and
+ * timers wait; turns that it asks for itself, by setImmediate or Node's timers, do not: both hosts' programs share them.
+ */
 export const stall = (host: HostName, ms: Millis): Action => ({ do: 'stall', host, ms: positive('stall', ms) });
 
 /** All of a host stands still for `ms`, its TCP too: a suspended machine or function. Time goes on around it. */

@@ -29,6 +29,7 @@ import type { Box, BoxOptions } from './middlebox';
 import { Origin } from './origin';
 import { type PeerScript, servePeer } from './peer';
 import { type Report, reportOf } from './report';
+import { limitOn } from './request-limits';
 import type { Rule, RuleBuilder } from './rule';
 import type { Trace } from './trace';
 import { CLIENT_ADDRESS, profileNamed, SERVER_ADDRESS, VirtualMedium } from './virtual';
@@ -336,6 +337,7 @@ export class Wire {
       (listener as http.Server).listen({ port, host: SERVER_ADDRESS, backlog }, resolve);
     });
     if (!own) server.emit('listening');
+    limitOn(this.medium.hosts.right.loop, server);
     this.listeners.push(listener as http.Server);
     if (!own) this.listeners.push(server);
     this.origins.push(origin);

@@ -309,7 +309,8 @@ describe('actions on hosts and on the path', () => {
     expect(await get()).toMatchObject({ status: 200 });
   });
   test('middleboxes and NAT', async () => {
-    await wire.serve(body, { keepAliveTimeout: 3_600_000 });
+    // Without limits: a connection that says nothing would be answered with 408 after a minute.
+    await wire.serve(body, { keepAliveTimeout: 3_600_000, headersTimeout: 0, requestTimeout: 0 });
     wire.nat({ ports: 1 });
     const box = wire.middlebox({ idle: 350_000, expired: 'rst-sender', probes: 'ignore' });
     const socket = wire.connect({ host: 'server', port: 80 });

@@ -324,3 +324,39 @@ test('undici over the connector', async () => {
   expect(wire.clock.now()).toBeGreaterThan(1000);
   await dispatcher.destroy();
 });
+
+test.each([
+  ['node', 'a head that stalls', 'GET / HT', 15],
+  ['node', 'a body that stalls', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc', 45],
+  ['tapwire', 'a head that stalls', 'GET / HT', 15],
+  ['tapwire', 'a body that stalls', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc', 45],
+] as const)('headersTimeout and requestTimeout are on the wire’s clock (%s): %s', async (http, _, text, seconds) => {
+  const wire = createWire({ http });
+  const limits = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5000 };
+  const origin = await wire.serve((request) => void request.resume(), limits);
+  const socket = wire.connect({ host: 'server', port: 80 });
+  let said = '';
+  let endedAt = -1;
+  socket.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  socket.on('close', () => {
+    endedAt = wire.clock.now();
+  });
+  await wire.clock.advance(1000);
+  socket.write(text);
+  await wire.clock.advance(100_000);
+  // When connections are looked at next, every five seconds, behind the limit.
+  expect(Math.floor(endedAt / 1000)).toBe(seconds);
+  expect(said).toMatch(/^HTTP\/1.1 408 Request Timeout\r\n/);
+  expect(origin.clientErrors.map(({ message }) => message)).toEqual(['Request timeout']);
+  wire.close();
+});
+
+test('a request that is complete has no limit, however long its handler takes', async () => {
+  const wire = createWire();
+  const limits = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5000 };
+  await wire.serve((_, response) => void wire.clock.sleep(120_000).then(() => response.end('late')), limits);
+  expect((await wire.run(wire.get('/'))).body.toString()).toBe('late');
+  wire.close();
+});
