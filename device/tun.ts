@@ -56,6 +56,8 @@ export interface TapOptions extends TunOptions {
 const IFNAME_BYTES_MAX = 15;
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
+/** RFC 8200 §5. */
+const MTU_MIN_V6 = 1280;
 const QUEUE_LENGTH = 1000;
 /** Without offload a window of bulk data is hundreds of packets, and what overflows is lost silently. */
 const QUEUE_LENGTH_NO_OFFLOAD = 5000;
@@ -202,6 +204,10 @@ function check(options: TunOptions, tap: TapOptions): Wishes {
     hostMac: tap.hostMac === undefined ? null : parseMac(tap.hostMac),
     options,
   };
+  const six = [...wishes.stack, ...wishes.host].find((cidr) => cidr.family === 6);
+  if (six !== undefined && mtu !== undefined && mtu < MTU_MIN_V6) {
+    throw new RangeError(`mtu is ${mtu}, too small for ${cidrText(six)}: IPv6 needs ${MTU_MIN_V6} bytes`);
+  }
   const shared = wishes.stack.find((mine) =>
     wishes.host.some((theirs) => theirs.address.join() === mine.address.join()),
   );

@@ -138,6 +138,7 @@ function tunnelWire(options: WireOptions, capture: CaptureFile | null, why: stri
   const setUp = options.tunFd === undefined || options.hostAddress !== undefined;
   const theirs = setUp ? hostAddresses(mine, options.hostAddress) : [];
   checkSubnets(mine, theirs, options.gateway);
+  roomForIpv6(options.mtu, mine);
   if (options.tunFd === undefined) checkFree(mine, theirs, name);
   const device = (options.tap === undefined ? openTun : openTap)({
     name,
@@ -238,6 +239,7 @@ interface Opened {
 function wireOn(opened: Opened, options: WireOptions, capture: CaptureFile | null): Wire {
   const { kind, device, addresses, gateways, text, why } = opened;
   try {
+    roomForIpv6(device.mtu, addresses);
     const recorded = capture === null ? device : capture.record(device);
     const host = createHost({
       devices: [{ device: recorded, addresses: addresses.map(String) }],
@@ -249,6 +251,15 @@ function wireOn(opened: Opened, options: WireOptions, capture: CaptureFile | nul
     device.close();
     throw error;
   }
+}
+
+/** RFC 8200 §5. */
+const MTU_MIN_V6 = 1280;
+
+function roomForIpv6(mtu: number | undefined, addresses: readonly Cidr[]): void {
+  const six = addresses.find(({ address }) => address.family === 6);
+  if (six === undefined || mtu === undefined || mtu >= MTU_MIN_V6) return;
+  throw new UsageError(`an MTU of ${mtu} is too small for ${six}: IPv6 needs ${MTU_MIN_V6} bytes`);
 }
 
 const defaultRoute = (gateway: Address): RouteOption => ({

@@ -57,6 +57,8 @@ describe('options are refused before anything is opened', () => {
     { routes: ['nowhere'] },
     { mtu: 67 },
     { mtu: 65_536 },
+    { mtu: 1279, address: 'fd00::2/64' },
+    { mtu: 1279, hostAddress: 'fd00::1/64' },
     { queueLength: -1 },
     { fd: -1 },
     { fd: 1.5 },
