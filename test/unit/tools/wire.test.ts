@@ -42,6 +42,11 @@ test.each<[string, Partial<WireOptions>, RegExp]>([
   ['an MTU of somebody else', { packet: 'eth9', address: stack, mtu: 1000 }, /ip link set eth9 mtu 1000$/],
   ["the kernel's own addresses", { packet: 'eth9', address: stack, hostAddress: kernel }, /says nothing with --packet/],
   ['more than a place', { network: stack[0], address: [...stack, ...stack] }, /at most one --address$/],
+  [
+    'a link too narrow for IPv6',
+    { tun: 't0', address: [cidr('fd00::2/64')], mtu: 1279 },
+    /1279 is too small for fd00::2\/64/,
+  ],
   ['half an address plan', { tunFd: 3, hostAddress: kernel }, /needs --address too/],
 ])('%s: one line that names the cure', (_what, options, message) => {
   expect(refusal(options)).toMatch(message);
