@@ -17,8 +17,8 @@ export const BROWSER_ONLY: Readonly<Record<string, string>> = {
   getBlobData: 'there are no pages that make blobs',
   clearCodeCaches: 'no scripts are compiled',
   setCodeCachePath: 'no scripts are compiled',
-  clearSharedDictionaries: 'no content codings with dictionaries are decoded',
-  clearSharedDictionary: 'no content codings with dictionaries are decoded',
+  clearSharedDictionaryCache: 'no content codings with dictionaries are decoded',
+  clearSharedDictionaryCacheForIsolationKey: 'no content codings with dictionaries are decoded',
   getSharedDictionaryInfo: 'no content codings with dictionaries are decoded',
   getSharedDictionaryUsageInfo: 'no content codings with dictionaries are decoded',
   setSpellCheckerEnabled: 'there is no text to check',
@@ -34,11 +34,29 @@ export const BROWSER_ONLY: Readonly<Record<string, string>> = {
   getExtension: 'extensions are the browser’s',
   getAllExtensions: 'extensions are the browser’s',
   setSSLConfig: 'TLS is Node’s: give `tls` options to createSessions',
+  allowNTLMCredentialsForDomains: 'NTLM and Negotiate are passed over for Basic and Digest',
   clearData: 'a session holds cookies and logins only: use clearStorageData and clearAuthCache',
+};
+
+/** The same of its properties: each throws when it is read. */
+export const BROWSER_PROPERTIES: Readonly<Record<string, string>> = {
+  availableSpellCheckerLanguages: 'there is no text to check',
+  spellCheckerEnabled: 'there is no text to check',
+  extensions: 'extensions are the browser’s',
+  serviceWorkers: 'there are no pages that have workers',
+  protocol: 'there are no schemes but http: and https:, and no handlers of them',
+  webRequest: 'nothing is intercepted: a proxy, or tapwire/fault below the host, sees what is sent',
+  netLog: 'what was sent is in the host’s trace, captures and qlog',
 };
 
 /** Puts them on a prototype. */
 export function refuseBrowserOnly(prototype: object): void {
+  for (const [name, reason] of Object.entries(BROWSER_PROPERTIES)) {
+    const refuse = (): never => {
+      throw new Error(`session.${name} needs a browser, and this is a network stack: ${reason}`);
+    };
+    Object.defineProperty(prototype, name, { get: refuse, set: refuse, configurable: true });
+  }
   for (const [name, reason] of Object.entries(BROWSER_ONLY)) {
     Object.defineProperty(prototype, name, {
       value: () => {

@@ -11,7 +11,7 @@ import type { EmulatedLink } from './emulation';
 import { fileNameOf, PartitionFile } from './partition-file';
 import { Session, type SessionFetch } from './session';
 
-export { BROWSER_ONLY } from './browser-only';
+export { BROWSER_ONLY, BROWSER_PROPERTIES } from './browser-only';
 export type { Certificate, CertificateVerifyProc, CertificateVerifyRequest } from './certificates';
 export type { Cookie, CookieDetails, CookieFilter, Cookies, SameSite } from './cookies';
 export type { ResolveHostOptions } from './core';

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BROWSER_ONLY } from '../../electron/session/browser-only';
+import { BROWSER_ONLY, BROWSER_PROPERTIES } from '../../electron/session/browser-only';
 import { ELECTRON_CHAPTERS, type ElectronRow } from './electron-rows';
 import { type Title, titles } from './table';
 
@@ -61,6 +61,8 @@ export function electronPage(all: readonly Title[] = electronTitles(), most = 3)
   }
   lines.push('', 'Methods of `Session` that throw, and why:', '', '| method | |', '|---|---|');
   for (const [name, why] of Object.entries(BROWSER_ONLY)) lines.push(`| \`${name}\` | ${cell(why)} |`);
+  lines.push('', 'Properties of it that do:', '', '| property | |', '|---|---|');
+  for (const [name, why] of Object.entries(BROWSER_PROPERTIES)) lines.push(`| \`${name}\` | ${cell(why)} |`);
   return [...lines, ''].join('\n');
 }
 
