@@ -70,6 +70,10 @@ export class TcpHandle implements ConnectionOwner {
   private lent = 0;
   /** Text was handed over in this wake-up. */
   declare private textTold: boolean;
+  /** The turn of the host in which text was told last. */
+  private textToldIn = -1;
+  /** The reader stopped, and went on at once: the error behind the text reads as if he had not. */
+  private endsAsText = false;
   /** Nothing more was to be sent when this wake-up began. */
   declare private finBefore: boolean;
   /** The turn of the host in which it was accepted: libuv begins to read in its next. */
@@ -171,9 +175,13 @@ export class TcpHandle implements ConnectionOwner {
 
   onSignals(c: Connection, bits: number): void {
     if (c !== this.connection) return;
-    if (this.acceptedIn === this.host.turns) return this.host.defer(c, bits);
-    this.textTold = false;
-    this.finBefore = c.finQueued;
+    if (this.acceptedIn === this.host.turns) return this.host.deferAccepted(c, bits);
+    this.textTold = this.endsAsText;
+    this.endsAsText = false;
+    const { before } = this.host;
+    before.readable = c.readable;
+    before.finQueued = c.finQueued;
+    before.broken = c.error !== null;
     let left: number | undefined = bits;
     try {
       while (left !== undefined && left !== 0 && !this.closed && !this.host.isClosed) {
@@ -255,7 +263,10 @@ export class TcpHandle implements ConnectionOwner {
     const c = this.connection;
     if (c === null || this.connecting || this.closed || this.eof) return;
     if (c.readable === 0 && !c.finReceived && c.error === null) return;
-    this.host.stack.tcp.signal(c, READABLE);
+    this.endsAsText = c.error !== null && this.textToldIn === this.host.turns;
+    // Accepted just now: libuv asks for it last.
+    if (this.acceptedIn === this.host.turns) this.host.deferAccepted(c, READABLE);
+    else this.host.stack.tcp.signal(c, READABLE);
     this.host.schedule();
   }
 
@@ -266,15 +277,23 @@ export class TcpHandle implements ConnectionOwner {
       return 0;
     }
     if (this.reading && c.readable > 0) {
+      const bytes = c.readable;
       if (!this.deliverPiece(c)) return 0;
       this.textTold = true;
+      this.textToldIn = this.host.turns;
+      const { before } = this.host;
+      before.readable -= bytes - c.readable;
+      if (before.readable <= 0 && c.readable > 0 && this.reading) {
+        this.host.defer(c, READABLE);
+        return 0;
+      }
       return this.reading && (c.readable > 0 || c.finReceived || c.error !== null) ? READABLE : 0;
     }
     if (!this.reading || this.eof) {
       this.failWriter(c);
     } else if (c.finReceived) {
       // libuv sees the end of text only in its next poll, unless the connection was over in both directions.
-      if (!this.textTold || this.finBefore || c.error !== null) this.tellEnd();
+      if (!this.textTold || this.host.before.finQueued || c.error !== null) this.tellEnd();
       else this.host.defer(c, END);
       // A write that waits learns of the failure next.
       return c.error === null ? 0 : READABLE;
@@ -282,6 +301,11 @@ export class TcpHandle implements ConnectionOwner {
       // Text and a reset in one wake-up read as text and its end.
       if (!this.textTold) {
         this.tellError(c);
+        return 0;
+      }
+      // It came while the text was told.
+      if (!this.host.before.broken) {
+        this.host.defer(c, FAILED);
         return 0;
       }
       if (RESETS_BEHIND_TEXT_ARE_TOLD) {

@@ -30,6 +30,11 @@ import { simdRegions } from './regions';
 export type { FrameTap } from './frame-tap';
 export { type Attachment, addressOf, cidrOf, type HostOptions, type RouteOption } from './host-options';
 
+interface Deferred {
+  connection: Connection;
+  signals: number;
+}
+
 /** A timer that fires so much too late has waited for something that kept the whole process, not for its turn. */
 const STOOD_STILL_MS = 20;
 
@@ -63,8 +68,12 @@ export class Host {
   private readonly closings: Closings;
   /** How often owners were told what happened. */
   turns = 0;
+  /** How the connection that is told of was when its telling began: what happens meanwhile is for the next turn. */
+  readonly before = { readable: 0, finQueued: false, broken: false };
   private readonly pending: (() => void)[] = [];
-  private readonly deferred: { connection: Connection; signals: number }[] = [];
+  private readonly deferred: Deferred[] = [];
+  /** Of connections that were accepted in the last turn: a loop that asks for them last hears of them last. */
+  private readonly accepted: Deferred[] = [];
   private hold: unknown = null;
   frameTap: FrameTap | null = null;
 
@@ -182,6 +191,7 @@ export class Host {
   private tell(): void {
     this.inTurn = true;
     this.turns++;
+    if (this.accepted.length > 0) this.signalAgain(this.accepted);
     try {
       this.runPending();
       this.dispatch();
@@ -189,12 +199,22 @@ export class Host {
     } finally {
       this.inTurn = false;
       // An empty splice makes an array all the same, for every batch.
-      if (this.deferred.length > 0) {
-        for (const { connection, signals } of this.deferred.splice(0)) this.stack.tcp.signal(connection, signals);
-      }
+      if (this.deferred.length > 0) this.signalFirst(this.deferred);
       this.flush();
       this.closings.arm();
     }
+  }
+
+  /** Those that were told of in this turn come first in the next, as in the kernel's list of what is ready. */
+  private signalFirst(list: Deferred[]): void {
+    const { signalled } = this.stack.tcp;
+    let others = signalled.size;
+    this.signalAgain(list);
+    for (; others > 0; others--) signalled.add(signalled.take()!);
+  }
+
+  private signalAgain(list: Deferred[]): void {
+    for (const { connection, signals } of list.splice(0)) this.stack.tcp.signal(connection, signals);
   }
 
   private runPending(): void {
@@ -248,23 +268,26 @@ export class Host {
         this.failed(error);
       }
     }
-    for (; tcp.signalled.size > 0 && !this.closed; known--) {
+    for (; known > 0 && !this.closed; known--) this.tellOwner(tcp.signalled.take()!);
+    const all = this.loopback === null;
+    for (let left = tcp.signalled.size; left > 0 && !this.closed; left = all ? tcp.signalled.size : left - 1) {
       const c = tcp.signalled.take()!;
-      const bits = c.signals;
-      c.signals = 0;
-      if (c.owner === null) continue;
-      if (known <= 0 && this.isLoopback(c)) {
-        this.defer(c, bits);
-        continue;
-      }
-      try {
-        c.owner.onSignals(c, bits);
-        this.loop.between();
-      } catch (error) {
-        this.failed(error);
-      }
+      if (this.isLoopback(c)) tcp.signalled.add(c);
+      else this.tellOwner(c);
     }
     this.dispatchUdp();
+  }
+
+  private tellOwner(c: Connection): void {
+    const bits = c.signals;
+    c.signals = 0;
+    if (c.owner === null) return;
+    try {
+      c.owner.onSignals(c, bits);
+      this.loop.between();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   private dispatchUdp(): void {
@@ -320,7 +343,8 @@ export class Host {
 
   private get hasNews(): boolean {
     const { tcp, udp } = this.stack;
-    return tcp.signalled.size > 0 || tcp.acceptable.size > 0 || udp.signalled.length > 0 || this.pending.length > 0;
+    const told = tcp.signalled.size === 0 && tcp.acceptable.size === 0 && udp.signalled.length === 0;
+    return !told || this.pending.length > 0 || this.accepted.length > 0;
   }
 
   /** Signals raised by calls, by timers or over loopback are told in a turn of their own. */
@@ -497,6 +521,11 @@ export class Host {
   soon(task: () => void): void {
     this.pending.push(task);
     if (!this.inTurn) this.wakeLater();
+  }
+
+  /** The same for a connection that was accepted in this turn: behind what is known by then. */
+  deferAccepted(connection: Connection, signals: number): void {
+    this.accepted.push({ connection, signals });
   }
 
   /** Tells the connection's owner `signals` in the next turn. */
