@@ -155,15 +155,28 @@ export function openCapture(
   return { parser, tracker, packets: decodeAll(file, parser, tracker, test, out, replay) };
 }
 
+/** So many ends, and the other one of the last, are named to who asked for one that is not there. */
+const ENDS_NAMED = 4;
+
 /** Stacks with that address, which know what the capture's first pass tells. */
 function replayOf(file: string, address: string, out: Output): StackReplays {
   const cidr = parseCidr(address);
   if (cidr === null) throw new UsageError(`--stack: "${printable(address)}" is not an address, such as 10.77.0.2`);
   if (file === '-') throw new UsageError('--stack reads the capture twice: give a file, not standard input');
   const replay = new StackReplays(cidr);
+  const here = String(cidr.address);
+  const others = new Set<string>();
+  let isThere = false;
   for (const { captured, packet } of openCapture(file, undefined, out).packets) {
     replay.at(captured.iface.id).scout(packet);
+    const { ip } = packet;
+    if (ip === null || isThere) continue;
+    isThere = ip.source === here || ip.destination === here;
+    if (others.size < ENDS_NAMED) others.add(ip.source).add(ip.destination);
   }
+  // Nothing would be dropped, and that would look like an answer.
+  if (!isThere && others.size > 0)
+    throw new UsageError(`--stack: nobody in the capture is ${here}; there are ${[...others].join(', ')}`);
   return replay;
 }
 

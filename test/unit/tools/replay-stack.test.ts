@@ -136,3 +136,9 @@ test.each([
   const { code, said } = decode(file, { stack });
   expect([code, said]).toEqual([2, expect.stringContaining(message)]);
 });
+
+test('an end that is not in the capture is refused: that nothing is dropped would look like an answer', () => {
+  const { code, lines, said } = decode(captureOf('recovery/paws'), { stack: '9.9.9.9' });
+  expect([code, lines.join('')]).toEqual([2, '']);
+  expect(said).toMatch(/--stack: nobody in the capture is 9\.9\.9\.9; there are 192\.0\.2\.1, 192\.168\.0\.1\n$/);
+});
