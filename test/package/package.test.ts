@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, posix, resolve } from 'node:path';
 
 // The packed tarball in an empty project: what a stranger gets from `npm install tapwire`.
 
@@ -70,11 +70,23 @@ test('the tarball holds the product and nothing of the workshop', () => {
       'scripts/install.cjs',
     ]),
   );
-  const rest = files.filter((file) => !/^(dist|device\/native|prebuilds|docs)\//.test(file));
+  const rest = files.filter((file) => !/^(dist|device\/native|prebuilds|docs|examples)\/|\/README\.md$/.test(file));
   expect(rest.filter((file) => file.includes('/'))).toEqual(['scripts/install.cjs']);
-  expect(
-    files.filter((file) => /^dist\/(examples|benchmarks|test)\/|\.ts$/.test(file) && !/\.d\.m?ts$/.test(file)),
-  ).toEqual([]);
+  const sources = files.filter((file) => file.endsWith('.ts') && !/\.d\.m?ts$|^examples\//.test(file));
+  expect(sources.concat(files.filter((file) => /^dist\/(examples|benchmarks|test)\//.test(file)))).toEqual([]);
+});
+
+test('what its pages link to is in it', () => {
+  const missing = files
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8');
+      return [...text.matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
+        .map(([, link]) => posix.join(posix.dirname(page), link!))
+        .filter((target) => !files.some((file) => file === target || file.startsWith(`${target.replace(/\/$/, '')}/`)))
+        .map((target) => `${page}: ${target}`);
+    });
+  expect(missing).toEqual([]);
 });
 
 test('nothing is installed but what is needed at run time', () => {
