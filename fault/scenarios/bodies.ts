@@ -1,6 +1,7 @@
 import type http from 'node:http';
 import type { Socket } from '../../net';
 import { coalesce, fin, inject, req, res, rst, slice, window } from '../index';
+import { CUT_BYTES } from './cut-bytes';
 import { plain } from './keepalive';
 import type { Scenario } from './scenario';
 
@@ -195,22 +196,28 @@ export const bodies: readonly Scenario[] = [
     number: 32,
     title: 'A chunked body is cut, at every boundary that it has',
     seen: ['nodejs/undici#5273', 'oven-sh/bun#36068'],
-    picture: 'S: FIN behind each size line, each chunk, the last chunk’s line, and before the last CRLF.',
+    picture:
+      'S: FIN behind the head, behind each size line, each chunk’s bytes, each chunk’s CRLF, and before the last CRLF.',
     node: 'http: aborted in every case. fetch: "terminated".',
     cope: 'A chunked body is complete only with its last chunk and the empty line.',
     expect: {
-      http: [0, 5, 5, 11, 11].map((bytes) => `GET /: 200, ${bytes} bytes, then aborted [ECONNRESET] (not reused)`),
-      fetch: [
-        'GET /: 200, 0 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
-        'GET /: 200, 5 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
-        'GET /: 200, 5 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
-        'GET /: 200, 11 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
-        'GET /: 200, 11 bytes, then terminated: other side closed [UND_ERR_SOCKET]',
-      ],
+      http: CUT_BYTES.map((bytes) => `GET /: 200, ${bytes} bytes, then aborted [ECONNRESET] (not reused)`),
+      fetch: CUT_BYTES.map(
+        (bytes) => `GET /: 200, ${bytes} bytes, then terminated: other side closed [UND_ERR_SOCKET]`,
+      ),
     },
     async play({ wire, serve, ask }) {
       await serve(chunked);
-      const places = [res(1).chunk(1), res(2).chunkEnd(1), res(3).chunk(2), res(4).chunkEnd(2), res(5).trailer()];
+      const places = [
+        res(1).headersEnd(),
+        res(2).chunk(1),
+        res(3).bodyByte(5),
+        res(4).chunkEnd(1),
+        res(5).chunk(2),
+        res(6).bodyByte(11),
+        res(7).chunkEnd(2),
+        res(8).trailer(),
+      ];
       for (const place of places) {
         wire.on(place).do(fin({ to: 'c' }));
         await ask();

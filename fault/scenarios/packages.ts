@@ -1,4 +1,5 @@
 import type { Newer } from '../versions';
+import { CUT_BYTES } from './cut-bytes';
 import type { ClientName, Said } from './scenario';
 
 const CLOSED_BEFORE = 'Socket closed before the connection was established [ERR_SOCKET_CLOSED_BEFORE_CONNECTION]';
@@ -243,27 +244,9 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     got: ['GET /: 200, 10 bytes'],
   },
   'truncated-chunked-body': {
-    undici: [
-      'GET /: 200, 0 bytes, then other side closed [UND_ERR_SOCKET]',
-      'GET /: 200, 5 bytes, then other side closed [UND_ERR_SOCKET]',
-      'GET /: 200, 5 bytes, then other side closed [UND_ERR_SOCKET]',
-      'GET /: 200, 11 bytes, then other side closed [UND_ERR_SOCKET]',
-      'GET /: 200, 11 bytes, then other side closed [UND_ERR_SOCKET]',
-    ],
-    axios: [
-      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
-      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
-      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
-      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
-      'GET /: stream has been aborted [ERR_BAD_RESPONSE]',
-    ],
-    got: [
-      'GET /: 200, 11 bytes',
-      'GET /: 200, 11 bytes',
-      'GET /: 200, 11 bytes',
-      'GET /: 200, 11 bytes',
-      'GET /: 200, 11 bytes',
-    ],
+    undici: CUT_BYTES.map((bytes) => `GET /: 200, ${bytes} bytes, then other side closed [UND_ERR_SOCKET]`),
+    axios: CUT_BYTES.map(() => 'GET /: stream has been aborted [ERR_BAD_RESPONSE]'),
+    got: CUT_BYTES.map(() => 'GET /: 200, 11 bytes'),
   },
   'close-delimited-truncation': {
     undici: ['GET /together: 200, 4 bytes', 'GET /later: 200, 4 bytes'],
