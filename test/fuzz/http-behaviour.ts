@@ -1,0 +1,160 @@
+import nodeHttp from 'node:http';
+import { createHttp, type NetModule } from '../../http';
+import { createNet } from '../../net';
+import { createHost } from '../../net/host';
+import { HttpPlay } from './behaviour/http-play';
+import { type HttpProgram, httpProgramOf, smallerHttp } from './behaviour/http-program';
+import type { Told } from './behaviour/net-play';
+import { fuzzOptions } from './command';
+
+/*
+ * Random programs on HTTP messages, over Node's http on loopback and over ours in memory: what every message and socket tells
+ * has to be the same, word for word.
+ */
+
+/** Node plays a program so often, and again so often when ours is none of its answers. */
+const PLAYS = 2;
+const MORE_PLAYS = 5;
+
+export interface HttpFinding {
+  readonly program: HttpProgram;
+  /** Whose log differs. */
+  readonly what: string;
+  readonly ours: Told;
+  readonly node: Told;
+}
+
+const onNode = (program: HttpProgram): Promise<Told> => new HttpPlay(nodeHttp, program).run();
+
+async function onOurs(program: HttpProgram): Promise<Told> {
+  const host = createHost({ devices: [], seed: program.seed, poison: true });
+  const http = createHttp(createNet(host) as unknown as NetModule) as unknown as typeof nodeHttp;
+  const told = await new HttpPlay(http, program).run();
+  host.close();
+  return told;
+}
+
+/** What differs, and is to, or what Node's own order among sockets decides. */
+export const KNOWN_HTTP_DIFFERENCES: readonly {
+  name: string;
+  why: string;
+  explains(finding: HttpFinding): boolean;
+}[] = [
+  {
+    name: 'reset while it ends',
+    why: "Node 20 tells its socket 'reset EINVAL' and sends no RST; ours does",
+    explains: ({ program }) => {
+      const names = program.rules.flatMap(({ ops }) => ops.map(([name]) => name));
+      return names.includes('reset') && (names.includes('endSocket') || names.includes('destroySoon'));
+    },
+  },
+  {
+    name: 'text behind the end of its connection',
+    why: 'when a listener destroys the connection, Node goes on with what it had read of the message, ours does not',
+    explains: ({ program, what }) =>
+      /^(incoming|outgoing)/.test(what) &&
+      program.rules.some(({ ops }) =>
+        ops.some(([name]) => ['destroy', 'destroyError', 'reset', 'closeAll'].includes(name)),
+      ),
+  },
+  {
+    name: 'an error behind the end of its connection',
+    why: 'the same, of a response: Node still finds it malformed',
+    explains: ({ node, ours }) => {
+      const malformed = (told: Told): boolean => told.all.some((line) => line.includes('Parse Error'));
+      return malformed(node) && !malformed(ours);
+    },
+  },
+  {
+    name: 'two writes in one turn to a client that is gone',
+    why: 'over loopback the second says EPIPE; ours gathers what is written in a turn, so both go',
+    explains: ({ program, what }) =>
+      /^(peer|outgoing|incoming)/.test(what) && program.rules.some(({ to, ops }) => to === 'socket' && ops.length > 0),
+  },
+  {
+    name: 'idle or not',
+    why: 'which of two sockets is heard first decides whether a connection is idle when the server closes idle ones',
+    explains: ({ program, what }) =>
+      /^(peer|socket)/.test(what) &&
+      program.rules.some(({ ops }) => ops.some(([name]) => ['close', 'closeIdle'].includes(name))),
+  },
+];
+
+const text = (lines: readonly string[] = []): string => lines.join('\n');
+
+/** Whose log in `ours` is as in none of Node's plays; null: nobody's. */
+function differs(ours: Told, plays: readonly Told[]): string | null {
+  const names = new Set([...Object.keys(ours.each), ...plays.flatMap((told) => Object.keys(told.each))]);
+  for (const who of names) {
+    if (!plays.some((told) => text(told.each[who]) === text(ours.each[who]))) return who;
+  }
+  return null;
+}
+
+/** Plays a program on both; null: they agree. */
+export async function compareHttp(program: HttpProgram, more = MORE_PLAYS): Promise<HttpFinding | null> {
+  const plays: Told[] = [];
+  for (let i = 0; i < Math.min(PLAYS, more); i++) plays.push(await onNode(program));
+  let ours = await onOurs(program);
+  let what = differs(ours, plays);
+  for (let left = more; what !== null && left > 0; left--) {
+    plays.push(await onNode(program));
+    ours = await onOurs(program);
+    what = differs(ours, plays);
+  }
+  if (what === null) return null;
+  const finding = { program, what, ours, node: plays[0]! };
+  return KNOWN_HTTP_DIFFERENCES.some((known) => known.explains(finding)) ? null : finding;
+}
+
+/** Compares the programs of `count` seeds from `seed` on, until `most` findings or the time `until`. */
+export async function exploreHttp(
+  seed: number,
+  count: number,
+  most = 8,
+  until = Infinity,
+): Promise<{ programs: number; findings: HttpFinding[] }> {
+  const findings: HttpFinding[] = [];
+  let programs = 0;
+  while (programs < count && findings.length < most && Date.now() < until) {
+    const finding = await compareHttp(httpProgramOf(seed + programs));
+    programs++;
+    if (finding !== null) findings.push(finding);
+  }
+  return { programs, findings };
+}
+
+/** A finding as text: Node's lines that ours lacks with -, ours that Node lacks with +. */
+export function shownHttp({ program, what, ours, node }: HttpFinding): string {
+  const lines = [`seed ${program.seed}: ${what}`, JSON.stringify(program)];
+  const [a, b] = [ours.each[what] ?? [], node.each[what] ?? []];
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    if (a[i] === b[i]) lines.push(`    ${a[i]}`);
+    else lines.push(`  - ${b[i] ?? ''}`, `  + ${a[i] ?? ''}`);
+  }
+  return lines.join('\n');
+}
+
+/** The smallest program that still shows the difference. */
+async function shrunk(finding: HttpFinding): Promise<HttpFinding> {
+  for (let best = finding; ; ) {
+    let found: HttpFinding | null = null;
+    for (const candidate of smallerHttp(best.program)) {
+      found = await compareHttp(candidate, 1);
+      if (found !== null) break;
+    }
+    if (found === null) return best;
+    best = found;
+  }
+}
+
+async function main(words: string[]): Promise<void> {
+  const { executions, seconds, seed } = fuzzOptions(words, ['--whole']);
+  const { programs, findings } = await exploreHttp(seed, executions, 8, Date.now() + seconds * 1000);
+  console.log(`${programs} programs, ${findings.length} differences`);
+  for (const finding of findings)
+    console.log(`\n${shownHttp(words.includes('--whole') ? finding : await shrunk(finding))}`);
+  process.exitCode = findings.length > 0 ? 1 : 0;
+}
+
+if (require.main === module) void main(process.argv.slice(2));
