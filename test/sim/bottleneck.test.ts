@@ -50,4 +50,5 @@ test(
 test('the same seed gives the same shares', () => {
   const options = { ...SHARED, flows: 4, rttMs: [50, 150] as const, forMs: 1000 };
   expect(share(options)).toEqual(share(options));
+  expect(share({ ...options, seed: 2 })).not.toEqual(share(options));
 });

@@ -1,6 +1,7 @@
 import { Scheduler } from '../../sim/scheduler';
 import { type Address, parseAddress, parseCidr } from '../../stack/base/address';
 import { type Millis, NEVER, u16 } from '../../stack/base/bytes';
+import { Random } from '../../stack/base/random';
 import { TX_BYTES } from '../../stack/base/tx-queue';
 import type { Interface } from '../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack } from '../../stack/stack';
@@ -11,7 +12,10 @@ import { LINUX, type TcpProfile } from '../../stack/tcp/profile';
 
 /*
  * Flows that share one slow link with a short queue, in virtual time: how fast are they together, and how evenly do they
- * share it? As a command: node -r ./test/typescript.cjs test/sim/bottleneck.ts [--seconds S] [--flows N] [--rtt MIN-MAX]
+ * share it? As a command:
+ *     node -r ./test/typescript.cjs test/sim/bottleneck.ts [--flows N,...] [--rtt MIN-MAX,...] [--congestion NAME,...]
+ *       [--from S] [--seconds S] [--seed N]
+ * One line of a Markdown table for each: FAIRNESS.md has those of the usual ones.
  */
 
 export interface BottleneckOptions {
@@ -40,6 +44,8 @@ export interface Shares {
 
 const FIRST_PORT = 10_000;
 const SERVER_PORT = 80;
+/** Flows begin at some moment of the first second. */
+const BEGIN_WITHIN_MS = 1000;
 const BLOCK = new Uint8Array(65_536).fill(0x61);
 
 /** One of the two hosts, at either end of the link. */
@@ -184,9 +190,10 @@ class SharedLink {
     const { sender, receiver, scheduler, options } = this;
     const listener = calls.listen(receiver.stack.tcp, null, 0, SERVER_PORT, options.flows);
     if (typeof listener === 'string') throw new Error(listener);
+    const random = new Random(options.seed ?? 1);
     for (let i = 0; i < options.flows; i++) {
       // Not all in one moment, as no flows ever do.
-      scheduler.at(i * 10, () => {
+      scheduler.at(random.below(BEGIN_WITHIN_MS), () => {
         const c = calls.connect(
           sender.stack.tcp,
           receiver.address,
@@ -223,24 +230,28 @@ export function share(options: BottleneckOptions): Shares {
 export const SHARED = { rate: 25_000, queueBytes: 65_536 } as const;
 
 function main(words: readonly string[]): void {
-  const value = (name: string, usual: string): string => {
+  const list = (name: string, usual: string): string[] => {
     const at = words.indexOf(`--${name}`);
-    return at < 0 ? usual : (words[at + 1] ?? usual);
+    return (at < 0 ? usual : (words[at + 1] ?? usual)).split(',');
   };
-  const seconds = Number(value('seconds', '60'));
-  const counts = value('flows', '1,2,4,8,16,32,64').split(',').map(Number);
-  const [first, last] = value('rtt', '50-150').split('-').map(Number);
-  const profile = { congestion: value('congestion', 'cubic') };
-  for (const flows of counts) {
-    const began = Date.now();
-    const rttMs = [first!, last ?? first!] as const;
-    const { rates, total, jain, lost, sent } = share({ ...SHARED, flows, rttMs, forMs: 1000 * seconds, profile });
-    const range = `${(Math.min(...rates) / 1e6).toFixed(2)} to ${(Math.max(...rates) / 1e6).toFixed(2)} MB/s each`;
-    console.log(
-      `${flows} flows: ${(total / 1e6).toFixed(2)} MB/s, Jain ${jain.toFixed(3)}, ${range}, ` +
-        `${((100 * lost) / sent).toFixed(2)} % lost, ${((Date.now() - began) / 1000).toFixed(1)} s`,
-    );
+  const [fromMs, forMs] = [1000 * Number(list('from', '30')[0]), 1000 * Number(list('seconds', '120')[0])] as const;
+  const seed = Number(list('seed', '1')[0]);
+  for (const congestion of list('congestion', 'cubic')) {
+    for (const rtt of list('rtt', '50-150')) {
+      const [first, last] = rtt.split('-').map(Number);
+      const rttMs = [first!, last ?? first!] as const;
+      for (const flows of list('flows', '1,2,4,8,16,32,64').map(Number)) {
+        const shares = share({ ...SHARED, flows, rttMs, fromMs, forMs, seed, profile: { congestion } });
+        console.log(`| ${[congestion, `${rtt} ms`, flows, ...figures(shares)].join(' | ')} |`);
+      }
+    }
   }
+}
+
+function figures({ rates, total, jain, lost, sent }: Shares): string[] {
+  const mega = (rate: number): string => (rate / 1e6).toFixed(2);
+  const each = `${mega(Math.min(...rates))} to ${mega(Math.max(...rates))}`;
+  return [mega(total), jain.toFixed(3), each, `${((100 * lost) / sent).toFixed(1)} %`];
 }
 
 if (require.main === module) main(process.argv.slice(2));
