@@ -10,12 +10,13 @@ import type { Tcp } from './tcp';
 function freeSpace(c: Connection): number {
   // The stack is short of memory: who holds text gets no more until he has read it.
   if (c.charged > 0 && c.tcp.store.admits(c.charged, 1) === 0) return 0;
-  return Math.max(0, Math.max(c.receiveLimit, 1 << c.rcvScale) - c.charged);
+  const free = Math.max(0, Math.max(c.receiveLimit, 1 << c.rcvScale) - c.charged);
+  return c.windowClamp > 0 ? Math.min(free, c.windowClamp) : free;
 }
 
 /** Before scaling is agreed: at most what 16 bits hold. */
 export function initialWindow(c: Connection): number {
-  return Math.min(c.receiveLimit >> 1, 0xffff);
+  return Math.min(c.receiveLimit >> 1, c.windowClamp > 0 ? c.windowClamp : 0xffff, 0xffff);
 }
 
 /** What is left of the window last told. */

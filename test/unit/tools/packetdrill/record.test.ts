@@ -47,6 +47,7 @@ describe('the scripts of this project', () => {
     'timers/keep-alive-idle.pkt': 'keep-alive',
     'timers/keep-alive.pkt': 'keep-alive',
     'window/beyond.pkt': 'the size of the receive buffer',
+    'window/clamp.pkt': 'the largest window to tell',
     'window/closed-and-opened.pkt': 'the size of the receive buffer',
     'window/small-window-receiver.pkt': 'the size of the receive buffer',
   };
