@@ -47,6 +47,18 @@ const positive = (what: string, n: number, low = 0): number => {
   return n;
 };
 
+/** What a program in JavaScript may give instead of a name would be a rule that silently does nothing. */
+function named<T extends string>(what: string, name: T, ...names: string[]): T {
+  if (!names.includes(name))
+    throw new RangeError(`${what} is ${JSON.stringify(name)}; it is one of ${names.join(', ')}`);
+  return name;
+}
+
+const end = (what: string, name: EndName): EndName => named(what, name, 'c', 's');
+const ends = (what: string, name: EndName | 'both'): EndName | 'both' => named(what, name, 'c', 's', 'both');
+const direction = (what: string, name: Dir): Dir => named(what, name, 'c2s', 's2c');
+const host = (what: string, name: HostName): HostName => named(what, name, 'client', 'server', 'c', 's');
+
 /** The segment is lost. */
 export const drop = (): Action => ({ do: 'drop' });
 
@@ -121,7 +133,7 @@ export const rst = ({
   off?: number;
 }): Action => ({
   do: 'rst',
-  to,
+  to: ends('rst to', to),
   exact,
   off,
 });
@@ -130,14 +142,14 @@ export const rst = ({
  * The end of the stream comes to an end of the connection, as if its peer had closed: what the end sends from then on is
  * answered by a reset, as a closed socket answers.
  */
-export const fin = ({ to }: { to: EndName | 'both' }): Action => ({ do: 'fin', to });
+export const fin = ({ to }: { to: EndName | 'both' }): Action => ({ do: 'fin', to: ends('fin to', to) });
 
 /** An ICMP error about the last segment of an end comes to it. IPv4: 3/0 network, 3/1 host, 3/3 port unreachable, 3/4 too big. */
 export const icmp = (type: number, code: number, { to, mtu = 0 }: { to: EndName; mtu?: number }): Action => ({
   do: 'icmp',
   type,
   code,
-  to,
+  to: end('icmp to', to),
   mtu,
 });
 
@@ -145,45 +157,72 @@ export const icmp = (type: number, code: number, { to, mtu = 0 }: { to: EndName;
 export const inject = (bytes: Bytes | string, { as }: { as: Dir }): Action => ({
   do: 'inject',
   bytes: typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes,
-  as,
+  as: direction('inject as', as),
 });
 
 /** From here on a direction of the connection waits (the one of the match when `dir` is absent) until `release(gate)`. */
-export const hold = (gate: string, { dir }: { dir?: Dir } = {}): Action => ({ do: 'hold', gate, dir });
+export const hold = (gate: string, { dir }: { dir?: Dir } = {}): Action => ({
+  do: 'hold',
+  gate,
+  dir: dir && direction('hold dir', dir),
+});
 /** Lets go what `hold` keeps behind `gate`, in its order. */
 export const release = (gate: string): Action => ({ do: 'release', gate });
 
 /** From here on everything of the connection, or of one direction, is lost. */
-export const blackhole = (dir?: Dir): Action => ({ do: 'blackhole', dir });
+export const blackhole = (dir?: Dir): Action => ({
+  do: 'blackhole',
+  dir: dir && direction('blackhole', dir),
+});
 
 /** The receive window that a host announces is `bytes`, whatever it says; null: its own again. */
-export const window = (host: HostName, bytes: number | null): Action => ({ do: 'window', host, bytes });
+export const window = (of: HostName, bytes: number | null): Action => ({
+  do: 'window',
+  host: host('window', of),
+  bytes,
+});
 
 /**
  * A host's program is told nothing for `ms` (its event loop is blocked), while its TCP goes on. Its sockets' callbacks and
  * timers wait; turns that it asks for itself, by setImmediate or Node's timers, do not: both hosts' programs share them.
  */
-export const stall = (host: HostName, ms: Millis): Action => ({ do: 'stall', host, ms: positive('stall', ms) });
+export const stall = (of: HostName, ms: Millis): Action => ({
+  do: 'stall',
+  host: host('stall', of),
+  ms: positive('stall', ms),
+});
 
 /** All of a host stands still for `ms`, its TCP too: a suspended machine or function. Time goes on around it. */
-export const freeze = (host: HostName, ms: Millis): Action => ({ do: 'freeze', host, ms: positive('freeze', ms) });
+export const freeze = (of: HostName, ms: Millis): Action => ({
+  do: 'freeze',
+  host: host('freeze', of),
+  ms: positive('freeze', ms),
+});
 
 /** A host's clock leaps ahead by `ms`. */
-export const jump = (host: HostName, ms: Millis): Action => ({ do: 'jump', host, ms: positive('jump', ms) });
+export const jump = (of: HostName, ms: Millis): Action => ({
+  do: 'jump',
+  host: host('jump', of),
+  ms: positive('jump', ms),
+});
 
 /** A host forgets every connection it has: what comes for them is answered by a reset. */
-export const reboot = (host: HostName): Action => ({ do: 'reboot', host });
+export const reboot = (of: HostName): Action => ({ do: 'reboot', host: host('reboot', of) });
 
 /** A host is gone: 'rst' answers everything with a reset (the machine runs, the program does not), 'silent' nothing. */
-export const down = (host: HostName, how: 'rst' | 'silent' = 'silent'): Action => ({ do: 'down', host, how });
+export const down = (of: HostName, how: 'rst' | 'silent' = 'silent'): Action => ({
+  do: 'down',
+  host: host('down', of),
+  how: named('down how', how, 'rst', 'silent'),
+});
 /** The host is there again after `down`. */
-export const up = (host: HostName): Action => ({ do: 'up', host });
+export const up = (of: HostName): Action => ({ do: 'up', host: host('up', of) });
 
 /** Nothing passes between two hosts, or only from the second to the first; until `heal`. */
 export const partition = (from: HostName, to: HostName, { oneway = false }: { oneway?: boolean } = {}): Action => ({
   do: 'partition',
-  from,
-  to,
+  from: host('partition from', from),
+  to: host('partition to', to),
   oneway,
 });
 /** Ends a partition. */
