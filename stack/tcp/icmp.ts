@@ -79,8 +79,8 @@ export function pathMtuChanged(tcp: Tcp, path: Path, now: Millis): void {
 /** No congestion: what was too large is lost, the window stays (RFC 1191 §6.4). */
 function resendTooLarge(tcp: Tcp, c: Connection, now: Millis): void {
   if (!c.mayTransfer) {
-    // A SYN that carried text was too large: again without it.
-    c.synDue = c.state === 'SYN-SENT' && c.fast !== null && c.fast.text > 0;
+    // A SYN that carried text was too large: again without it. One that is due anyway stays due.
+    if (c.state === 'SYN-SENT' && c.fast !== null && c.fast.text > 0) c.synDue = true;
     return tcp.wantsOutput(c);
   }
   const { sent } = tcp;

@@ -111,6 +111,8 @@ function checkTimers(c: Connection): void {
   assert((c.retransmitTimer === 'none') === (c.retransmitAt === NEVER), 'a timer that runs has a deadline');
   const waits = c.tailProbeDue || c.synDue || c.ready || c.pacingAt < NEVER;
   assert(c.packetsOut === 0 || c.retransmitAt < NEVER || waits, 'data in flight implies a deadline');
+  const opening = c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED';
+  assert(!opening || c.packetsOut > 0 || waits, 'a SYN or SYN-ACK is on its way, or due');
   const unsent = c.synchronized && seqDiff(c.sendBuffer.end, c.sndNxt) > 0;
   const held = c.corked || c.ready || c.pacingAt < NEVER;
   assert(!unsent || c.packetsOut > 0 || c.retransmitAt < NEVER || held, 'text that waits implies a deadline');

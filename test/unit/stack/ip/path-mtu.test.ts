@@ -1,3 +1,4 @@
+import * as calls from '../../../../stack/tcp/calls';
 import * as f from './frames';
 import { Lab } from './lab';
 import { Flow, udpSend, udpSocket } from './transports';
@@ -42,6 +43,22 @@ describe.each([
     expect(t.texts()).toEqual([]);
     expect(t.c.path.mtu).toBe(1300);
     expect(t.lab.drops()).toEqual({ 'icmp-bad-mtu': 3 });
+  });
+
+  test('a SYN of the same batch is answered: its SYN-ACK is not forgotten', () => {
+    const lab = new Lab();
+    const t = flow(lab).write(full);
+    t.texts();
+    const { tcp } = lab.stack;
+    const listener = calls.listen(tcp, null, 0, 8080, 8);
+    if (typeof listener === 'string') throw new Error(listener);
+    const ends = { from: remote, to: t.us, sport: 5000, dport: 8080 };
+    const syn = f.tcp({ ...ends, flags: f.SYN, seq: 1, window: 65_535, options: [2, 4, ...f.word(9000)] });
+    lab.rx(t.isV6 ? f.ip6(f.TCP, syn, ends) : f.ip4(f.TCP, syn, ends), t.tooBig(1300, 0));
+    const c = tcp.connections.lookup(t.c.local, 8080, t.c.remote, 5000)!;
+    expect(c.state).toBe('SYN-RECEIVED');
+    expect(c.packetsOut).toBe(1);
+    expect(c.retransmitAt).toBeLessThan(Infinity);
   });
 
   test('another connection over the path, and one opened later, send small segments from the start', () => {
