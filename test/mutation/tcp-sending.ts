@@ -394,6 +394,13 @@ export const SENDING: readonly Mutant[] = [
       '',
       'ip/path-mtu tcp/patience',
     ],
+    [
+      'due-syn-ack-forgotten',
+      'RFC 1191',
+      "    if (c.state === 'SYN-SENT' && c.fast !== null && c.fast.text > 0) c.synDue = true;",
+      '    c.synDue = false;',
+      'ip/path-mtu',
+    ],
   ]),
   ...bugsIn('stack/tcp/mtu-search.ts', 'tcp/mtu-search', [
     ['probe-while-recovering', 'RFC 4821', "c.recovery !== 'Open' || c.cwnd < CWND_MIN", 'c.cwnd < 2'],
