@@ -39,6 +39,8 @@ export function failures(): unknown {
     () => openTap({ fd: held.fd }),
     () => openTun({ fd: held.fd }),
     () => openTun({ name: 'new0', hostAddress: 'fd00::1/64', mtu: 1000 }),
+    // Refused when the interface is there already.
+    () => openTun({ name: 'new0', hostAddress: 'ff02::1/64' }),
     () => openPacket({ interface: 'nowhere0' }),
     () => openPacket({ interface: 'held0' }),
   ];
