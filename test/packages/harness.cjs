@@ -17,16 +17,33 @@ const { brief, ofError } = require('./programs/common.cjs');
 
 const SECONDS_PER_SCENARIO = 60;
 
-const KERNEL_SOCKETS = new Set(['TCPWRAP', 'TCPSERVERWRAP', 'TCPCONNECTWRAP', 'UDPWRAP']);
+/** Handles of libuv, and what makes a socket of the kernel of one. */
+const HANDLES = new Set(['TCPWRAP', 'TCPSERVERWRAP', 'UDPWRAP']);
+const USES = ['open', 'bind', 'bind6', 'connect', 'connect6', 'listen', 'send', 'send6'];
 
-/** Sockets of the kernel that this process made; on a stack of ours there must be none. */
+/** How often this process made or used sockets of the kernel; on a stack of ours it must not. */
 let kernelSockets = 0;
+const watched = new Set();
 createHook({
   init(_id, type, _trigger, resource) {
+    if (type === 'TCPCONNECTWRAP') kernelSockets++;
     // Sockets of ours tell async hooks the same names, but as resources made in JavaScript.
-    if (KERNEL_SOCKETS.has(type) && !(resource instanceof AsyncResource)) kernelSockets++;
+    if (HANDLES.has(type) && !(resource instanceof AsyncResource)) watch(Object.getPrototypeOf(resource));
   },
 }).enable();
+
+function watch(prototype) {
+  if (watched.has(prototype)) return;
+  watched.add(prototype);
+  for (const use of USES) {
+    const own = prototype[use];
+    if (typeof own !== 'function') continue;
+    prototype[use] = function (...args) {
+      kernelSockets++;
+      return Reflect.apply(own, this, args);
+    };
+  }
+}
 
 /** Addresses, ports and threads differ from run to run, and from wire to wire. */
 const impersonal = (text) =>
