@@ -238,10 +238,12 @@ export interface KnownDifference {
 }
 
 const statusOf = (m: Message): number => Number(m.start.split(' ')[1]);
-const says = (m: Message, field: RegExp): boolean => {
-  const list = JSON.parse(m.headers) as string[];
+const lists = (fields: string, field: RegExp): boolean => {
+  const list = JSON.parse(fields) as string[];
   return list.some((text, i) => i % 2 === 0 && field.test(`${text}:${list[i + 1]}`));
 };
+
+const says = (m: Message, field: RegExp): boolean => lists(m.headers, field);
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -305,9 +307,10 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     name: 'length left over from the message before',
-    why: 'Node adds to the Content-Length of a message whose body was skipped when leniency keeps the connection',
+    why: 'Node adds to the Content-Length of a message whose body was skipped, or of a trailer, when leniency keeps the connection',
     explains: (c, ours) =>
-      (c.lenient & 4) !== 0 && ours.messages.filter((m) => says(m, /^content-length */i)).length > 1,
+      (c.lenient & 4) !== 0 &&
+      ours.messages.filter((m) => says(m, /^content-length */i) || lists(m.trailers, /^content-length */i)).length > 1,
   },
 ];
 
