@@ -150,8 +150,10 @@ export class Side implements ConnectionOwner {
     const c = this.connection;
     if (c === null || this.letGo) return;
     const before = this.received;
-    this.readAll(c, this.plan.readMax);
-    if (this.isAbortDue()) return this.abortNow(c);
+    do {
+      this.readAll(c, this.plan.readMax);
+      if (this.isAbortDue()) return this.abortNow(c);
+    } while (c.readable > 0 && this.plan.readGapMs <= 0);
     if (c.readable > 0) this.readSoon();
     else if (c.finReceived) this.ended = true;
     if (this.received > before && this.rounds > 0) this.writeSoon();
