@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openTun } from '../../../device/tun';
 import { blackhole, openMiddlebox, req, res, rst, Segment, split } from '../../../fault';
+import { SYN } from '../../../fault/segment';
 
 const [CLIENT, SERVER] = ['10.66.0.1', '10.66.0.2'];
 const folder = mkdtempSync(join(tmpdir(), 'tw-box-'));
@@ -206,27 +207,32 @@ async function main(): Promise<void> {
     const first = next();
     const { medium } = box;
     const straight = medium.arrives;
-    /** When a segment of the connection was seen last, by the client's port. */
-    const seenAt = new Map<number, number>();
+    /** The client's port, and when a segment of the connection was seen last: those of earlier steps still retransmit. */
+    let own = -1;
+    let seenAt = 0;
     let silentMs = -1;
     medium.arrives = (from, frame) => {
       const seg = Segment.read(frame, medium.linkType);
       const port = from === 'left' ? seg?.sourcePort : seg?.destinationPort;
-      const lastAt = seenAt.get(port ?? 0) ?? medium.now();
+      if (own < 0 && from === 'left' && seg?.flags === SYN) own = port!;
+      const isOwn = port === own;
       const isAnswered = engine.exchanges.list[first - 1]?.outcome === 'complete';
-      if (silentMs < 0 && from === 'left' && (seg?.length ?? 0) > 0 && isAnswered) {
-        if (leapToMs !== undefined) medium.leap(leapToMs - (medium.now() - lastAt));
+      if (isOwn && silentMs < 0 && from === 'left' && (seg?.length ?? 0) > 0 && isAnswered) {
+        if (leapToMs !== undefined) medium.leap(leapToMs - (medium.now() - seenAt));
         // What the box is about to measure.
-        silentMs = medium.now() - lastAt;
+        silentMs = medium.now() - seenAt;
       }
       straight(from, frame);
-      seenAt.set(port ?? 0, medium.now());
+      if (isOwn) seenAt = medium.now();
     };
     const noted = engine.trace.entries.length;
     const outcome = await curl(clients, '--rate', rate, url, url);
     await pass(200);
     medium.arrives = straight;
-    const forgotten = engine.trace.entries.slice(noted).find(({ text }) => text.includes('has forgotten'));
+    const { id } = engine.exchanges.list[first - 1]!.conn;
+    const forgotten = engine.trace.entries
+      .slice(noted)
+      .find(({ conn, text }) => conn === id && text.includes('has forgotten'));
     return {
       ...outcome,
       'left open at the server': establishedAt(servers) - before,
