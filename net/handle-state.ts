@@ -1,0 +1,136 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Address } from '../stack/base/address';
+import { defineFlags } from '../stack/base/flags';
+import type { Connection } from '../stack/tcp/connection';
+import type { DirectConsumer } from './direct';
+import type { HandleOwner } from './handle-owner';
+import type { Host } from './host';
+import type { SendQueue } from './send-queue';
+
+/** What a handle knows, and the two things that follow from it: whether it keeps the process, and in whose context it calls. */
+export abstract class HandleState {
+  /** Booleans: `FLAGS` below. */
+  bits = 0;
+  /** Whether text may be delivered. Node's socket code sets and reads it. */
+  declare reading: boolean;
+  bytesRead = 0;
+  owner: HandleOwner | null = null;
+  /** Gets the text in place instead of the owner's stream. */
+  direct: DirectConsumer | null = null;
+  /** Where text goes instead of fresh buffers (the `onread` option). */
+  declare userBuffer: Uint8Array | null;
+  connection: Connection | null = null;
+  declare readonly fd: number;
+  declare protected closed: boolean;
+  declare protected connecting: boolean;
+  declare protected mayConnectAgain: boolean;
+  /** The end of text, or the error, has been told: there is nothing more to read. */
+  declare protected eof: boolean;
+  declare protected errorTold: boolean;
+  /** Bytes that the direct consumer looks at now. */
+  protected lent = 0;
+  /** Text was handed over in this wake-up. */
+  declare protected textTold: boolean;
+  /** The turn of the host in which text was told last. */
+  protected textToldIn = -1;
+  /** The reader stopped, and went on at once: the error behind the text reads as if he had not. */
+  protected endsAsText = false;
+  /** The turn of the host in which it was accepted: libuv begins to read in its next. */
+  declare protected acceptedIn: number;
+  declare protected refed: boolean;
+  declare protected holding: boolean;
+  declare protected bound: { address: Address; port: number } | null;
+  declare protected reader: ((...told: unknown[]) => unknown) | null;
+  /** The socket waits in a pool of Node's, where it must get nothing. */
+  declare protected guarded: boolean;
+  protected resource: AsyncResource;
+  /** Made for the first write that does not go the direct way. */
+  protected queue: SendQueue | null = null;
+  /** Bytes handed to the connection, and those that still wait to be, as Node counts them. */
+  bytesWritten = 0;
+  declare protected ownerOfAcknowledged: (() => void) | null;
+  protected acknowledgedBefore = 0;
+  protected shutdownDone: (() => void) | null = null;
+
+  declare protected mapped: boolean;
+
+  /** @param mapped the socket is an IPv6 one even if its connection is IPv4. */
+  constructor(
+    readonly host: Host,
+    mapped = false,
+  ) {
+    this.mapped = mapped;
+    this.refed = true;
+    this.resource = new AsyncResource('TCPWRAP');
+  }
+
+  /** Bytes of a write that did not fit the send buffer yet. */
+  get writeQueueSize(): number {
+    return this.queue === null ? 0 : this.queue.waiting;
+  }
+
+  ref(): void {
+    this.refed = true;
+    this.hold();
+  }
+
+  unref(): void {
+    this.refed = false;
+    this.hold();
+  }
+
+  hasRef(): boolean {
+    return this.refed && !this.closed;
+  }
+
+  /**
+   * Node's rule for what keeps a process alive: requests under way always, the wish to read only of a ref'd handle. A
+   * connection that nobody reads from and nobody waits to write to does not.
+   */
+  protected hold(): void {
+    const requests = this.connecting || this.writeQueueSize > 0 || this.shutdownDone !== null;
+    const held = !this.closed && (requests || (this.refed && this.reading && !this.eof));
+    if (held === this.holding) return;
+    this.holding = held;
+    if (held) this.host.retain();
+    else this.host.release();
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId();
+  }
+
+  /** Node's number of the kind of resource; its agent asks when it lends a socket to another request. */
+  getProviderType(): number {
+    return 0;
+  }
+
+  /** From now on events run in the caller's context: a pooled connection serves somebody else. */
+  asyncReset(): void {
+    this.resource = new AsyncResource('TCPWRAP');
+  }
+}
+
+const FLAGS = [
+  'reading',
+  'closed',
+  'connecting',
+  'mayConnectAgain',
+  'eof',
+  'errorTold',
+  'textTold',
+  'refed',
+  'holding',
+  'guarded',
+  'mapped',
+];
+defineFlags(HandleState.prototype, FLAGS);
+/** What hardly any handle has stands here until it does: every one of a hundred thousand would pay for a field of its own. */
+Object.assign(HandleState.prototype, {
+  fd: -1,
+  acceptedIn: -1,
+  userBuffer: null,
+  bound: null,
+  reader: null,
+  ownerOfAcknowledged: null,
+});
