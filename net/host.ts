@@ -1,6 +1,6 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Device } from '../device/device';
-import { type Address, Cidr, LOOPBACK_V4 } from '../stack/base/address';
+import { type Address, LOOPBACK_V4 } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
 import { heapRegions } from '../stack/base/memory';
 import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack } from '../stack/stack';
@@ -12,19 +12,11 @@ import { Closings } from './closings';
 import { debugHost } from './debug';
 import { HostDiagnostics } from './diagnostics';
 import type { FrameTap } from './frame-tap';
-import {
-  addressOf,
-  cidrOf,
-  type HostOptions,
-  LOOPBACK_ADDRESSES,
-  namesOf,
-  profileOf,
-  type RouteOption,
-} from './host-options';
+import { type HostOptions, namesOf, profileOf } from './host-options';
 import { isDone, Lingering } from './lingering';
 import { type Loop, nodeLoop } from './loop';
-import { LoopbackDevice } from './loopback';
-import { Port } from './port';
+import type { Port } from './port';
+import { Ports } from './ports';
 import { simdRegions } from './regions';
 
 export type { FrameTap } from './frame-tap';
@@ -51,10 +43,7 @@ const LOOPBACK_ROUNDS = 64;
 export class Host {
   readonly stack: Stack;
   readonly loop: Loop;
-  private readonly ports: Port[] = [];
-  private readonly hasLoopback: boolean;
-  /** Attached when it is first needed. */
-  private loopback: Port | null = null;
+  private readonly ports: Ports;
   readonly names: ReadonlyMap<string, readonly string[]>;
   private readonly families: readonly (4 | 6)[] | null;
   private timer: unknown = null;
@@ -80,7 +69,6 @@ export class Host {
   constructor(options: HostOptions) {
     this.loop = options.loop ?? nodeLoop;
     this.closings = new Closings(this.loop, (task) => this.call(task));
-    this.hasLoopback = options.loopback ?? true;
     this.names = namesOf(options.names ?? {});
     this.families = options.families ?? null;
     this.stack = new Stack({
@@ -93,60 +81,11 @@ export class Host {
       poison: options.poison ?? false,
       regions: options.devices.some(({ device }) => device.offloads.checksum) ? heapRegions : simdRegions(),
     });
-    for (const { device, addresses } of options.devices) this.attach(device, addresses);
-    for (const route of options.routes ?? []) this.addRoute(route);
+    this.ports = new Ports(this.stack, options.loopback ?? true, (port) => this.readable(port));
+    for (const { device, addresses } of options.devices) this.ports.attach(device, addresses);
+    for (const route of options.routes ?? []) this.ports.addRoute(route);
     this.stack.tcp.observers.push(new HostDiagnostics(this));
     debugHost(this);
-  }
-
-  private attach(device: Device, addresses: readonly string[]): Port {
-    const iface = this.stack.addInterface({
-      name: device.name,
-      link: device.linkType,
-      mtu: device.mtu,
-      mac: device.mac,
-      addresses: addresses.map(cidrOf),
-      checksumOffload: device.offloads.checksum,
-      tso4: device.offloads.tso4,
-      tso6: device.offloads.tso6,
-    });
-    const port = new Port(device, iface, this.stack.slabs.current);
-    this.ports.push(port);
-    if (this.references > 0) device.ref();
-    else device.unref();
-    device.onReadable(() => this.readable(port));
-    return port;
-  }
-
-  /** Whether `address` is this host's own; if so the way to it is the loopback link. */
-  private reachesItself(address: Address): boolean {
-    if (!this.hasLoopback || !(address.isLoopback || this.stack.isLocal(address))) return false;
-    if (this.loopback === null) this.attachLoopback();
-    const { iface } = this.loopback!;
-    // Any 127.x.y.z is ours; one that is used becomes an address of the link, so that it is a source as well.
-    if (address.isLoopback && !iface.owns(address) && this.stack.isLocal(address))
-      iface.addresses.push(new Cidr(address, 32));
-    return true;
-  }
-
-  private attachLoopback(): void {
-    const others = this.stack.interfaces.flatMap((iface) => iface.addresses);
-    this.loopback = this.attach(new LoopbackDevice(), LOOPBACK_ADDRESSES);
-    for (const { address } of others) {
-      this.stack.addRoute(new Cidr(address, address.family === 4 ? 32 : 128), null, this.loopback.iface);
-    }
-  }
-
-  private addRoute(route: RouteOption): void {
-    const gateway = route.gateway === undefined ? null : addressOf(route.gateway);
-    const port = this.ports.find(({ device, iface }) =>
-      route.device !== undefined
-        ? device.name === route.device
-        : gateway !== null && iface.addresses.some((cidr) => cidr.contains(gateway)),
-    );
-    if (port === undefined)
-      throw new RangeError(`route ${route.destination}: no device reaches ${route.gateway ?? route.device ?? 'it'}`);
-    this.stack.addRoute(cidrOf(route.destination), gateway, port.iface);
   }
 
   /** It was closed: its sockets hear nothing any more. */
@@ -155,7 +94,7 @@ export class Host {
   }
 
   get devices(): readonly Device[] {
-    return this.ports.map((port) => port.device);
+    return this.ports.all.map((port) => port.device);
   }
 
   now(): Millis {
@@ -269,7 +208,7 @@ export class Host {
       }
     }
     for (; known > 0 && !this.closed; known--) this.tellOwner(tcp.signalled.take()!);
-    const all = this.loopback === null;
+    const all = this.ports.loopback === null;
     for (let left = tcp.signalled.size; left > 0 && !this.closed; left = all ? tcp.signalled.size : left - 1) {
       const c = tcp.signalled.take()!;
       if (this.isLoopback(c)) tcp.signalled.add(c);
@@ -317,7 +256,7 @@ export class Host {
 
   /** Whether what the connection sends arrives at once. */
   isLoopback(c: Connection): boolean {
-    return this.loopback !== null && this.stack.isLocal(c.remote);
+    return this.ports.loopback !== null && this.stack.isLocal(c.remote);
   }
 
   /** Sends what is due before the next call changes it. */
@@ -358,7 +297,7 @@ export class Host {
     if (this.closed) return;
     const now = this.loop.now();
     this.send(now);
-    if (this.loopback !== null) this.goAround(this.loopback, now);
+    if (this.ports.loopback !== null) this.goAround(this.ports.loopback, now);
     if (this.hasNews) this.wakeLater();
     this.arm();
   }
@@ -387,7 +326,7 @@ export class Host {
   /** Hands the interfaces' queues to their devices. False when one pushes back. */
   private transmit(now: Millis): boolean {
     let took = true;
-    for (const port of this.ports) {
+    for (const port of this.ports.all) {
       if (port.iface.tx.frames === 0) continue;
       if (port.transmit(this.frameTap, now)) this.stack.blocks.settle();
       else {
@@ -436,9 +375,9 @@ export class Host {
     owner: ConnectionOwner,
   ): Connection | OpenError {
     if (this.closed) return 'ENETUNREACH';
-    if (local !== null) this.reachesItself(local);
+    if (local !== null) this.ports.reachesItself(local);
     // To itself a host speaks from the very address, except that 127.0.0.1 speaks for all of its network.
-    if (this.reachesItself(remote) && local === null)
+    if (this.ports.reachesItself(remote) && local === null)
       local = remote.isLoopback && remote.family === 4 ? LOOPBACK_V4 : remote;
     const c = connect(this.stack.tcp, remote, port, local, localPort, owner, this.now());
     if (typeof c !== 'string' && this.isLoopback(c)) this.sendNow();
@@ -453,23 +392,15 @@ export class Host {
     backlog: number,
     owner: ListenerOwner,
   ): Listener | OpenError {
-    if (address !== null) this.reachesItself(address);
+    if (address !== null) this.ports.reachesItself(address);
     const listener = listen(this.stack.tcp, address, family, port, backlog);
     if (typeof listener !== 'string') listener.owner = owner;
     return listener;
   }
 
-  /**
-   * The families for which an address is configured, that of loopback aside; both when there is none at all. What
-   * AI_ADDRCONFIG goes by (RFC 3493 §6.1, as glibc reads it).
-   */
+  /** Which families names are looked up for when a program does not say. */
   get configuredFamilies(): readonly (4 | 6)[] {
-    if (this.families !== null) return this.families;
-    const found = new Set<4 | 6>();
-    for (const iface of this.stack.interfaces) {
-      for (const { address } of iface.addresses) if (!address.isLoopback) found.add(address.family);
-    }
-    return found.size === 0 ? [4, 6] : [...found];
+    return this.families ?? this.ports.families;
   }
 
   /** The connection's socket has let go of it; the process may have to wait until its last words are delivered. */
@@ -480,7 +411,7 @@ export class Host {
 
   /** Whether a socket may be bound to `address`. */
   isLocal(address: Address): boolean {
-    return this.reachesItself(address) || this.stack.isLocal(address);
+    return this.ports.reachesItself(address) || this.stack.isLocal(address);
   }
 
   closeListener(listener: Listener): void {
@@ -503,13 +434,13 @@ export class Host {
   retain(): void {
     if (this.references++ > 0 || this.closed) return;
     this.hold = this.loop.hold?.() ?? null;
-    for (const port of this.ports) port.device.ref();
+    this.ports.ref();
   }
 
   release(): void {
     if (--this.references > 0 || this.closed) return;
     this.letGo();
-    for (const port of this.ports) port.device.unref();
+    this.ports.unref();
   }
 
   private letGo(): void {
@@ -562,7 +493,7 @@ export class Host {
     this.abandon();
     this.letGo();
     if (this.timer !== null) this.loop.clear(this.timer);
-    for (const port of this.ports) port.device.close();
+    this.ports.close();
     this.stack.close();
   }
 }
