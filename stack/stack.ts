@@ -216,7 +216,7 @@ export class Stack implements PathFinder {
     const d = this.datagram;
     const end = at + bytes;
     let isV6: boolean;
-    d.notUnicast = false;
+    d.notUnicast = d.fragmented = false;
     if (iface.config.link === 'ethernet') {
       const bad = this.link.readFrame(iface, b, at, end, d);
       if (bad !== null) return this.drop(bad, now);

@@ -54,6 +54,8 @@ export class Datagram {
   fragmentAt = 0;
   moreFragments = false;
   identification = 0;
+  /** IPv6: it came with a fragment header, whether or not it was whole. */
+  fragmented = false;
   /** IPv6: where the fragment header is, and where the number 44 that announces it stands. */
   fragmentHeaderAt = 0;
   fragmentNumberAt = 0;

@@ -121,6 +121,7 @@ function problem(into: Datagram, code: number, at: number): Drop {
 /** RFC 8200 §4.5. The body is then the fragment's part of the datagram. */
 function readFragment(b: Bytes, at: number, into: Datagram): void {
   const offset = u16(b, at + 2);
+  into.fragmented = true;
   into.fragmentAt = offset & 0xfff8;
   into.moreFragments = (offset & 1) !== 0;
   into.identification = i32(b, at + 4);

@@ -40,9 +40,9 @@ export class NeighborMessage {
 const addressAt = (b: Bytes, at: number): Address =>
   new Address(6, i32(b, at), i32(b, at + 4), i32(b, at + 8), i32(b, at + 12));
 
-/** What §7.1 and §8.1 ask of every message. */
+/** What §7.1 and §8.1 ask of every message, and RFC 6980 §5: that it came whole, where guards on the way could read it. */
 const isGenuine = (d: Datagram, bytesMin: number): boolean =>
-  d.ttl === NDP_HOP_LIMIT && d.bytes[d.bodyAt + 1] === 0 && d.end - d.bodyAt >= bytesMin;
+  d.ttl === NDP_HOP_LIMIT && !d.fragmented && d.bytes[d.bodyAt + 1] === 0 && d.end - d.bodyAt >= bytesMin;
 
 /** §7.1: what must hold of a solicitation or advertisement before it is believed. */
 export function readNeighborMessage(d: Datagram, isAdvertisement: boolean, into: NeighborMessage): Drop | null {

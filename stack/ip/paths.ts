@@ -174,6 +174,8 @@ export class Paths {
   }
 
   private make(remote: Address, local: Address | null): IpPath | null {
+    // Nobody's address: who asks without one gets no answer (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+    if (remote.isUnspecified) return null;
     if (local !== null && (local.family !== remote.family || !this.isLocal(local))) return null;
     const toGroup = remote.isMulticast || remote.isLimitedBroadcast;
     // A source says which link groups are meant on, and link-local addresses (Linux does so, too).

@@ -225,6 +225,7 @@ export const BELOW_TCP: readonly Mutant[] = [
     ['error-quotes-too-much', 'RFC 4443', 'const ERROR_MAX_V6 = 1280;', 'const ERROR_MAX_V6 = 1480;'],
   ]),
   ...bugsIn('stack/ip/ndp.ts', 'ethernet/link', [
+    ['ndp-in-fragments', 'RFC 6980', ' && !d.fragmented && ', ' && '],
     ['ndp-from-afar', 'RFC 4861', '  d.ttl === NDP_HOP_LIMIT &&', '  d.ttl > 0 &&', 'ethernet/link ip/drops'],
     [
       'solicited-to-all',
@@ -392,5 +393,6 @@ export const BELOW_TCP: readonly Mutant[] = [
   ]),
   ...bugsIn('stack/ip/paths.ts', 'ip/path-mtu', [
     ['mtu-kept-for-ever', 'RFC 1191, RFC 8201', 'const MTU_KEPT_MS = 600_000;', 'const MTU_KEPT_MS = 600_000_000;'],
+    ['answers-to-nobody', 'RFC 4291 §2.5.2', '    if (remote.isUnspecified) return null;\n', '', 'ip/icmp-rules'],
   ]),
 ];

@@ -152,6 +152,23 @@ describe('answers', () => {
     }
   });
 
+  test.each([
+    ['a solicitation', f.solicitation()],
+    ['an advertisement', f.advertisement()],
+  ])('RFC 6980 §5: %s in fragments, or with a fragment header, is invalid', (_name, whole) => {
+    const body = whole.subarray(40);
+    const ends = { hops: 255, to: whole[24] === 0xff ? f.solicited(f.US6) : f.US6 };
+    const piece = (from: number, to: number): Uint8Array =>
+      f.ethernet(
+        f.ip6(f.FRAGMENT, [...f.fragmentHeader(f.ICMP6, from, to < body.length), ...body.subarray(from, to)], ends),
+      );
+    const lab = new Lab(ETHERNET);
+    expect(lab.answer(piece(0, body.length))).toEqual([[], { 'ndp-invalid': 1 }]);
+    expect(lab.answer(piece(0, 16), piece(16, body.length))).toEqual([[], { 'ndp-invalid': 1 }]);
+    // It holds for the message, not for those behind it.
+    expect(lab.answer(f.ethernet(f.solicitation()))[0]).toHaveLength(1);
+  });
+
   test('§7.1: options that nobody knows are passed over', () => {
     const options = [14, 1, 1, 2, 3, 4, 5, 6, ...f.linkOption(1, f.PEER_MAC), 99, 2, ...new Array<number>(14).fill(7)];
     const lab = new Lab(ETHERNET);

@@ -202,6 +202,12 @@ describe('echo (RFC 1122 §3.2.2.6, RFC 4443 §4.2)', () => {
     expect(lab.answer(f.ip4(f.ICMP, f.icmp4(8, 0, 1)))[0]).toHaveLength(1);
   });
 
+  test('RFC 4291 §2.5.2: who asks without an address gets no answer, whatever the routes', () => {
+    const everywhere = { routes: ['0.0.0.0/0 via 10.0.0.254', '::/0 via fd00::fe'] };
+    const nobody = f.ip6(f.ICMP6, f.icmp6(128, 0, 1, [], { from: '::' }), { from: '::' });
+    expect(new Lab(everywhere).answer(nobody)).toEqual([[], { 'ip-no-route': 1 }]);
+  });
+
   test('to everybody: an IPv4 host keeps silent, an IPv6 one answers from its own address', () => {
     const lab = withPeer();
     const all4 = f.ip4(f.ICMP, f.icmp4(8, 0, 1), { to: '10.0.0.255' });
