@@ -1,26 +1,26 @@
 import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { entryBegins, entryEnds, observers } from '../net/observed';
+import { entryEnds, observers } from '../net/observed';
 import { EXTRA_FIELDS_ARE_REFUSED } from '../net/running-node';
 import { defineFlags } from '../stack/base/flags';
 import { HEAD_GOES_ON, HEAD_NO_UPGRADE, HEAD_UPGRADE, type HttpReader } from './connection';
-import { connectionReset, endFailure, parseFailure, requestTimeout, socketEncoding } from './errors';
-import { keepOffsets } from './field-offsets';
+import { connectionReset, endFailure, parseFailure, socketEncoding } from './errors';
 import { closeSoon, finishSoon } from './finish-queue';
-import { METHOD_CONNECT, METHODS } from './grammar';
+import { METHOD_CONNECT } from './grammar';
 import type { Head } from './head';
-import { fieldValue, headText, targetOf } from './head-strings';
+import { fieldValue } from './head-strings';
 import type { Idle } from './idle-list';
-import { dumpUnread, type IncomingMessage } from './incoming';
+import { dumpUnread } from './incoming';
 import { DESTROYED_BY_US, MESSAGE_FLAGS, MessageConnection } from './message-connection';
 import { ERRORS, type ParseError } from './parse-errors';
 import type { ReaderPool } from './reader-pool';
-import { refusal } from './refusals';
 import { clock, type Served } from './served';
 import type { Server } from './server';
+import { connectionFailed } from './server-failure';
+import { type Asked, newRequest, newResponse } from './server-messages';
 import type { ResponseOwner, ServerResponse } from './server-response';
-import { keptFields, sendWhole, versionText } from './shared';
+import { sendWhole } from './shared';
 import type { MessageSocket, MessageWriter } from './transport';
 
 const requestStart = diagnostics.channel('http.server.request.start');
@@ -31,13 +31,6 @@ const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 export const KEEP_ALIVE_SLACK_MS = 1000;
 /** Requests of one connection that may wait for their answers; no more are read until some are answered. */
 const UNANSWERED_MAX = 1000;
-
-/** A request, with what its connection knows about it. */
-interface Asked extends IncomingMessage {
-  _response: ServerResponse;
-  /** The request behind it on the same connection. */
-  _behind: Asked | null;
-}
 
 /**
  * One connection of a server: reads requests, hands each to the application with its response, and keeps the responses
@@ -161,14 +154,18 @@ export class ServerConnection extends MessageConnection implements MessageWriter
       return HEAD_GOES_ON;
     }
     if (this.idleSince >= 0 || this.keepAliveTimeoutSet) this.stopWaiting();
-    const request = this.newRequest(head);
+    const request = newRequest(head, this.shared, this.socket);
+    request._reader = this;
+    this.incoming = request;
     if (head.upgrade) {
       request.upgrade = head.method === METHOD_CONNECT || this.server.listenerCount('upgrade') > 0;
       if (request.upgrade) return HEAD_UPGRADE;
     } else {
       request.upgrade = false;
     }
-    const response = this.newResponse(request, head.keepAlive);
+    const response = newResponse(request, this.shared, this.socket, head.keepAlive);
+    response._owner = this;
+    response._writer = this.direct ? this : null;
     if (requestStart.hasSubscribers) this.publish(requestStart, request);
     if (this.oldest === null) {
       this.oldest = this.newest = request;
@@ -191,48 +188,6 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     if (this.hearsClose) return;
     this.hearsClose = true;
     this.socket.on('close', onCloseResponse);
-  }
-
-  private newRequest(head: Head): Asked {
-    const { server, socket } = this;
-    const request = new server._IncomingMessage(socket) as Asked;
-    const text = headText(head);
-    request._text = text;
-    const { fieldCount } = head;
-    const max = this.shared.headersMax;
-    request._headersMax = max > 0 && max < fieldCount ? max : fieldCount;
-    keepOffsets(head, keptFields(fieldCount, max), request);
-    request.httpVersionMajor = head.versionMajor;
-    request.httpVersionMinor = head.versionMinor;
-    request.httpVersion = versionText(head.versionMajor, head.versionMinor);
-    request.method = METHODS[head.method]!;
-    request.url = targetOf(head, text);
-    if (server.joinDuplicateHeaders) request.joinDuplicateHeaders = true;
-    request._reader = this;
-    request._behind = null;
-    this.incoming = request;
-    return request;
-  }
-
-  private newResponse(request: Asked, keepAlive: boolean): ServerResponse {
-    const { server } = this;
-    const response = new server._ServerResponse(request, {
-      highWaterMark: this.socket.writableHighWaterMark,
-      rejectNonStandardBodyWrites: server.rejectNonStandardBodyWrites,
-    });
-    response._keepAliveTimeout = server.keepAliveTimeout;
-    if (server.maxRequestsPerSocket) response._maxRequestsPerSocket = server.maxRequestsPerSocket;
-    response.shouldKeepAlive = keepAlive;
-    if (!server._profile.emptyWrites) response._skipsEmptyWrites = true;
-    if (server._uniqueHeaders !== null) response._uniqueHeaders = server._uniqueHeaders;
-    response._owner = this;
-    response._writer = this.direct ? this : null;
-    request._response = response;
-    if (observers.http !== null) {
-      const { method, url, headers } = request;
-      entryBegins(response, 'HttpRequest', { req: { method, url, headers } });
-    }
-    return response;
   }
 
   /** Tells subscribers in the request's context: what they enter there stays for the request. */
@@ -506,24 +461,6 @@ function onTimeout(this: MessageSocket): void {
   const byResponse = response?.emit('timeout', this);
   const byServer = (this.server as Server).emit('timeout', this);
   if (!byRequest && !byResponse && !byServer) this.destroy();
-}
-
-function ignore(): void {}
-
-/** The connection broke, or sent what is no HTTP: the application's affair, or a short answer and the end. */
-export function connectionFailed(this: MessageSocket, error: Error): void {
-  this.removeListener('error', connectionFailed);
-  if (this.listenerCount('error') === 0) this.on('error', ignore);
-  if ((this.server as Server).emit('clientError', error, this)) return;
-  const response = this._httpMessage as ServerResponse | null | undefined;
-  // Amid an answer anything further would be taken for part of it.
-  if (this.writable && !response?._headerSent) this.write(refusal((error as { code?: string }).code));
-  this.destroy(error);
-}
-
-/** `server` waited long enough for the message that `socket` is sending. */
-export function requestTimedOut(socket: MessageSocket): void {
-  connectionFailed.call(socket, requestTimeout());
 }
 
 function refuseEncoding(): never {
