@@ -1,9 +1,8 @@
 import { memoryPair } from '../../../device/memory';
 import { createElectron } from '../../../electron';
-import type { ClientRequestOptions } from '../../../electron/options';
 import { REPLAY_MAX } from '../../../electron/upload';
 import { createHost } from '../../../net/host';
-import { bodyOf, Lab, once, outcomeOf, run, until, wire } from './lab';
+import { bodyOf, Lab, OK, once, outcomeOf, run, until, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
@@ -11,15 +10,13 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
-const post = (url: string, options: ClientRequestOptions = {}) => lab.request({ method: 'POST', url, ...options });
-
 describe('chunkedEncoding', () => {
   test('E-030: false by default, the length is announced; true, the body comes in chunks without', async () => {
     const { origin, received } = await wire(lab);
-    const plain = post(origin);
+    const plain = lab.post(origin);
     expect(plain.chunkedEncoding).toBe(false);
     await run(plain, 'hello');
-    const chunked = post(origin);
+    const chunked = lab.post(origin);
     chunked.chunkedEncoding = true;
     expect(chunked.chunkedEncoding).toBe(true);
     await run(chunked, 'hello');
@@ -35,7 +32,7 @@ describe('chunkedEncoding', () => {
   test('E-031: may be set before the first write, not after, and once', async () => {
     const { origin } = await wire(lab);
     for (const chunked of [false, true]) {
-      const request = post(origin);
+      const request = lab.post(origin);
       if (chunked) request.chunkedEncoding = true;
       request.write('');
       expect(() => {
@@ -43,13 +40,13 @@ describe('chunkedEncoding', () => {
       }).toThrow('chunkedEncoding can only be set before the request is started');
       await run(request);
     }
-    const ended = post(origin);
+    const ended = lab.post(origin);
     ended.end();
     expect(() => {
       ended.chunkedEncoding = true;
     }).toThrow('chunkedEncoding can only be set before the request is started');
     await once(ended, 'close');
-    const twice = post(origin);
+    const twice = lab.post(origin);
     twice.chunkedEncoding = false;
     expect(() => {
       twice.chunkedEncoding = true;
@@ -58,9 +55,9 @@ describe('chunkedEncoding', () => {
 
   test('E-032: the first write sends the head with chunks, and not before end() without', async () => {
     const { origin, received } = await wire(lab);
-    const plain = post(origin);
+    const plain = lab.post(origin);
     plain.write('buffered');
-    const chunked = post(origin);
+    const chunked = lab.post(origin);
     chunked.chunkedEncoding = true;
     chunked.write('now');
     await until(() => received.join('').includes('now'));
@@ -74,7 +71,7 @@ describe('chunkedEncoding', () => {
 
   test('E-032, E-047: a first write of nothing sends the head, too', async () => {
     const { origin, received } = await wire(lab);
-    const chunked = post(origin);
+    const chunked = lab.post(origin);
     chunked.chunkedEncoding = true;
     chunked.write('');
     await until(() => received.join('').endsWith('\r\n\r\n'));
@@ -109,7 +106,7 @@ test.each([
 describe('headers', () => {
   test('E-034, E-039: names go out as they are spelled, in the order in which they were set', async () => {
     const { origin, received } = await wire(lab);
-    const request = post(origin, { headers: { 'x-Given': '0' } });
+    const request = lab.post(origin, { headers: { 'x-Given': '0' } });
     request.setHeader('X-CaSe', 'a');
     request.setHeader('b-second', 'b');
     request.setHeader('A-third', 'c');
@@ -119,7 +116,7 @@ describe('headers', () => {
 
   test('E-035, E-043, E-047: nothing changes after the first write, even one of nothing', async () => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.setHeader('x', '1');
     request.write('');
     expect(() => request.setHeader('x', '2')).toThrow("Can't set headers after they are sent");
@@ -127,13 +124,13 @@ describe('headers', () => {
     expect(request.getHeader('x')).toBe('1');
     await run(request);
     // One that the stream keeps back for now is a write all the same.
-    const corked = post(origin);
+    const corked = lab.post(origin);
     corked.cork();
     corked.write('');
     expect(() => corked.setHeader('x', '2')).toThrow("Can't set headers after they are sent");
     corked.uncork();
     await run(corked);
-    const ended = post(origin);
+    const ended = lab.post(origin);
     ended.end();
     expect(() => ended.setHeader('x', '2')).toThrow("Can't set headers after they are sent");
     expect(() => ended.removeHeader('x')).toThrow("Can't remove headers after they are sent");
@@ -142,7 +139,7 @@ describe('headers', () => {
 
   test('E-036: what is no string becomes one on the wire, and is given back as it was', async () => {
     const { origin, received } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     const odd = { toString: () => 'odd' };
     request.setHeader('X-Number', 900);
     request.setHeader('X-Odd', odd);
@@ -152,7 +149,7 @@ describe('headers', () => {
   });
 
   test('E-037: wrong arguments are named', () => {
-    const request = post('http://localhost');
+    const request = lab.post('http://localhost');
     expect(() => request.setHeader(7 as never, 'x')).toThrow(
       new TypeError('`name` should be a string in setHeader(name, value)'),
     );
@@ -177,7 +174,7 @@ describe('headers', () => {
     ['connection', 'close, Upgrade'],
   ])('E-038: %s: %s is not for requests to set, and nothing is sent', async (name, value) => {
     const { origin, received } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.setHeader(name, value);
     const { error, events } = await run(request);
     const cause = expect.objectContaining({ message: `The header "${name}" cannot be set by a request` });
@@ -188,13 +185,13 @@ describe('headers', () => {
 
   test('E-038: a connection may be asked to close', async () => {
     const { origin, received } = await wire(lab);
-    await run(post(origin, { headers: { Connection: 'close' } }));
+    await run(lab.post(origin, { headers: { Connection: 'close' } }));
     expect(received[0]!.match(/^Connection: .*/gim)).toEqual(['Connection: close']);
   });
 
   test('E-040, E-041, E-043: a name is the same in any case; set again, spelling and value are new', async () => {
     const { origin, received } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.setHeader('x-a', '1');
     request.setHeader('x-b', '2');
     request.setHeader('X-A', '3');
@@ -206,7 +203,7 @@ describe('headers', () => {
   });
 
   test('E-042, E-044: a name is required', () => {
-    const request = post('http://localhost') as unknown as {
+    const request = lab.post('http://localhost') as unknown as {
       getHeader(name?: null): void;
       removeHeader(n?: null): void;
     };
@@ -218,10 +215,10 @@ describe('headers', () => {
 
   test('E-106: a Cookie that was set is sent as it is; the jar, where it has one, wins', async () => {
     const { origin, received } = await wire(lab);
-    await run(post(origin, { headers: { Cookie: 'own=1' } }));
+    await run(lab.post(origin, { headers: { Cookie: 'own=1' } }));
     lab.session.storeCookies(new URL(origin), ['jar=1']);
-    await run(post(origin, { headers: { Cookie: 'own=1' } }));
-    await run(post(origin, { headers: { Cookie: 'own=1' }, useSessionCookies: true }));
+    await run(lab.post(origin, { headers: { Cookie: 'own=1' } }));
+    await run(lab.post(origin, { headers: { Cookie: 'own=1' }, useSessionCookies: true }));
     expect(received.join('').match(/^Cookie: .*/gim)).toEqual(['Cookie: own=1', 'Cookie: own=1', 'Cookie: jar=1']);
   });
 });
@@ -229,7 +226,7 @@ describe('headers', () => {
 describe('write and end', () => {
   test('E-045: text is encoded as asked, utf-8 by default', async () => {
     const { origin, received } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.write('é');
     request.write('é', 'latin1');
     request.write(Buffer.from([1, 2]));
@@ -241,7 +238,7 @@ describe('write and end', () => {
   test('E-045: a buffer may be used again after the callback', async () => {
     const { origin, received } = await wire(lab);
     for (const chunked of [false, true]) {
-      const request = post(origin);
+      const request = lab.post(origin);
       request.chunkedEncoding = chunked;
       const buffer = Buffer.from('first');
       await new Promise<void>((resolve) => request.write(buffer, () => resolve()));
@@ -253,7 +250,7 @@ describe('write and end', () => {
 
   test.each([false, true])('E-046: a write calls back once, later (chunked: %s)', async (chunked) => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = chunked;
     const calls: string[] = [];
     request.write('a', () => calls.push('a'));
@@ -267,7 +264,7 @@ describe('write and end', () => {
 
   test.each([false, true])('E-048: a write after end is an error and the end (chunked: %s)', async (chunked) => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = chunked;
     const outcome = outcomeOf(request);
     request.end('a');
@@ -279,7 +276,7 @@ describe('write and end', () => {
 
   test.each([false, true])('E-048: so is an end after end that has something to say (chunked: %s)', async (chunked) => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = chunked;
     const outcome = outcomeOf(request);
     request.end('a');
@@ -291,7 +288,7 @@ describe('write and end', () => {
 
   test('E-048: an end after end that says nothing is told so, and changes nothing', async () => {
     const { origin, requests } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     const outcome = outcomeOf(request);
     request.end('a');
     const told = new Promise<unknown>((resolve) => request.end(resolve));
@@ -302,13 +299,13 @@ describe('write and end', () => {
 
   test("E-049, E-070: 'finish' comes right after end(), before the response", async () => {
     const { origin } = await wire(lab);
-    const { events } = await run(post(origin), 'x');
+    const { events } = await run(lab.post(origin), 'x');
     expect(events.slice(0, 2)).toEqual(['finish', 'response']);
   });
 
   test('E-050: end gives the request', async () => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     expect(request.end('x')).toBe(request);
     await once(request, 'close');
   });
@@ -321,10 +318,10 @@ describe('write and end', () => {
       let tail = '';
       socket.on('data', (chunk: Buffer) => {
         tail = (tail + chunk.toString('latin1')).slice(-5);
-        if (tail === '0\r\n\r\n') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+        if (tail === '0\r\n\r\n') socket.end(OK);
       });
     });
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = true;
     const outcome = outcomeOf(request);
     const piece = Buffer.alloc(64 * 1024);
@@ -356,7 +353,7 @@ describe('getUploadProgress', () => {
 
   test('E-054 to E-056: nothing before the request is sent, and nothing after its end', async () => {
     const { origin } = await wire(lab);
-    const request = post(origin);
+    const request = lab.post(origin);
     expect(request.getUploadProgress()).toEqual(idle);
     request.write('abc');
     expect(request.getUploadProgress()).toEqual(idle);
@@ -383,7 +380,7 @@ describe('getUploadProgress', () => {
     const origin = await lab.serve(async (request, response) => {
       response.end(String((await bodyOf(request)).length));
     });
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = chunked;
     const told: number[] = [];
     request.on('upload-progress', (current: number, of: number) => {
@@ -422,7 +419,7 @@ describe('getUploadProgress', () => {
     const origin = await lab.accept((accepted) => {
       socket = accepted.pause();
     });
-    const request = post(origin);
+    const request = lab.post(origin);
     const outcome = outcomeOf(request);
     request.end(Buffer.alloc(32 * 1024 * 1024));
     await once(request, 'upload-progress');
@@ -440,8 +437,8 @@ describe('getUploadProgress', () => {
 
   test('E-057: on a kept connection only what belongs to this request counts', async () => {
     const { origin } = await wire(lab);
-    await run(post(origin), Buffer.alloc(100_000));
-    const request = post(origin);
+    await run(lab.post(origin), Buffer.alloc(100_000));
+    const request = lab.post(origin);
     const told: number[] = [];
     request.on('upload-progress', (current: number) => told.push(current));
     await run(request, Buffer.alloc(10));
@@ -453,7 +450,7 @@ test('E-068: a body of chunks beyond what is kept cannot be sent again', async (
   const origin = await lab.serve((request, response) => {
     request.resume().on('end', () => response.writeHead(307, { Location: '/again' }).end());
   });
-  const request = post(origin);
+  const request = lab.post(origin);
   request.chunkedEncoding = true;
   const outcome = outcomeOf(request);
   const piece = Buffer.alloc(1024 * 1024);

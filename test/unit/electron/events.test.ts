@@ -1,18 +1,13 @@
 import type { ClientRequest } from '../../../electron/client-request';
 import type { IncomingMessage } from '../../../electron/incoming-message';
-import type { ClientRequestOptions } from '../../../electron/options';
 import type { LoginCallback } from '../../../electron/transaction';
-import { Lab, once, outcomeOf, run, until, wire } from './lab';
+import { headsOf, Lab, once, outcomeOf, redirectTo, run, until, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
   lab = new Lab();
 });
-
-const post = (url: string, options: ClientRequestOptions = {}) => lab.request({ method: 'POST', url, ...options });
-const redirectTo = (location: string, status = 302): string =>
-  `HTTP/1.1 ${status} Away\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
-const headsOf = (requests: readonly string[]): string[] => requests.map((text) => text.split('\r\n')[0]!);
+afterEach(() => lab.close());
 
 test('E-060: a response comes once, and listeners may be added to it then', async () => {
   const { origin } = await wire(lab, ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello']);
@@ -65,7 +60,7 @@ describe('abort', () => {
     const origin = await lab.accept((accepted) => {
       socket = accepted.resume();
     });
-    const request = post(origin);
+    const request = lab.post(origin);
     request.chunkedEncoding = true;
     request.once('upload-progress', () => request.abort());
     expect(await events(request, () => request.write(Buffer.alloc(1000)))).toEqual(['abort', 'close']);
@@ -175,7 +170,7 @@ describe('abort', () => {
   });
 
   test('nothing can be written after it, and callbacks learn of that', async () => {
-    const request = post('http://127.0.0.1:1');
+    const request = lab.post('http://127.0.0.1:1');
     const outcome = outcomeOf(request);
     request.abort();
     const error = await new Promise<unknown>((resolve) => request.write('x', resolve));
@@ -237,7 +232,7 @@ test('E-073: close comes after everything, and once', async () => {
 
 test('E-082: an error after the body was sent is told', async () => {
   const origin = await lab.accept((socket) => void socket.once('data', () => socket.destroy()));
-  const { events, error } = await run(post(origin), 'x');
+  const { events, error } = await run(lab.post(origin), 'x');
   expect(events).toEqual(['finish', 'error', 'close']);
   expect(error?.message).toBe('net::ERR_EMPTY_RESPONSE');
 });

@@ -122,6 +122,13 @@ class PlainSessions implements Sessions<PlainSession> {
   requestSession(session: PlainSession): RequestSession {
     return session;
   }
+  /** Ends their connections. */
+  close(): void {
+    for (const { agents } of [this.defaultSession, ...this.named.values()]) {
+      agents.http.destroy();
+      agents.https.destroy();
+    }
+  }
 }
 
 type Handler = (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) => void;
@@ -169,11 +176,15 @@ export class Lab {
     return this.electron.request(options);
   }
 
-  /** Ends everything. Nothing of the requests may be left. */
+  /** A POST that is still to be written and ended. */
+  post(url: string, options: ClientRequestOptions = {}): ClientRequest {
+    return this.request({ method: 'POST', url, ...options });
+  }
+
+  /** Ends everything: what is left open would keep the test's process alive. */
   close(): void {
     for (const server of this.servers) server.close();
-    this.session.agents.http.destroy();
-    this.session.agents.https.destroy();
+    this.sessions.close();
     this.host.close();
   }
 }
@@ -239,7 +250,15 @@ export interface Wire {
   sockets: NodeNet.Socket[];
 }
 
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+/** A response without a body. */
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+
+/** A redirect without a body. */
+export const redirectTo = (location: string, status = 302): string =>
+  `HTTP/1.1 ${status} Away\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
+
+/** The first line of each. */
+export const headsOf = (requests: readonly string[]): string[] => requests.map((text) => text.split('\r\n')[0]!);
 
 /** A server of bytes: answers with the next of `answers` (the last again and again) when a whole request has come. */
 export async function wire(lab: Lab, answers: readonly string[] = [OK], end = false): Promise<Wire> {

@@ -1,14 +1,11 @@
-import type { ClientRequestOptions } from '../../../electron/options';
 import type { AuthInfo, LoginCallback } from '../../../electron/transaction';
-import { bodyOf, Lab, once, outcomeOf, run, wire } from './lab';
+import { bodyOf, headsOf, Lab, once, outcomeOf, run, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
   lab = new Lab();
 });
-
-const post = (url: string, options: ClientRequestOptions = {}) => lab.request({ method: 'POST', url, ...options });
-const headsOf = (requests: readonly string[]): string[] => requests.map((text) => text.split('\r\n')[0]!);
+afterEach(() => lab.close());
 
 describe('login', () => {
   const challenge = 'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="the realm"\r\nContent-Length: 4\r\n\r\nnope';
@@ -92,14 +89,14 @@ describe('login', () => {
     ['buffered', false],
     ['chunked', true],
   ])('E-068: the body is sent again, %s', async (_name, chunked) => {
-    const request = post(await guarded());
+    const request = lab.post(await guarded());
     request.chunkedEncoding = chunked;
     request.on('login', (_info, callback) => callback('user', 'right'));
     expect((await run(request, Buffer.alloc(300_000))).body).toBe('300000 bytes');
   });
 
   test('E-068: even one that is still being written', async () => {
-    const request = post(await guarded().then(() => wireThatAsksEarly()));
+    const request = lab.post(await guarded().then(() => wireThatAsksEarly()));
     request.chunkedEncoding = true;
     const outcome = outcomeOf(request);
     request.write('abc');

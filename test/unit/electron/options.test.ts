@@ -1,15 +1,13 @@
 import { Writable } from 'node:stream';
 import type { ClientRequestOptions } from '../../../electron/options';
 import { cert, key } from '../http/tls-identity';
-import { Lab, once, PlainSession, run, wire } from './lab';
+import { Lab, OK, once, PlainSession, run, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
   lab = new Lab();
 });
 afterEach(() => lab.close());
-
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 
 const requestWith = (options: object): (() => unknown) => {
   return () => lab.request(options as ClientRequestOptions);
@@ -259,8 +257,8 @@ test('E-022: redirect is follow, error or manual', async () => {
 test('E-023: an origin is told with what changes something, and to nobody once the chain has left it', async () => {
   const target = await wire(lab);
   const { origin, received } = await wire(lab, [
-    'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-    'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+    OK,
+    OK,
     `HTTP/1.1 307 Away\r\nLocation: ${target.origin}\r\nContent-Length: 0\r\n\r\n`,
   ]);
   const from = 'http://initiator.test';

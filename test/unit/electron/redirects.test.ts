@@ -1,16 +1,11 @@
-import type { ClientRequestOptions } from '../../../electron/options';
 import type { AuthInfo } from '../../../electron/transaction';
-import { bodyOf, Lab, run, until, wire } from './lab';
+import { bodyOf, headsOf, Lab, OK, redirectTo, run, until, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
   lab = new Lab();
 });
-
-const post = (url: string, options: ClientRequestOptions = {}) => lab.request({ method: 'POST', url, ...options });
-const redirectTo = (location: string, status = 302): string =>
-  `HTTP/1.1 ${status} Away\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
-const headsOf = (requests: readonly string[]): string[] => requests.map((text) => text.split('\r\n')[0]!);
+afterEach(() => lab.close());
 
 describe('redirects', () => {
   test.each([
@@ -22,9 +17,9 @@ describe('redirects', () => {
   ])('E-074: what is told of a %i', async (status, method) => {
     const { origin } = await wire(lab, [
       `HTTP/1.1 ${status} Moved\r\nLocation: /b?c#d\r\nX-Two: 1\r\nx-two: 2\r\nContent-Length: 0\r\n\r\n`,
-      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      OK,
     ]);
-    const request = post(origin);
+    const request = lab.post(origin);
     const told: unknown[][] = [];
     request.on('redirect', (...all) => told.push(all));
     await run(request, 'x');
@@ -33,7 +28,7 @@ describe('redirects', () => {
   });
 
   test('E-053, E-075: manually, one that is continued at once is followed', async () => {
-    const { origin } = await wire(lab, [redirectTo('/b'), 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n']);
+    const { origin } = await wire(lab, [redirectTo('/b'), OK]);
     const request = lab.request({ url: origin, redirect: 'manual' });
     request.on('redirect', () => request.followRedirect());
     const { events, status } = await run(request);
@@ -63,7 +58,7 @@ describe('redirects', () => {
   });
 
   test('E-053: followRedirect is for redirects; where they are followed anyway it changes nothing', async () => {
-    const { origin } = await wire(lab, [redirectTo('/b'), 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n']);
+    const { origin } = await wire(lab, [redirectTo('/b'), OK]);
     const request = lab.request(origin);
     expect(() => request.followRedirect()).toThrow('followRedirect() called, but was not waiting for a redirect');
     request.on('redirect', () => request.followRedirect());
@@ -87,11 +82,7 @@ describe('redirects', () => {
   });
 
   test('E-077: each hop is told, and the chain followed', async () => {
-    const { origin, requests } = await wire(lab, [
-      redirectTo('/a'),
-      redirectTo('b'),
-      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-    ]);
+    const { origin, requests } = await wire(lab, [redirectTo('/a'), redirectTo('b'), OK]);
     const request = lab.request(`${origin}/x/`);
     const urls: string[] = [];
     request.on('redirect', (_status, _method, url) => urls.push(url));
@@ -122,7 +113,7 @@ describe('redirects', () => {
   ])('E-078: %i after %s asks for %s', async (status, method, next, body) => {
     const { origin, requests } = await wire(lab, [
       redirectTo('/b', status),
-      method === 'HEAD' ? 'HTTP/1.1 200 OK\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      method === 'HEAD' ? 'HTTP/1.1 200 OK\r\n\r\n' : OK,
     ]);
     const request = lab.request({ url: origin, method, headers: { 'Content-Type': 'text/x', 'X-Kept': '1' } });
     const sends = method !== 'GET' && method !== 'HEAD';
@@ -136,11 +127,8 @@ describe('redirects', () => {
   });
 
   test('E-078: a body of chunks goes along with 307', async () => {
-    const { origin, requests } = await wire(lab, [
-      redirectTo('/b', 307),
-      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-    ]);
-    const request = post(origin);
+    const { origin, requests } = await wire(lab, [redirectTo('/b', 307), OK]);
+    const request = lab.post(origin);
     request.chunkedEncoding = true;
     await run(request, 'body');
     expect(requests.join('').match(/4\r\nbody\r\n0\r\n\r\n/g)).toHaveLength(2);
@@ -168,10 +156,7 @@ describe('redirects', () => {
   });
 
   test('a Location in UTF-8 is read as that; the fragment goes along', async () => {
-    const { origin } = await wire(lab, [
-      redirectTo(Buffer.from('/é').toString('latin1')),
-      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-    ]);
+    const { origin } = await wire(lab, [redirectTo(Buffer.from('/é').toString('latin1')), OK]);
     const request = lab.request(`${origin}/#part`);
     let told = '';
     request.on('redirect', (_status, _method, url) => {
@@ -234,7 +219,7 @@ describe('redirects', () => {
   test('the Referer is what the policy of the redirecting server allows', async () => {
     const { origin, requests } = await wire(lab, [
       'HTTP/1.1 302 Away\r\nReferrer-Policy: nonsense, no-referrer\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n',
-      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      OK,
     ]);
     await run(lab.request({ url: origin, headers: { Referer: `${origin}/page` } }));
     expect(requests.join('').match(/^Referer: .*/gm)).toEqual([`Referer: ${origin}/page`]);
@@ -255,7 +240,7 @@ describe('redirects', () => {
       const Location = middle.replace('127.0.0.1', 'localhost');
       request.resume().on('end', () => response.writeHead(308, { Location, 'Set-Cookie': 'a=1' }).end());
     });
-    const request = post(first, { credentials: 'include' });
+    const request = lab.post(first, { credentials: 'include' });
     const asked: AuthInfo[] = [];
     request.on('login', (info, callback) => {
       asked.push(info);
