@@ -2,12 +2,16 @@
 import { type Duplex, Transform, type TransformCallback } from 'node:stream';
 import { constants, createBrotliDecompress, createInflate, createInflateRaw } from 'node:zlib';
 import { isTrustworthy } from './referrer';
+import { createUnzstd, hasZstd } from './zstd';
+
+/** What is asked for where nobody on the way can see it. */
+const ALL_CODINGS = hasZstd ? 'gzip, deflate, br, zstd' : 'gzip, deflate, br';
 
 /** What Accept-Encoding says unless the application set it. Parts of a coded body are of no use: a range is asked for as it is. */
 export function acceptEncoding(url: URL, isRange: boolean): string {
   if (isRange) return 'identity';
-  // Middleboxes that do not know br break it, where they can look into it.
-  return isTrustworthy(url) ? 'gzip, deflate, br' : 'gzip, deflate';
+  // Middleboxes that do not know the newer ones break them, where they can look into them.
+  return isTrustworthy(url) ? ALL_CODINGS : 'gzip, deflate';
 }
 
 const MAKERS: Readonly<Record<string, () => Duplex>> = {
@@ -16,6 +20,7 @@ const MAKERS: Readonly<Record<string, () => Duplex>> = {
   deflate: () => new Inflating(deflated),
   // A body that ends early gives what can be had of it, as with the others.
   br: () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH }),
+  ...(hasZstd ? { zstd: createUnzstd } : {}),
 };
 const CODINGS_MAX = 5;
 

@@ -123,8 +123,8 @@ function nameByPhase(error: NodeFailure, phase: Phase, framing: BodyFraming): st
   if (phase === 'body') {
     if (isQuietEnd(error) || code === 'HPE_INVALID_EOF_STATE') return PREMATURE[framing];
     if (code.startsWith('HPE_') && framing === 'chunked') return 'ERR_INVALID_CHUNKED_ENCODING';
-    // Node's names for zlib's and brotli's.
-    if (code.startsWith('Z_') || code.startsWith('ERR__ERROR_')) return 'ERR_CONTENT_DECODING_FAILED';
+    // Node's names for zlib's, brotli's and zstd's.
+    if (/^(Z_|ERR__ERROR_|ZSTD_error_)/.test(code)) return 'ERR_CONTENT_DECODING_FAILED';
   }
   return undefined;
 }

@@ -1,7 +1,16 @@
 /** Content codings: what is asked for, and what becomes of bodies. */
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { randomBytes } from 'node:crypto';
+import * as zlib from 'node:zlib';
+import { createUnzstd } from '../../../electron/zstd';
 import { cert, key } from '../http/tls-identity';
 import { Lab, type Outcome, once, outcomeOf, run, until, wire } from './lab';
+
+const { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } = zlib;
+/** Node 20 has none. */
+const { zstdCompressSync: zstd } = zlib as unknown as {
+  zstdCompressSync?: (data: Buffer, options?: object) => Buffer;
+};
+const ALL = zstd === undefined ? 'gzip, deflate, br' : 'gzip, deflate, br, zstd';
 
 let lab: Lab;
 beforeEach(() => {
@@ -10,6 +19,9 @@ beforeEach(() => {
 afterEach(() => lab.close());
 
 const TEXT = 'hello, '.repeat(1000);
+
+/** A row of a table, where Node can make it. */
+const zstdRows = (coded: () => Buffer): [string, Buffer][] => (zstd === undefined ? [] : [['zstd', coded()]]);
 
 const answerOf = (coding: string, body: Buffer): string =>
   `HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n${body.toString('latin1')}`;
@@ -22,18 +34,18 @@ async function ask(answer: string, end = false): Promise<Outcome> {
 describe('Accept-Encoding', () => {
   const fieldOf = (head: string): string | undefined => /^Accept-Encoding: (.*)\r/m.exec(head)?.[1];
 
-  test('br is asked for where nobody can be on the way: on this machine, and over TLS', async () => {
+  test('br, and zstd where Node has it, is asked for where nobody can be on the way: on this machine, and over TLS', async () => {
     const { origin, requests } = await wire(lab);
     await run(lab.request(origin));
     await run(lab.request(origin.replace('127.0.0.1', 'other.test')));
-    expect(requests.map(fieldOf)).toEqual(['gzip, deflate, br', 'gzip, deflate']);
+    expect(requests.map(fieldOf)).toEqual([ALL, 'gzip, deflate']);
     let seen: unknown;
     const server = lab.modules.https.createServer({ key, cert }, (request, response) => {
       seen = request.headers['accept-encoding'];
       response.end();
     });
     await run(lab.request(`https://other.test:${await lab.listen(server)}/`));
-    expect(seen).toBe('gzip, deflate, br');
+    expect(seen).toBe(ALL);
   });
 
   test('a part is asked for as it is; what was set is sent as it was set, and bodies are decoded all the same', async () => {
@@ -64,6 +76,7 @@ describe('bodies', () => {
     ['deflate', deflateSync(plain)],
     ['deflate', deflateRawSync(plain)],
     ['br', brotliCompressSync(plain)],
+    ...zstdRows(() => zstd!(plain)),
     ['gzip, br', brotliCompressSync(gzipSync(plain))],
     ['br, deflate , gzip', gzipSync(deflateSync(brotliCompressSync(plain)))],
   ])('%s', async (coding, coded) => {
@@ -101,8 +114,28 @@ describe('bodies', () => {
     expect((await run(lab.request(origin))).body).toBe(TEXT);
   });
 
+  test('zstd: frame after frame, some to pass over, however they are cut', async () => {
+    if (zstd === undefined) {
+      expect(() => createUnzstd()).toThrow(`Node ${process.version} does not decode zstd`);
+      return;
+    }
+    const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    const half = TEXT.length / 2;
+    const parts = [zstd(plain.subarray(0, half)), skippable, zstd(plain.subarray(half)), Buffer.from('(junk')];
+    const whole = Buffer.concat(parts);
+    for (let at = 1; at <= whole.length; at++) {
+      const decoder = createUnzstd();
+      decoder.write(whole.subarray(0, at));
+      decoder.end(whole.subarray(at));
+      let text = '';
+      for await (const piece of decoder) text += String(piece);
+      expect([at, text === TEXT]).toEqual([at, true]);
+    }
+  });
+
   test.each([
-    ['an unknown coding', 'zstd'],
+    ['an unknown coding', 'zstandard'],
+    ...(zstd === undefined ? [['one that this Node cannot undo', 'zstd']] : []),
     ['one unknown of two', 'gzip, compress'],
     ['none', 'identity'],
     ['a list of nothing', ' , '],
@@ -135,6 +168,7 @@ describe('bodies', () => {
     ['gzip', gzipSync(plain)],
     ['deflate', deflateSync(plain)],
     ['br', brotliCompressSync(plain)],
+    ...zstdRows(() => zstd!(plain)),
   ])(
     '%s: what follows the end is passed over, one that ends early gives what there is, none is none',
     async (...all) => {
@@ -165,10 +199,13 @@ describe('failures', () => {
     ['gzip', Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0]), Buffer.alloc(300_000, 'n')])],
     ['deflate', Buffer.alloc(50, 0xff)],
     ['br', Buffer.alloc(500, 'nonsense')],
+    ...zstdRows(() => Buffer.alloc(500, 'nonsense')),
+    // More memory than anybody asks of a receiver (RFC 9659), though the text itself would fit.
+    ...zstdRows(() => zstd!(randomBytes(9_000_000), { params: { [zlib.constants['ZSTD_c_windowLog' as never]]: 24 } })),
     ['gzip, br', brotliCompressSync('no gzip in it')],
   ])('%s that is none: ERR_CONTENT_DECODING_FAILED (%#)', async (coding, coded) => {
     const { error, events } = await ask(answerOf(coding, coded));
-    const cause = expect.objectContaining({ code: expect.stringMatching(/^(Z_|ERR__ERROR_)/) });
+    const cause = expect.objectContaining({ code: expect.stringMatching(/^(Z_|ERR__ERROR_|ZSTD_error_)/) });
     expect(error).toMatchObject({ message: 'net::ERR_CONTENT_DECODING_FAILED', cause });
     expect(events).toEqual(broken);
   });
