@@ -50,7 +50,7 @@ function constantsOf(random: Random): Partial<TcpProfile> {
     sack: often(random, 80),
     windowScale: often(random, 80) ? pick(random, [0, 1, 7, 8, 14]) : -1,
   };
-  if (often(random, 50)) changed.congestion = pick(random, ['reno', 'cubic', 'bbr']);
+  if (often(random, 50)) changed.congestion = pick(random, ['reno', 'cubic', 'bbr', 'hybla']);
   if (often(random, 20)) changed.ecn = pick(random, ['off', 'accept', 'request']);
   if (often(random, 20)) changed.rack = false;
   if (often(random, 20)) changed.tailLossProbe = false;

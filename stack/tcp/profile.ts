@@ -57,6 +57,8 @@ export interface TcpProfile {
   readonly controllers?: Readonly<Record<string, (profile: TcpProfile) => CongestionControl>>;
   /** How CUBIC leaves slow start before losses: Linux's HyStart, HyStart++ of RFC 9406, or not. */
   readonly slowStartExit: 'linux' | 'rfc9406' | 'off';
+  /** The round trip whose growth all of Hybla's flows have; Linux's rtt0. */
+  readonly hyblaRttMs: Millis;
   /** RFC 5681 §4.1: cwnd starts again after an idle RTO, and decays while it is not used. */
   readonly slowStartAfterIdle: boolean;
   /** Packets that may arrive out of order before a loss is assumed (RFC 5681's three duplicate ACKs). */
@@ -132,6 +134,7 @@ export const LINUX: TcpProfile = {
   frto: true,
   congestion: 'cubic',
   slowStartExit: 'linux',
+  hyblaRttMs: 25,
   slowStartAfterIdle: false,
   reordering: 3,
   reorderingMax: 300,

@@ -553,6 +553,9 @@ export const SENDING: readonly Mutant[] = [
   ...bugsIn('stack/tcp/congestion/reno.ts', 'tcp/congestion', [
     ['no-decrease', 'RFC 5681', '    return Math.max(c.cwnd >> 1, 2);', '    return Math.max(c.cwnd, 2);'],
   ]),
+  ...bugsIn('stack/tcp/congestion/hybla.ts', 'tcp/congestion', [
+    ['hybla-with-rho-once', 'RFC 5681', 'c.cwnd / (rho * rho)', 'c.cwnd / rho'],
+  ]),
   ...bugsIn('stack/tcp/congestion/cubic.ts', 'tcp/congestion', [
     ['beta-of-a-half', 'RFC 9438', 'const BETA = 717;', 'const BETA = 512;'],
     [

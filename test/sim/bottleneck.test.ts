@@ -35,6 +35,17 @@ test(
   5 * MINUTES,
 );
 
+test.each([2, 8, 64])(
+  '%d flows of Hybla, of 50 to 150 ms, fill it and share it evenly',
+  (flows) => {
+    const profile = { congestion: 'hybla' };
+    const { total, jain } = share({ ...SHARED, flows, rttMs: [50, 150], fromMs: 10_000, forMs: 40_000, profile });
+    expect(total).toBeGreaterThan(12_000_000);
+    expect(jain).toBeGreaterThan(0.95);
+  },
+  5 * MINUTES,
+);
+
 test(
   'BBR, held back by its send buffer alone, sees by its losses that the path is full',
   () => {

@@ -2,6 +2,7 @@ import type { TcpProfile } from '../profile';
 import { Bbr } from './bbr';
 import type { CongestionControl } from './control';
 import { Cubic } from './cubic';
+import { Hybla } from './hybla';
 import { HyStart, HyStartPlusPlus, NoHyStart } from './hystart';
 import { Reno } from './reno';
 
@@ -20,6 +21,7 @@ const CONTROLLERS: Readonly<Record<string, (profile: TcpProfile) => CongestionCo
   reno: () => RENO,
   cubic,
   bbr: () => new Bbr(),
+  hybla: ({ hyblaRttMs }) => new Hybla(hyblaRttMs),
 };
 
 export const controllerNames = (): string[] => Object.keys(CONTROLLERS);

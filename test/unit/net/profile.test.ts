@@ -10,7 +10,7 @@ test.each<[string, unknown, string]>([
   ['a name that every object has', 'toString', "unknown profile 'toString': one of linux, rfc"],
   ['a constant', { sackk: true }, "a profile has no 'sackk'"],
   ['a value', { rtoMinMs: '200' }, 'rtoMinMs of a profile is a number, not 200'],
-  ['a controller', { congestion: 'vegas' }, "unknown congestion controller 'vegas': one of reno, cubic, bbr"],
+  ['a controller', { congestion: 'vegas' }, "unknown congestion controller 'vegas': one of reno, cubic, bbr, hybla"],
 ])('%s that nobody knows is refused', (_what, profile, message) => {
   expect(() => hostWith(profile)).toThrow(new RangeError(message));
 });

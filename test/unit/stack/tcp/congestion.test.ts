@@ -25,7 +25,7 @@ function round(t: Harness, step: number, rttMs = 100): void {
 }
 
 test('controllers by Linux’s names; what one remembers of a connection is that connection’s', () => {
-  expect(controllerNames()).toEqual(expect.arrayContaining(['reno', 'cubic', 'bbr']));
+  expect(controllerNames()).toEqual(expect.arrayContaining(['reno', 'cubic', 'bbr', 'hybla']));
   for (const [name, profile] of [
     ['bbr', LINUX],
     ['cubic', { ...LINUX, slowStartExit: 'rfc9406' }],
@@ -223,6 +223,43 @@ describe('leaving slow start', () => {
     const t = bulk({ slowStartExit: 'off' }, 50);
     for (let i = 1; i < 6; i++) round(t, 2, 50 * i);
     expectFields(t.c, { cwnd: 320, ssthresh: 0x7fffffff });
+  });
+});
+
+describe('Hybla', () => {
+  /** The packets that a window of 100 grows by in the second round trip of `rttMs` of congestion avoidance. */
+  function growth(rttMs: number, profile: Record<string, unknown> = {}): number {
+    const t = bulk({ congestion: 'hybla', ...profile }, rttMs);
+    t.c.cwnd = t.c.ssthresh = 100;
+    t.drain();
+    round(t, 1, rttMs);
+    const before = t.c.cwnd;
+    round(t, 1, rttMs);
+    return t.c.cwnd - before;
+  }
+
+  test('grows by the square of its round trips of 25 ms, so that all windows gain the same rate in the same time', () => {
+    // 1, 1, 4, 16, the last less what the window grew by meanwhile.
+    expect([10, 25, 50, 100].map((rttMs) => growth(rttMs))).toEqual([1, 1, 4, 15]);
+    expect(growth(100, { hyblaRttMs: 50 })).toBe(4);
+  });
+
+  test('never grows faster than slow start, and slow start is that of others', () => {
+    const before = 10;
+    const t = bulk({ congestion: 'hybla' }, 1000);
+    round(t, 1, 1000);
+    expect(t.c.cwnd).toBe(2 * before);
+    t.c.ssthresh = t.c.cwnd;
+    // 1,600 packets a round trip, were there so many to acknowledge.
+    round(t, 1, 1000);
+    expect(t.c.cwnd).toBe(4 * before);
+  });
+
+  test('a loss halves it', () => {
+    const t = bulk({ congestion: 'hybla' });
+    round(t, 2);
+    t.after(100).rx('. 1:1(0) ack 10001 win 60000 <sack 11001:15001,nop,nop>');
+    expectFields(t.c, { ssthresh: 10, recovery: 'Recovery' });
   });
 });
 

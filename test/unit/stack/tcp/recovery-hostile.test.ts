@@ -10,7 +10,7 @@ function hostile(seed: number, steps: number, tso: boolean): Harness {
   const random = new Random(seed);
   const sack = random.chance(800_000);
   const syn = `mss 1000,${sack ? 'sackOK,nop,nop' : 'nop,nop,nop,nop'},nop,wscale 7`;
-  const congestion = ['cubic', 'reno', 'bbr'][random.below(3)]!;
+  const congestion = ['cubic', 'reno', 'bbr', 'hybla'][random.below(4)]!;
   const rack = random.chance(900_000);
   const t = established({ profile: { congestion, rack }, tso, seed }, { syn, window: 1 + random.below(400) });
   const { c } = t;

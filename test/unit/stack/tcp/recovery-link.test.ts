@@ -11,6 +11,7 @@ const VARIANTS: readonly (readonly [string, PairOptions['profile']])[] = [
   ['without D-SACK and F-RTO', { dsack: false, frto: false }],
   ['Reno', { congestion: 'reno' }],
   ['BBR', { congestion: 'bbr' }],
+  ['Hybla', { congestion: 'hybla' }],
   ['HyStart++', { slowStartExit: 'rfc9406' }],
   ['ECN agreed', { ecn: 'request' }],
 ];
