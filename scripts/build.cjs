@@ -5,7 +5,7 @@
 'use strict';
 
 const { spawnSync } = require('node:child_process');
-const { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
 const { basename, join, resolve } = require('node:path');
 
 const root = resolve(__dirname, '..');
@@ -56,13 +56,34 @@ function moduleFace(entry) {
 /** Where a file of package.json ("./dist/…") stands before it is put in its place. */
 const inFresh = (file) => join(fresh, file.replace(/^(\.\/)?dist\//, ''));
 
+/** What builds that were stopped left behind. */
+function removeLeftovers() {
+  for (const name of readdirSync(root)) {
+    const pid = /^dist\.(\d+)(\.old)?$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code !== 'ESRCH';
+  }
+}
+
 function build() {
+  removeLeftovers();
   try {
     const clean = compile();
     for (const entry of entries()) moduleFace(entry);
     for (const file of Object.values(manifest.bin)) chmodSync(inFresh(file), 0o755);
-    rmSync(dist, { recursive: true, force: true });
+    // Whoever is stopped while files are deleted still has the new ones.
+    const old = `${fresh}.old`;
+    if (existsSync(dist)) renameSync(dist, old);
     renameSync(fresh, dist);
+    rmSync(old, { recursive: true, force: true });
     return clean;
   } finally {
     rmSync(fresh, { recursive: true, force: true });
