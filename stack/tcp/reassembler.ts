@@ -120,13 +120,23 @@ export function drainContiguous(c: Connection, store: ReceiveStore): boolean {
   return moved;
 }
 
-/** Puts the block around `node` in front of the recently reported ones; blocks it has grown into disappear. */
+/** Puts the block around `node` in front of the recently reported ones. */
 function noteBlock(c: Connection, store: ReceiveStore, node: number): void {
-  let start = store.seq(node);
+  const start = store.seq(node);
   let end = seqAdd(start, store.bytes(node));
   for (let next = store.next(node); next !== NONE && store.seq(next) === end; next = store.next(next)) {
     end = seqAdd(end, store.bytes(next));
   }
+  noteRange(c, start, end);
+}
+
+/** A FIN beyond a hole is kept as text is, and reported as such: it need not come again either. */
+export function noteFin(c: Connection): void {
+  noteRange(c, c.finSeq, seqAdd(c.finSeq, 1));
+}
+
+/** [start, end) becomes the block reported first; blocks it has grown into disappear. */
+function noteRange(c: Connection, start: Seq, end: Seq): void {
   const r = (c.sackRecent ??= new Int32Array(8));
   let kept = 0;
   let s0 = start;
@@ -144,12 +154,10 @@ function noteBlock(c: Connection, store: ReceiveStore, node: number): void {
     r[2 * kept + 1] = e;
     kept++;
   }
-  start = s0;
-  end = e0;
   kept = Math.min(kept, 3);
   r.copyWithin(2, 0, 2 * kept);
-  r[0] = start;
-  r[1] = end;
+  r[0] = s0;
+  r[1] = e0;
   c.sackRecentCount = kept + 1;
 }
 

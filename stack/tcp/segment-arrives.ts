@@ -9,7 +9,7 @@ import { noteFastOpenReset, synAckAnswers } from './fast-open';
 import { ACK, FIN, RST, type Segment, SYN, URG } from './header';
 import { abortWithReset, established } from './lifecycle';
 import { timestampNow } from './options';
-import { appendText, discardBeyondHole, drainContiguous, queueBeyondHole } from './reassembler';
+import { appendText, discardBeyondHole, drainContiguous, noteFin, queueBeyondHole } from './reassembler';
 import { NODE_COST } from './receive-store';
 import { acceptedWindow, measureReceiverRtt } from './receive-window';
 import { type Seq, seqAdd, seqAfter, seqBefore, seqDiff, seqInWindow } from './seq';
@@ -407,11 +407,11 @@ function takeText(tcp: Tcp, c: Connection, seg: Segment, d: Datagram | null, sla
   c.dataSegmentsIn++;
   if (seq === c.rcvNxt) {
     appendText(c, tcp.store, slab, at, bytes);
-    if (c.oooNodes > 0 || c.sackRecentCount > 0) {
+    if (c.oooNodes > 0 || c.sackRecentCount > 0 || c.finSeqKnown) {
       // RFC 5681 §4.2: a hole filled, wholly or in part, is acknowledged at once.
       drainContiguous(c, tcp.store);
       c.ackNow = true;
-      if (c.finReceived === false && c.finSeqKnown && c.rcvNxt === c.finSeq) finReached(tcp, c, now);
+      if (c.finSeqKnown && c.rcvNxt === c.finSeq) finReached(tcp, c, now);
     }
     tcp.signal(c, READABLE);
     if ((seg.flags & FIN) !== 0) expectResponse(tcp, c);
@@ -445,6 +445,7 @@ function checkFin(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
       c.finSeq = finSeq;
       c.finSeqKnown = true;
       c.ackNow = true;
+      if (c.sackOk) noteFin(c);
     }
     return;
   }
@@ -454,6 +455,8 @@ function checkFin(tcp: Tcp, c: Connection, seg: Segment, now: Millis): void {
 function finReached(tcp: Tcp, c: Connection, now: Millis): void {
   c.finReceived = true;
   c.finSeq = c.rcvNxt;
+  // Whatever came from beyond it is nobody's.
+  discardBeyondHole(c, tcp.store);
   c.rcvNxt = seqAdd(c.rcvNxt, 1);
   tcp.signal(c, END);
   switch (c.state) {

@@ -257,6 +257,21 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/closing tcp/segment-acceptance',
     ],
     [
+      'fin-beyond-hole-forgotten',
+      'RFC 9293 §3.10.7.4',
+      'c.sackRecentCount > 0 || c.finSeqKnown) {',
+      'c.sackRecentCount > 0) {',
+      'tcp/closing',
+    ],
+    ['fin-beyond-hole-not-reported', 'RFC 2018', '      if (c.sackOk) noteFin(c);\n', '', 'tcp/closing'],
+    [
+      'reported-fin-stays',
+      'RFC 2018',
+      '  discardBeyondHole(c, tcp.store);\n  c.rcvNxt = seqAdd(c.rcvNxt, 1);',
+      '  c.rcvNxt = seqAdd(c.rcvNxt, 1);',
+      'tcp/closing',
+    ],
+    [
       'fin-in-fin-wait-1-skips-closing',
       'RFC 9293 §3.6',
       "      tcp.enter(c, 'CLOSING', now);",
@@ -364,8 +379,8 @@ export const ARRIVALS: readonly Mutant[] = [
     [
       'newest-block-not-first',
       'RFC 2018',
-      '  r[0] = start;\n  r[1] = end;',
-      '  r[2 * kept] = start;\n  r[2 * kept + 1] = end;',
+      '  r[0] = s0;\n  r[1] = e0;',
+      '  r[2 * kept] = s0;\n  r[2 * kept + 1] = e0;',
     ],
     ['reported-blocks-stay', 'RFC 2018', '    if (!seqAfter(r[2 * i + 1]! as Seq, c.rcvNxt)) continue;\n', ''],
     [

@@ -90,6 +90,27 @@ everywhere('RFC 9293 §3.6: the ways to close', (g) => {
     expect([t.c.state, t.read()]).toEqual(['CLOSE-WAIT', 200]);
   });
 
+  test('RFC 2018: so does one without text, which is reported as text is and need not come again', () => {
+    const t = g.established().rx('F. 201:201(0) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 201:202>');
+    t.rx('P. 101:201(100) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 101:202>');
+    t.rx('P. 1:101(100) ack 1 win 257').tx('. 1:1(0) ack 202');
+    expect([t.c.state, t.read()]).toEqual(['CLOSE-WAIT', 200]);
+    t.txNothing();
+  });
+
+  test('... also where nothing can be reported', () => {
+    const t = g.established({}, { syn: 'mss 1000' }).rx('F. 101:101(0) ack 1 win 257').tx('. 1:1(0) ack 1');
+    t.rx('P. 1:101(100) ack 1 win 257').tx('. 1:1(0) ack 102');
+    expect([t.c.state, t.read()]).toEqual(['CLOSE-WAIT', 100]);
+  });
+
+  test("text beyond the peer's FIN does not stay", () => {
+    const t = g.established().rx('P. 301:401(100) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 301:401>');
+    t.rx('F. 1:1(0) ack 1 win 257').after(300);
+    expect(t.drain()).toEqual([expect.stringMatching(/> \. 1:1\(0\) ack 2 win \d+$/)]);
+    expect([t.c.charged, t.stack.tcp.store.inUse, t.c.state]).toEqual([0, 0, 'CLOSE-WAIT']);
+  });
+
   test("text behind the peer's FIN is nobody's", () => {
     const t = g.established().rx('F. 1:1(0) ack 1 win 257').tx('. 1:1(0) ack 2');
     t.rx('P. 2:102(100) ack 1 win 257');
