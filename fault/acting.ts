@@ -60,7 +60,11 @@ export class Acting {
     if (verdictsOf([action]).length === 0) return false;
     const rule = context.rule;
     if (rule === null) throw new Error(`${action.do} acts on a segment; give it to on(match).do(…)`);
-    if (rule.isPoint) flow.pending[dir].push({ rule, verdicts: [action] });
+    if (rule.isPoint) {
+      flow.pending[dir].push({ rule, verdicts: [action] });
+      // Until something follows it was for nothing.
+      this.inVain(rule, `${action.do} is for what follows the place, and nothing did`);
+    }
     return true;
   }
 
@@ -76,7 +80,7 @@ export class Acting {
       case 'hold':
       case 'blackhole':
         if (flow === null || conn === null) throw new Error(`${action.do} needs a connection, and there is none`);
-        return this.performOn(flow, dir, context.offset, action, together, label);
+        return this.performOn(context, flow, action, together, label);
       case 'release':
         this.state.release(action.gate);
         return false;
@@ -119,15 +123,9 @@ export class Acting {
     }
   }
 
-  private performOn(
-    flow: Flow,
-    dir: Dir | null,
-    offset: number,
-    action: Action,
-    together: boolean,
-    label: string,
-  ): boolean {
+  private performOn(context: Context, flow: Flow, action: Action, together: boolean, label: string): boolean {
     const { conn } = flow;
+    const { dir, offset, rule } = context;
     switch (action.do) {
       case 'rst':
         for (const end of endsOf(action.to)) {
@@ -138,13 +136,13 @@ export class Acting {
       case 'fin':
         for (const end of endsOf(action.to)) {
           if (!together) flow.lanes[toward(end)].gap(this.state.medium.wakeGapMs);
-          this.closeEnd(conn, end, label, dir === toward(end) ? offset : undefined);
+          this.closeEnd(conn, end, label, dir === toward(end) ? offset : undefined, rule);
         }
         return dir !== null && endsOf(action.to).includes(dir === 'c2s' ? 's' : 'c');
       case 'icmp': {
         const about = conn[action.to].last;
         if (about === null)
-          return this.impossible(`icmp: ${action.to} has sent nothing that the error could be about`, conn);
+          return this.impossible(`icmp: ${action.to} has sent nothing that the error could be about`, conn, rule);
         const frame = about.icmpError(action.type, action.code, action.mtu);
         const side = conn.sideOf(action.to);
         flow.lanes[toward(action.to)].enter(() => {
@@ -160,7 +158,14 @@ export class Acting {
         return false;
       }
       case 'inject':
-        this.inject(flow, action.as, action.bytes, action.as === dir ? offset : conn.sender(action.as).sent, label);
+        this.inject(
+          flow,
+          action.as,
+          action.bytes,
+          action.as === dir ? offset : conn.sender(action.as).sent,
+          label,
+          rule,
+        );
         return false;
       case 'hold':
         if (this.state.openGates.delete(action.gate)) return false;
@@ -176,9 +181,16 @@ export class Acting {
   }
 
   /** A rule asked for what cannot be at this moment: it stands in the trace, and the wire goes on. */
-  private impossible(text: string, conn: Conn): false {
+  private impossible(text: string, conn: Conn, rule: Rule | null): false {
+    this.inVain(rule, text);
     this.state.trace.note(this.state.medium.now(), 'rule', null, text, conn.id);
     return false;
+  }
+
+  private inVain(rule: Rule | null, why: string): void {
+    if (rule === null) return;
+    rule.vain++;
+    rule.vainWhy = why;
   }
 
   /** Sends a reset to `end`, as if its peer had. */
@@ -189,26 +201,27 @@ export class Acting {
   }
 
   /** `end` is told that its peer has closed. */
-  closeEnd(conn: Conn, end: EndName, label: string, cut?: number): void {
+  closeEnd(conn: Conn, end: EndName, label: string, cut?: number, rule: Rule | null = null): void {
     const flow = this.state.flows.get(conn.key);
     if (flow === undefined || flow.conn !== conn) return;
     // Who waits for an answer to its SYN knows of no stream that could end.
     const waits = conn[end].state === 'SYN-SENT' && flow.lanes[toward(end)].waiting === 0;
     if (waits || !(end === 'c' ? conn.s : conn.c).known) {
-      this.impossible('fin: there is no connection yet that could end', conn);
+      this.impossible('fin: there is no connection yet that could end', conn, rule);
       return;
     }
+    if (conn[end].finGot) this.inVain(rule, `fin: ${end} has had the end of the stream already`);
     flow.played = end === 'c' ? 's' : 'c';
     flow.cutAt = cut ?? conn[flow.played].sent;
     this.state.departures.forged(flow, toward(end), () => forgeFin(conn, end), 'forged', label);
   }
 
-  private inject(flow: Flow, as: Dir, bytes: Uint8Array, at: number, label: string): void {
+  private inject(flow: Flow, as: Dir, bytes: Uint8Array, at: number, label: string, rule: Rule | null): void {
     const from = flow.conn.sender(as);
     const seq = from.wireSeq(at);
     const made = forgeText(flow.conn, as, seq, bytes);
     if (made === null) {
-      this.impossible('inject: nothing of the connection was seen yet', flow.conn);
+      this.impossible('inject: nothing of the connection was seen yet', flow.conn, rule);
       return;
     }
     from.insertions.push({ at, bytes: bytes.length });

@@ -1,6 +1,8 @@
 import http from 'node:http';
 import type { FaultEngine } from './engine';
+import { isUnused, missOf } from './misses';
 import { FaultProxy, type ProxyOptions } from './proxy';
+import type { Rule } from './rule';
 import { ruleFrom } from './rule-json';
 import { packageVersion } from './token';
 import { checkToxic, type Toxic } from './toxics';
@@ -246,8 +248,14 @@ function statusOf(error: Error): number {
   return error instanceof RangeError || error instanceof SyntaxError || code === 'ERR_INVALID_URL' ? 400 : 500;
 }
 
+/** A rule as the API tells it; one that should have acted and never did, with what came nearest to it. */
+function shownRule(rule: Rule, engine: FaultEngine): object {
+  const { label, hits, active } = rule;
+  return { label, hits, active, ...(isUnused(rule) ? { unused: missOf(rule, engine) } : {}) };
+}
+
 function rules(method: string, engine: FaultEngine, body: Json): [number, unknown] {
-  if (method === 'GET') return [200, engine.rules.map(({ label, hits, active }) => ({ label, hits, active }))];
+  if (method === 'GET') return [200, engine.rules.map((rule) => shownRule(rule, engine))];
   if (method === 'DELETE') {
     for (const rule of engine.rules) if (!rule.label.startsWith('toxic ')) rule.off();
     return [204, undefined];

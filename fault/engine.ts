@@ -6,9 +6,10 @@ import { Departures } from './departures';
 import { type Exchange, Exchanges } from './exchanges';
 import { Fitting, type Hit } from './fitting';
 import { dirFrom, Flow, opposite } from './flow';
-import { type Dir, type EndName, type Match, matchText } from './match';
+import type { Dir, EndName, Match } from './match';
 import { foreignHosts, type HostControl, type Medium } from './medium';
 import { Box, type BoxOptions } from './middlebox';
+import { isUnused, missOf, noteMiss, type Unused } from './misses';
 import { fitsConn, type Rule, RuleBuilder } from './rule';
 import { ACK, FIN, RST, Segment, SYN } from './segment';
 import { Silence } from './silence';
@@ -69,7 +70,7 @@ export class FaultEngine {
     this.departures = departures;
     this.fitting = new Fitting(decisions, exchanges);
     this.acting = new Acting({ medium, trace, hosts, departures, flows, blocked, downs, windows, openGates, release });
-    this.silence = new Silence(medium, decisions, rules, (context) => void this.fire(context));
+    this.silence = new Silence(medium, this.fitting, rules, (context) => void this.fire(context));
   }
 
   // ── rules ──
@@ -81,6 +82,7 @@ export class FaultEngine {
 
   add(rule: Rule): Rule {
     this.rules.push(rule);
+    rule.since = { at: this.medium.now(), entry: this.trace.count };
     if (!this.armed) rule.off();
     if (rule.match.idle !== undefined) for (const flow of this.flows.values()) this.silence.arm(flow);
     return rule;
@@ -146,11 +148,24 @@ export class FaultEngine {
     if (seen.fresh) this.silence.rearm(flow);
     const lost = this.lostOnTheWay(flow, from, dir, seg, seen);
     if (lost !== null) {
+      this.witnessed(flow, dir, seg, seen);
       if (lost !== '') this.trace.segment(now, 'dropped', from, conn, dir, seg, lost);
       return;
     }
     if (this.tapped(flow, dir, seg, seen)) return;
     this.applyRules(flow, dir, seg, seen);
+  }
+
+  /** What will not come to the rules is shown to those that only want to know that it was sent. */
+  private witnessed(flow: Flow, dir: Dir, seg: Segment, seen: Seen): void {
+    const now = this.medium.now();
+    for (const rule of this.rules) {
+      if (!rule.evenIfLost || rule.spent || !fitsConn(rule.match, flow.conn, now)) continue;
+      const points: Hit[] = [];
+      if (rule.isPoint) this.fitting.places(rule, flow.conn, dir, seg, seen, points);
+      const fits = rule.isPoint ? points.length > 0 : this.fitting.segment(rule, dir, seg, seen);
+      if (fits) this.fire({ rule, conn: flow.conn, dir, offset: seen.to });
+    }
   }
 
   private flowOf(seg: Segment, from: Side, now: number): Flow {
@@ -292,7 +307,9 @@ export class FaultEngine {
     const points: Hit[] = [];
     const plain: Rule[] = [];
     for (const rule of this.rules) {
-      if (rule.spent || rule.match.idle !== undefined || !fitsConn(rule.match, conn, now)) continue;
+      if (rule.spent || rule.match.idle !== undefined) continue;
+      if (rule.fits === 0 && !rule.optional && !rule.isPoint) noteMiss(rule, conn, dir, seg, seen, now);
+      if (!fitsConn(rule.match, conn, now)) continue;
       if (rule.isPoint) this.fitting.places(rule, conn, dir, seg, seen, points);
       else if (this.fitting.segment(rule, dir, seg, seen)) plain.push(rule);
     }
@@ -329,6 +346,7 @@ export class FaultEngine {
     const pending = seg.length > 0 || seg.has(FIN) ? flow.pending[dir].splice(0) : [];
     const verdicts: Action[] = pending.flatMap(({ verdicts: list }) => list);
     const labels: string[] = pending.map(({ rule }) => rule.label);
+    for (const { rule } of pending) rule.vain--;
     const fitting = plain.filter((rule) => !rule.spent);
     for (const rule of fitting) {
       verdicts.push(...verdictsOf(rule.actions));
@@ -373,11 +391,13 @@ export class FaultEngine {
     this.decisions.note(rule.label, context.offset);
     this.trace.note(this.medium.now(), 'rule', null, rule.label, context.conn?.id ?? 0);
     this.onRule?.(rule, context.conn);
-    if (rule.when !== null) {
-      rule.when(() => this.acting.act(context, rule.actions));
-      return false;
-    }
-    return this.acting.act(context, rule.actions);
+    const act = (): boolean => {
+      rule.acted++;
+      return this.acting.act(context, rule.actions);
+    };
+    if (rule.when === null) return act();
+    rule.when(() => void act());
+    return false;
   }
 
   // ── looking ──
@@ -391,9 +411,12 @@ export class FaultEngine {
     });
   }
 
-  /** Rules that never acted, in words. */
-  unused(): string[] {
-    return this.rules.filter((rule) => rule.hits === 0).map((rule) => rule.label || matchText(rule.match));
+  /** Rules and boxes that should have acted and never did, each with what came nearest to it. None with `faults: 'off'`. */
+  unused(): Unused[] {
+    if (!this.armed) return [];
+    const rules = this.rules.filter(isUnused).map((rule) => ({ label: rule.label, why: missOf(rule, this) }));
+    const boxes = this.boxes.filter((box) => box.isUnused);
+    return [...rules, ...boxes.map((box) => ({ label: box.label, why: box.miss() }))];
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Random } from '../stack/base/random';
 import { type Action, coalesce, corrupt, delay, drop, duplicate, fin, reorder, rst } from './actions';
 import type { Match } from './match';
+import { failUnused, type Unused } from './misses';
 import { Rule } from './rule';
 import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
 import { createWire, type Wire, type WireOptions } from './wire';
@@ -47,6 +48,8 @@ interface RunOutcome {
   readonly segments: number;
   /** Where faults were, those of chance among them. */
   readonly placed: readonly Placement[];
+  /** Rules of the test's own that never acted. */
+  readonly unused: readonly Unused[];
   readonly report: { ladder: string; pcapng: Uint8Array; json: object; mermaid: string };
 }
 
@@ -73,12 +76,12 @@ function actionsOf(fault: string): Action[] {
 function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
   const { engine } = wire;
   for (const { segment, fault } of plan.placements)
-    engine.add(new Rule({ ...plan.where, nth: segment }, actionsOf(fault), `${fault} at segment ${segment}`, 1));
+    engine.add(new Rule({ ...plan.where, nth: segment }, actionsOf(fault), `${fault} at segment ${segment}`, 1, true));
   const placed: Placement[] = [...plan.placements];
   const byChance = new Map<Rule, FaultName>();
   for (const [name, p] of Object.entries(plan.chances)) {
     const match: Match = { ...plan.where, p };
-    const rule = new Rule(match, actionsOf(name), `${name} with chance ${p}`, Number.POSITIVE_INFINITY);
+    const rule = new Rule(match, actionsOf(name), `${name} with chance ${p}`, Number.POSITIVE_INFINITY, true);
     byChance.set(engine.add(rule), name as FaultName);
   }
   engine.onRule = (rule) => {
@@ -90,11 +93,11 @@ function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
 
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
   const { faults: _, requests: __, ...wireOptions } = options;
-  const wire = createWire({ ...wireOptions, seed: plan.seed });
+  const wire = createWire({ ...wireOptions, seed: plan.seed, unused: 'ignore' });
   let error: Error | null = null;
   let placed: readonly Placement[] = [];
   // It never acts, and counts what the others count.
-  const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1));
+  const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1, true));
   try {
     placed = arrange(wire, plan, counter);
     await test(wire, plan.requests ?? []);
@@ -109,6 +112,7 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
     hash: wire.engine.decisions.hash(),
     segments: counter.fits,
     placed,
+    unused: wire.unused(),
     report: {
       ladder: failed ? made.ladder() : '',
       pcapng: failed ? made.pcapng() : new Uint8Array(0),
@@ -118,6 +122,23 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   };
   wire.close();
   return outcome;
+}
+
+/** Rules of the test's own that acted in no run: a fault may keep one from it, all of them do not. */
+class InVain {
+  private left: readonly Unused[] | null = null;
+
+  constructor(private readonly options: ExploreOptions) {}
+
+  after({ unused }: RunOutcome): void {
+    this.left =
+      this.left === null ? unused : this.left.filter((old) => unused.some(({ label }) => label === old.label));
+  }
+
+  /** @throws Error when there are any */
+  check(runs: number): void {
+    if (this.options.unused !== 'ignore') failUnused(this.left ?? [], ` in any of ${runs} runs`);
+  }
 }
 
 const REQUESTS_MAX = 100_000;
@@ -149,6 +170,8 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
   const clean: Plan = { seed, placements: [], chances: {}, where: options.where, requests: allRequests(options) };
   const baseline = await runOnce(test, clean, options);
   if (baseline.error !== null) throw failureOf(clean, baseline, 1, options);
+  const inVain = new InVain(options);
+  inVain.after(baseline);
   let runs = 1;
   for (const placements of plansFor(baseline.segments, options)) {
     if (runs >= (options.budget ?? 500)) break;
@@ -159,7 +182,9 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
       const [smallest, last] = await shrinkPlan(test, plan, outcome, options);
       throw failureOf(smallest, last, runs, options);
     }
+    inVain.after(outcome);
   }
+  inVain.check(runs);
   return { runs, segments: baseline.segments };
 }
 
@@ -337,12 +362,15 @@ export async function fuzz(
   }
   const first = rest.seed ?? 1;
   const requests = allRequests(rest);
+  const inVain = new InVain(rest);
   for (let i = 0; i < seeds; i++) {
     const plan: Plan = { seed: first + i, placements: [], chances: faults, where: rest.where, requests };
     const outcome = await runOnce(test, plan, rest);
+    inVain.after(outcome);
     if (outcome.error === null) continue;
     const [smallest, last] = await shrinkPlan(test, plan, outcome, rest);
     throw failureOf(smallest, last, i + 1, rest);
   }
+  inVain.check(seeds);
   return { runs: seeds };
 }

@@ -31,8 +31,15 @@ export class Fitting {
     rule.fits++;
     if (m.nth !== undefined && rule.fits !== m.nth) return false;
     if (m.every !== undefined && rule.fits % m.every !== 0) return false;
-    if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return false;
-    return true;
+    return this.drawn(rule);
+  }
+
+  /** Whether chance is for the rule; true when the rule leaves nothing to it. */
+  drawn(rule: Rule): boolean {
+    const { p } = rule.match;
+    if (p === undefined) return true;
+    rule.draws++;
+    return this.decisions.chance(rule.label, p);
   }
 
   /** The places that a rule names and that lie in this segment, which the trackers have read already. */
@@ -45,7 +52,7 @@ export class Fitting {
       rule.fits++;
       if (m.nth !== undefined && rule.fits !== m.nth) return;
       if (m.every !== undefined && rule.fits % m.every !== 0) return;
-      if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return;
+      if (!this.drawn(rule)) return;
       into.push({ rule, cut: offset - seen.from });
     };
     if (m.seqAt !== undefined && m.dir === dir) consider(m.seqAt, 'seq', m.seqAt === 0);

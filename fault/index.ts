@@ -19,6 +19,7 @@ export * from './match';
 export { check, type ErrorDetails, matchers, type Phase, type Verdict } from './matchers';
 export type { HostControl, Medium } from './medium';
 export type { Box, BoxOptions } from './middlebox';
+export { type Unused, unusedText } from './misses';
 export { Origin } from './origin';
 export type { PeerScript, RawPeer } from './peer';
 export { type PermuteOptions, permute, type Step } from './permute';

@@ -260,7 +260,7 @@ export function offsetOf(m: MessageMap, place: Place): number | null {
     case 'line':
       return known(m.lineEnd);
     case 'header':
-      return place.header === undefined ? m.begin + (place.byte ?? 0) : fieldOffset(m, place.header);
+      return place.header === undefined ? headOffset(m, place.byte ?? 0) : fieldOffset(m, place.header);
     case 'headersEnd':
       return known(m.headEnd);
     case 'body':
@@ -276,6 +276,11 @@ export function offsetOf(m: MessageMap, place: Place): number | null {
     case 'end':
       return known(m.end);
   }
+}
+
+/** A head that has ended has no byte behind its last one: there the body begins, or the next message. */
+function headOffset(m: MessageMap, byte: number): number | null {
+  return m.headEnd >= 0 && m.begin + byte > m.headEnd ? null : m.begin + byte;
 }
 
 function fieldOffset(m: MessageMap, name: string): number | null {

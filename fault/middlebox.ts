@@ -21,6 +21,8 @@ export interface BoxOptions {
   /** Whether keep-alive probes and their answers count as life. Default 'refresh'. */
   readonly probes?: 'refresh' | 'ignore';
   readonly label?: string;
+  /** It need not act: nobody is told when it forgets and refuses nothing. */
+  readonly optional?: boolean;
 }
 
 /** What a box needs of its engine. */
@@ -45,6 +47,11 @@ export class Box {
   readonly label: string;
   private readonly table = new Map<Conn, Entry>();
   private readonly idle: Millis;
+  /** How often it refused a connection, or did something about one that it had forgotten. */
+  private acted = 0;
+  /** The longest silence that a segment ended, and the most places that were taken. */
+  private longest = 0;
+  private most = 0;
   private readonly fate: BoxOptions['expired'] | null;
 
   constructor(
@@ -68,23 +75,49 @@ export class Box {
     return this.table.size;
   }
 
+  /** It should have acted, and never did. */
+  get isUnused(): boolean {
+    return this.acted === 0 && this.options.optional !== true;
+  }
+
+  /** Why it never acted. */
+  miss(): string {
+    const { idle, ports } = this.options;
+    const words: string[] = [];
+    if (this.most === 0) return 'there was no connection';
+    if (idle !== undefined)
+      words.push(
+        `the longest silence before something more was sent was ${this.longest.toFixed(0)} ms, and it forgets after ${idle} ms`,
+      );
+    if (ports !== undefined) words.push(`${this.most} of its ${ports} ports were taken at most`);
+    return words.length === 0 ? 'it has neither idle nor ports, so it never does anything' : words.join('; ');
+  }
+
   /** Decides about a segment: 'pass', 'rst' (answer its sender), 'drop'. */
   sees(conn: Conn, _dir: Dir, _seg: Segment, seen: Seen): 'pass' | 'rst' | 'drop' {
     const now = this.world.now();
     let entry = this.table.get(conn);
     if (entry === undefined) {
       this.sweep();
-      if (this.table.size >= (this.options.ports ?? Number.POSITIVE_INFINITY)) return 'drop';
+      if (this.table.size >= (this.options.ports ?? Number.POSITIVE_INFINITY)) {
+        this.acted++;
+        return 'drop';
+      }
       entry = { seenAt: now, endedAt: Number.POSITIVE_INFINITY, expired: false };
       this.table.set(conn, entry);
+      this.most = Math.max(this.most, this.table.size);
       if (this.table.size > ENTRIES_MAX) this.table.delete(this.table.keys().next().value!);
       if (this.fate === 'fin-both') this.watch(conn, entry);
     }
+    this.longest = Math.max(this.longest, now - entry.seenAt);
     if (!entry.expired && now - entry.seenAt >= this.idle) {
       entry.expired = true;
       this.world.note(`${this.label} has forgotten the connection`, conn);
     }
-    if (entry.expired && this.fate !== 'fin-both') return this.fate === 'rst-sender' ? 'rst' : 'drop';
+    if (entry.expired && this.fate !== 'fin-both') {
+      this.acted++;
+      return this.fate === 'rst-sender' ? 'rst' : 'drop';
+    }
     const life = seen.fresh || seen.fin || seen.handshake !== null;
     if (life || this.options.probes !== 'ignore') entry.seenAt = now;
     return 'pass';
@@ -96,6 +129,7 @@ export class Box {
       if (conn.over || entry.expired) return;
       if (this.world.now() - entry.seenAt < this.idle) return this.watch(conn, entry);
       entry.expired = true;
+      this.acted++;
       this.world.fin(conn, 'c');
       this.world.fin(conn, 's');
     });

@@ -1,5 +1,6 @@
 import { call, fin, rst } from './actions';
 import { res } from './match';
+import { failUnused } from './misses';
 import { createWire, type Wire, type WireOptions } from './wire';
 
 /** What is put into every order: the end of the response, a FIN and a RST to the client, and the client's next write. */
@@ -42,11 +43,13 @@ export async function permute<T>(
 }
 
 async function once<T>(order: readonly Step[], options: PermuteOptions<T>): Promise<T> {
-  const wire = createWire(options);
+  const wire = createWire({ ...options, unused: 'ignore' });
   try {
     await options.setup(wire);
     arrange(wire, order);
-    return await options.test(wire);
+    const outcome = await options.test(wire);
+    if (options.unused !== 'ignore') failUnused(wire.unused(), ` in the order ${order.join(', ')}`);
+    return outcome;
   } finally {
     wire.close();
   }

@@ -1,5 +1,6 @@
 import { call } from './actions';
-import { isPoint, type Match } from './match';
+import { isPoint, type Match, matchText } from './match';
+import { failUnused } from './misses';
 import { Rule } from './rule';
 import { createWire, type Wire, type WireOptions } from './wire';
 
@@ -49,11 +50,12 @@ export class Race {
   }
 
   private async once(order: Order, body: (wire: Wire, order: Order) => Promise<void>): Promise<unknown> {
-    const wire = createWire(this.options);
+    const wire = createWire({ ...this.options, unused: 'ignore' });
     try {
       const [rule, other] = await this.setup(wire);
       arrange(wire, rule, other, order);
       await body(wire, order);
+      if (this.options.unused !== 'ignore') failUnused(wire.unused());
       return null;
     } catch (error) {
       const failure = error as Error;
@@ -70,9 +72,11 @@ export class Race {
 export function arrange(wire: Pick<Wire, 'engine' | 'medium'>, rule: Rule, other: Match, order: Order): void {
   if (order === 'first') return;
   const { engine, medium } = wire;
-  const behind = isPoint(other) ? 'the place' : 'the segment';
+  const behind = isPoint(other) ? 'at the place' : 'behind the segment';
   const whenPassed = (task: () => void): void => {
-    engine.add(new Rule(other, [call(task)], `race: at ${behind}`, 1));
+    const passed = engine.add(new Rule(other, [call(task)], `race: ${behind} ${matchText(other)}`, 1));
+    // The end whose stream was ended by the rule is played by the engine: what it is sent comes to no rule.
+    passed.evenIfLost = true;
   };
   if (order === 'same-wakeup') {
     rule.when = (fire) => {

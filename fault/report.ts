@@ -107,6 +107,7 @@ function ladderOf(engine: FaultEngine): string {
       lines.push(`${time}    |${arrow(e)}|  ${states}${e.text === '' && mark === '' ? '' : `  # ${mark}${e.text}`}`);
     }
   }
+  for (const { label, why } of engine.unused()) lines.push(`    ! has not acted: ${label} (${why})`);
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
@@ -139,6 +140,7 @@ function jsonOf(engine: FaultEngine, title: string, seed: number): object {
     decisions: engine.decisions.list,
     hash: engine.decisions.hash(),
     rules: engine.rules.map(({ label, hits }) => ({ label, hits })),
+    unused: engine.unused(),
     exchanges: engine.exchanges.list.map(({ n, conn, req, res, outcome }) => ({
       n,
       conn: conn.id,

@@ -2,7 +2,7 @@ import type { Millis } from '../stack/base/bytes';
 import type { Action, Duration } from './actions';
 import * as actions from './actions';
 import type { Match } from './match';
-import { Rule } from './rule';
+import { autoLabel, Rule } from './rule';
 
 /**
  * Rules as JSON, from files and over HTTP: whatever a stranger wrote becomes a rule, or an error that says which field is
@@ -212,7 +212,7 @@ export function actionFrom(value: unknown, at = 'action'): Action {
   return maker.make(object(maker.fields, ...(maker.required ?? []))(fields, `${at} (${name})`));
 }
 
-const rule = object({ match, do: (value) => value, label: text, times: count }, 'do');
+const rule = object({ match, do: (value) => value, label: text, times: count, optional: flag }, 'do');
 
 /** A rule from JSON: `{"match": {…}, "do": [{"do": "drop"}], "label": "…", "times": 1}`. @throws RangeError */
 export function ruleFrom(value: unknown, at = 'rule'): Rule {
@@ -222,12 +222,9 @@ export function ruleFrom(value: unknown, at = 'rule'): Rule {
     wrong(`${at}.do`, list, `a list of 1 to ${ACTIONS_MAX} actions`);
   const made = list.map((action, i) => actionFrom(action, `${at}.do[${i}]`));
   const times = (given['times'] as number | undefined) ?? Number.POSITIVE_INFINITY;
-  return new Rule(
-    (given['match'] as Match | undefined) ?? {},
-    made,
-    (given['label'] as string | undefined) ?? 'rule',
-    times,
-  );
+  const match = (given['match'] as Match | undefined) ?? {};
+  const label = (given['label'] as string | undefined) ?? autoLabel(match, made);
+  return new Rule(match, made, label, times, given['optional'] === true);
 }
 
 /** The text of a rule file: a list of rules. @throws RangeError */

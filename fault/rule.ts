@@ -1,3 +1,4 @@
+import type { Millis } from '../stack/base/bytes';
 import { type Action, actionText } from './actions';
 import type { Conn } from './conn';
 import { checkMatch, isPoint, type Match, matchText } from './match';
@@ -5,16 +6,35 @@ import { verdictsOf } from './verdicts';
 
 const PLACES_KEPT = 50_000;
 
+/** What came nearest to fitting a rule: how many conditions failed, and which, in words. */
+interface Nearest {
+  wrong: number;
+  text: string;
+}
+
 /** A match, what to do, and a name. Made by `on(match).do(…)`. */
 export class Rule {
   /** How often it acted. */
   hits = 0;
   /** How many segments fitted everything but `nth`, `every` and `p`. */
   fits = 0;
+  /** How often chance was asked, where the match has `p`. */
+  draws = 0;
+  /** How often its actions began: fewer than `hits` while `when` waits. */
+  acted = 0;
+  /** How many of its actions found nothing to act on, and what they said. */
+  vain = 0;
+  vainWhy = '';
+  /** When it was made known to a wire, and how long the wire's trace was then. */
+  since: { readonly at: Millis; readonly entry: number } = { at: 0, entry: 0 };
+  /** While it has not acted: the segment that came nearest to fitting it. */
+  readonly nearest: Nearest = { wrong: Number.POSITIVE_INFINITY, text: '' };
   /** False: taken away. */
   active = true;
   /** Calls that its next firing waits for: a race decides when (race.ts). */
   when: ((fire: () => void) => void) | null = null;
+  /** It is told of segments, too, that are lost or answered before rules are asked. */
+  evenIfLost = false;
   readonly isPoint: boolean;
   private readonly done = new Set<string>();
 
@@ -24,6 +44,8 @@ export class Rule {
     readonly label: string,
     /** It acts so often at most. */
     readonly times: number,
+    /** It need not act: nobody is told when it never does. */
+    readonly optional = false,
   ) {
     checkMatch(match);
     if (actions.length === 0) throw new RangeError('a rule needs an action');
@@ -63,6 +85,7 @@ export const autoLabel = (match: Match, actions: readonly Action[]): string =>
 export class RuleBuilder {
   private count = Number.POSITIVE_INFINITY;
   private name: string | null = null;
+  private mayRest = false;
 
   constructor(
     private readonly match: Match,
@@ -83,9 +106,16 @@ export class RuleBuilder {
     return this;
   }
 
+  /** It need not act. Otherwise a test in which it never does fails (tapwire/jest), and reports name it. */
+  optional(): this {
+    this.mayRest = true;
+    return this;
+  }
+
   /** From now on: when something fits, these actions, in this order. */
   do(...actions: Action[]): Rule {
-    return this.add(new Rule(this.match, actions, this.name ?? autoLabel(this.match, actions), this.count));
+    const label = this.name ?? autoLabel(this.match, actions);
+    return this.add(new Rule(this.match, actions, label, this.count, this.mayRest));
   }
 }
 

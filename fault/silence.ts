@@ -1,5 +1,5 @@
 import type { Context } from './acting';
-import type { DecisionLog } from './decisions';
+import type { Fitting } from './fitting';
 import type { Flow } from './flow';
 import type { Medium } from './medium';
 import { fitsConn, type Rule } from './rule';
@@ -8,7 +8,7 @@ import { fitsConn, type Rule } from './rule';
 export class Silence {
   constructor(
     private readonly medium: Medium,
-    private readonly decisions: DecisionLog,
+    private readonly fitting: Fitting,
     private readonly rules: readonly Rule[],
     private readonly fire: (context: Context) => void,
   ) {}
@@ -42,7 +42,8 @@ export class Silence {
     const m = rule.match;
     if (rule.spent || conn.over || conn.open !== null || conn.served < (m.idle!.served ?? 1)) return;
     if (now - conn.activeAt < m.idle!.after - 0.001 || !fitsConn(m, conn, now)) return;
-    if (m.p !== undefined && !this.decisions.chance(rule.label, m.p)) return;
+    rule.fits++;
+    if (!this.fitting.drawn(rule)) return;
     this.fire({ rule, conn, dir: null, offset: 0 });
   }
 }

@@ -37,6 +37,12 @@ export class Trace {
   /** Entries that did not fit any more. */
   omitted = 0;
   private frameBytes = 0;
+
+  /** How many entries there were, those that did not fit among them. */
+  get count(): number {
+    return this.entries.length + this.omitted;
+  }
+
   /** Told of every entry. */
   onEntry: ((entry: TraceEntry) => void) | null = null;
 

@@ -26,6 +26,7 @@ import { FaultEngine, type Tap } from './engine';
 import { waitOn } from './idle-waits';
 import type { Match } from './match';
 import type { Box, BoxOptions } from './middlebox';
+import type { Unused } from './misses';
 import { Origin } from './origin';
 import { type PeerScript, servePeer } from './peer';
 import { type Report, reportOf } from './report';
@@ -64,6 +65,11 @@ export interface WireOptions {
   readonly faults?: 'on' | 'off';
   /** What the tear-down of `tapwire/jest` does about sockets that are left when a test is over. Default 'fail'. */
   readonly leaks?: 'fail' | 'ignore';
+  /**
+   * What that tear-down does about rules and middleboxes that never acted: a test with one tests less than it says. Default
+   * 'fail'; of single rules, `on(…).optional()`.
+   */
+  readonly unused?: 'fail' | 'ignore';
 }
 
 /** The clock of a wire. */
@@ -100,6 +106,17 @@ const wires = new Set<Wire>();
 
 /** Wires that are open, the latest last: what matchers look at. */
 export const openWires = (): Wire[] => [...wires];
+
+/** What rules that never acted of wires that were closed had to say, until somebody asks. Bounded. */
+let closedUnused: Unused[] = [];
+const CLOSED_KEPT = 1000;
+
+/** The rules and boxes that never acted, of all wires that were closed since this was called last; but `unused: 'ignore'`. */
+export function unusedOfClosed(): Unused[] {
+  const list = closedUnused;
+  closedUnused = [];
+  return list;
+}
 
 /** A client host and a server host with a wire between them on which faults happen. */
 export class Wire {
@@ -203,6 +220,10 @@ export class Wire {
   }
   get rules(): readonly Rule[] {
     return this.engine.rules;
+  }
+  /** Rules and middleboxes that never acted so far and need to, each with what came nearest to it. */
+  unused(): Unused[] {
+    return this.engine.unused();
   }
 
   // ── the client's side ──
@@ -429,6 +450,7 @@ export class Wire {
     if (this.closed) return;
     this.closed = true;
     wires.delete(this);
+    if (this.options.unused !== 'ignore' && closedUnused.length < CLOSED_KEPT) closedUnused.push(...this.unused());
     this.driver.stop();
     for (const agent of this.agents) agent.destroy();
     for (const dispatcher of this.dispatchers) void dispatcher.destroy().catch(() => {});

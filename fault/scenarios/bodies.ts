@@ -3,7 +3,7 @@ import type { Socket } from '../../net';
 import { coalesce, fin, inject, req, res, rst, slice, window } from '../index';
 import { CUT_BYTES } from './cut-bytes';
 import { plain } from './keepalive';
-import type { Scenario } from './scenario';
+import { nextOf, type Scenario } from './scenario';
 
 const chunked: http.RequestListener = (_, response) => {
   response.write('first');
@@ -127,7 +127,7 @@ export const bodies: readonly Scenario[] = [
       await serve(plain);
       wire.on(res(1).headerByte(20)).do(fin({ to: 'c' }));
       await ask({ path: '/fin' });
-      wire.on(res(2).headerByte(20)).do(rst({ to: 'c' }));
+      wire.on(res(nextOf(wire)).headerByte(20)).do(rst({ to: 'c' }));
       await ask({ path: '/rst' });
     },
   },
@@ -209,17 +209,17 @@ export const bodies: readonly Scenario[] = [
     async play({ wire, serve, ask }) {
       await serve(chunked);
       const places = [
-        res(1).headersEnd(),
-        res(2).chunk(1),
-        res(3).bodyByte(5),
-        res(4).chunkEnd(1),
-        res(5).chunk(2),
-        res(6).bodyByte(11),
-        res(7).chunkEnd(2),
-        res(8).trailer(),
+        (n: number) => res(n).headersEnd(),
+        (n: number) => res(n).chunk(1),
+        (n: number) => res(n).bodyByte(5),
+        (n: number) => res(n).chunkEnd(1),
+        (n: number) => res(n).chunk(2),
+        (n: number) => res(n).bodyByte(11),
+        (n: number) => res(n).chunkEnd(2),
+        (n: number) => res(n).trailer(),
       ];
       for (const place of places) {
-        wire.on(place).do(fin({ to: 'c' }));
+        wire.on(place(nextOf(wire))).do(fin({ to: 'c' }));
         await ask();
       }
     },

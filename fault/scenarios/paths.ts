@@ -1,6 +1,6 @@
 import { ack, blackhole, coalesce, delay, down, drop, fin, req, rst, stall, syn, synAck, tlsRecord } from '../index';
 import { plain } from './keepalive';
-import type { Pool, Scenario, Stage, StageWire } from './scenario';
+import { nextOf, type Pool, type Scenario, type Stage, type StageWire } from './scenario';
 
 const patient = { keepAliveTimeout: 3_600_000 };
 
@@ -198,7 +198,7 @@ export const paths: readonly Scenario[] = [
       await ask({ path: '/1' });
       wire.on(req(2)).do(blackhole('c2s'));
       await ask({ path: '/2' });
-      wire.on(req(3)).do(blackhole('c2s'));
+      wire.on(req(nextOf(wire))).do(blackhole('c2s'));
       await ask({ path: '/3', timeout: 5000 });
     },
   },
@@ -287,7 +287,8 @@ export const paths: readonly Scenario[] = [
         .on(ack())
         .times(1)
         .do(rst({ to: 'c' }));
-      await ask({ path: '/2' });
+      // Not over the connection of a client that has tried again by itself.
+      await ask({ path: '/2', fresh: true });
       await ask({ path: '/3' });
     },
   },

@@ -1,3 +1,4 @@
+import type { Unused } from '../misses';
 import type { Handled } from '../origin';
 import type { Report } from '../report';
 import { fromToken, toToken } from '../token';
@@ -26,7 +27,9 @@ export interface ScenarioResult {
   readonly lines: readonly string[];
   /** What is promised for this client; null: nothing. */
   readonly expected: readonly string[] | null;
-  /** Whether it went as promised; true when nothing is. */
+  /** Rules and boxes that should have acted and never did. */
+  readonly unused: readonly Unused[];
+  /** Whether it went as promised, every rule in its part; of lines true when none are promised. */
   readonly asExpected: boolean;
   readonly report: Report;
   /** Milliseconds of the wire's clock. */
@@ -76,7 +79,9 @@ export async function runScenario(
   const { clientPorts, ...others } = scenario.wire ?? {};
   // The retries of got wait on timers of the program.
   const timers = client === 'got' ? 'global' : undefined;
-  const wire = createWire({ http, timers, ...others, ...(faulty ? { clientPorts } : {}), ...options });
+  const ports = faulty ? { clientPorts } : {};
+  // What is unused stands in the result.
+  const wire = createWire({ http, timers, ...others, ...ports, ...options, unused: 'ignore' });
   const lines: string[] = [];
   const say = (line: string): void => {
     lines.push(line);
@@ -111,13 +116,15 @@ export async function runScenario(
     const hash = wire.trace.hash();
     const plan = { seed: wire.seed, placements: [], chances: {}, scenario: scenario.id, client };
     const report = wire.report(`${scenario.id} (${client})`);
-    const asExpected = same && broken === null;
+    const unused = wire.unused();
+    const asExpected = same && broken === null && unused.length === 0;
     const token = faulty ? toToken(plan, hash) : '';
     const result = {
       scenario,
       client,
       lines,
       expected,
+      unused,
       asExpected,
       report,
       virtualMs: wire.clock.now(),

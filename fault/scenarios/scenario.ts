@@ -72,6 +72,9 @@ export type StageWire = Pick<
   'addresses' | 'clock' | 'do' | 'engine' | 'medium' | 'middlebox' | 'nat' | 'note' | 'on' | 'peer' | 'run' | 'trace'
 >;
 
+/** The number that the next request will have: a client may have tried the last one again. */
+export const nextOf = ({ engine }: StageWire): number => engine.exchanges.count + 1;
+
 /** Where a scenario plays. */
 export interface Stage {
   readonly wire: StageWire;

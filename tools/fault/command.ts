@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Unused } from '../../fault/misses';
 import type { Rule } from '../../fault/rule';
 import type { Scenario, ScenarioResult } from '../../fault/scenarios';
 import { EXIT_FAILURE, UsageError } from '../exit';
@@ -178,6 +179,7 @@ const summary = ({
   client,
   lines,
   expected,
+  unused,
   asExpected,
   virtualMs,
   hash,
@@ -188,6 +190,7 @@ const summary = ({
   client,
   lines,
   expected,
+  unused,
   asExpected,
   virtualMs,
   hash,
@@ -195,15 +198,22 @@ const summary = ({
 });
 
 function resultText(result: ScenarioResult): string {
-  const { scenario, client, lines, expected, asExpected, virtualMs, broken } = result;
+  const { scenario, client, lines, expected, unused, asExpected, virtualMs, broken } = result;
   const verdict =
     expected === null ? 'nothing is promised for this client' : asExpected ? 'as promised' : 'NOT AS PROMISED';
   const text = [`${scenario.number}. ${scenario.title}`, ...lines.map((line) => `   ${line}`)];
   if (broken !== null) text.push(`   ${broken.message.split('\n')[0]}`);
+  if (unused.length > 0) text.push('   rules that never acted:', textOf(unused));
   if (!asExpected) text.push('   promised:', ...(expected ?? []).map((line) => `     ${line}`));
   text.push(`   ${client}: ${verdict}, ${(virtualMs / 1000).toFixed(3)} s of virtual time`);
   if (result.token !== '') text.push(`   ${result.token}`);
   return `${text.join('\n')}\n`;
+}
+
+/** Rules that never acted, in words. */
+function textOf(unused: readonly Unused[]): string {
+  const { unusedText } = require('../../fault/misses') as typeof import('../../fault/misses');
+  return unusedText(unused).replace(/^/gm, '   ');
 }
 
 function write(folder: string, { scenario, client, report }: ScenarioResult): void {

@@ -1,16 +1,5 @@
 /** Matchers fail when they must, and say why; the same as plain assertions for other runners. */
-import {
-  check,
-  coalesce,
-  createWire,
-  expectNoLeaks,
-  fin,
-  openWires,
-  req,
-  res,
-  rst,
-  type Wire,
-} from '../../../fault/jest';
+import { check, coalesce, createWire, fin, openWires, req, res, rst, tearDown, type Wire } from '../../../fault/jest';
 
 let wire: Wire;
 beforeEach(async () => {
@@ -139,7 +128,7 @@ describe('the tear-down, which importing tapwire/jest has added', () => {
     const socket = leaky.connect({ host: 'server', port: 80 });
     socket.on('error', () => {});
     await leaky.clock.settle();
-    await expect(expectNoLeaks()).rejects.toThrow('sockets are left: client: port');
+    await expect(tearDown()).rejects.toThrow('sockets are left: client: port');
     expect([leaky.isClosed, openWires()]).toEqual([true, []]);
   });
 
@@ -147,7 +136,7 @@ describe('the tear-down, which importing tapwire/jest has added', () => {
     wire.close();
     const silent = createWire();
     silent.connect({ host: 'server', port: 81 });
-    await expect(expectNoLeaks()).rejects.toThrow('connect ECONNREFUSED 10.0.0.2:81');
+    await expect(tearDown()).rejects.toThrow('connect ECONNREFUSED 10.0.0.2:81');
     expect(silent.isClosed).toBe(true);
   });
 
@@ -157,7 +146,7 @@ describe('the tear-down, which importing tapwire/jest has added', () => {
     await tidy.serve((_, response) => response.end('0123456789'));
     await tidy.get('/');
     await (await tidy.fetch('/')).text();
-    await expectNoLeaks();
+    await tearDown();
   });
 });
 
