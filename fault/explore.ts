@@ -1,9 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Random } from '../stack/base/random';
 import { type Action, coalesce, corrupt, delay, drop, duplicate, fin, reorder, rst } from './actions';
 import type { Match } from './match';
 import { failUnused, type Unused } from './misses';
+import type { Report } from './report';
+import { makeFolder, writeReport } from './report-files';
 import { Rule } from './rule';
 import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
 import { createWire, type Wire, type WireOptions } from './wire';
@@ -50,7 +50,7 @@ interface RunOutcome {
   readonly placed: readonly Placement[];
   /** Rules of the test's own that never acted. */
   readonly unused: readonly Unused[];
-  readonly report: { ladder: string; pcapng: Uint8Array; json: object; mermaid: string };
+  readonly report: Report;
 }
 
 const ACTIONS: Readonly<Record<FaultName, () => Action[]>> = {
@@ -106,22 +106,22 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
     error = typeof failure === 'object' && failure !== null ? (failure as Error) : new Error(String(failure));
   }
   const made = wire.report(`seed ${plan.seed}`);
-  const failed = error !== null;
   const outcome: RunOutcome = {
     error,
     hash: wire.engine.decisions.hash(),
     segments: counter.fits,
     placed,
     unused: wire.unused(),
-    report: {
-      ladder: failed ? made.ladder() : '',
-      pcapng: failed ? made.pcapng() : new Uint8Array(0),
-      json: failed ? made.json() : {},
-      mermaid: failed ? made.mermaid() : '',
-    },
+    report: error === null ? made : asItIs(made),
   };
   wire.close();
   return outcome;
+}
+
+/** The report of now: what a wire does while it is closed is no part of the story. */
+function asItIs(report: Report): Report {
+  const [pcapng, ladder, mermaid, json] = [report.pcapng(), report.ladder(), report.mermaid(), report.json()];
+  return { title: report.title, pcapng: () => pcapng, ladder: () => ladder, mermaid: () => mermaid, json: () => json };
 }
 
 /** Rules of the test's own that acted in no run: a fault may keep one from it, all of them do not. */
@@ -301,24 +301,23 @@ function failureOf(plan: Plan, outcome: RunOutcome, runs: number, options: Explo
   const files = writeReports(outcome, options);
   const failure = new Error(
     `${error.message}\n\nafter ${runs} runs, with ${planText(plan)}${requestsText(plan)} (seed ${plan.seed})\n` +
-      `replay: TAPWIRE_REPLAY=${token}\n${files}\n${outcome.report.ladder}`,
+      `replay: TAPWIRE_REPLAY=${token}\n${files}\n${outcome.report.ladder()}`,
     { cause: error },
   );
   failure.stack = `${failure.message}\n${error.stack ?? ''}`;
   return Object.assign(failure, { token, plan });
 }
 
+/** Keeps the story of a failure, where that is wished for. That it could not be written must not hide the failure. */
 function writeReports(outcome: RunOutcome, options: ExploreOptions): string {
   const folder = options.reports ?? process.env['TAPWIRE_REPORTS'];
   if (folder === undefined || folder === '') return '';
-  mkdirSync(folder, { recursive: true });
-  const name = join(folder, `failure-${outcome.hash}`);
-  const { ladder, pcapng, json, mermaid } = outcome.report;
-  writeFileSync(`${name}.pcapng`, pcapng);
-  writeFileSync(`${name}.txt`, ladder);
-  writeFileSync(`${name}.mmd`, mermaid);
-  writeFileSync(`${name}.json`, JSON.stringify(json, null, 2));
-  return `reports: ${name}.{pcapng,txt,mmd,json}`;
+  try {
+    makeFolder(folder);
+    return `reports: ${writeReport(folder, `failure-${outcome.hash}`, outcome.report)}`;
+  } catch (error) {
+    return `reports: none, ${(error as Error).message}`;
+  }
 }
 
 /** Runs a test once as a token says. Fails as the test does; an Error of its own when the run took another course. */
@@ -328,7 +327,7 @@ export async function replay(token: string, test: WireTest, options: ExploreOpti
   if (outcome.hash !== hash) {
     const made = version === packageVersion() ? '' : ` The token was made by version ${version}.`;
     throw new Error(
-      `the replay took another course: the test or its options are not those of the token.${made}\n${outcome.report.ladder}`,
+      `the replay took another course: the test or its options are not those of the token.${made}\n${outcome.report.ladder()}`,
       { cause: outcome.error ?? undefined },
     );
   }

@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { FaultEngine } from '../../fault/engine';
 import type { Unused } from '../../fault/misses';
 import type { Rule } from '../../fault/rule';
 import type { Scenario, ScenarioResult } from '../../fault/scenarios';
@@ -63,11 +63,12 @@ export function registerFault(program: Command): void {
     .addHelpText('after', '\nExit status: 0 all as promised, 1 something else happened, 2 no such scenario or client.')
     .action(async (name: string, options: RunOptions) => {
       const { SCENARIOS } = scenarios();
+      const isToken = name.startsWith('twf1.');
+      const wanted = name === 'all' ? SCENARIOS : isToken ? [] : [named(name)];
+      if (options.report !== undefined) folderFor('--report', options.report, '; --ladder prints the diagram');
       let failed = 0;
-      if (name.startsWith('twf1.')) failed = (await again(name, options)) ? 0 : 1;
-      else
-        for (const scenario of name === 'all' ? SCENARIOS : [named(name)])
-          if (!(await run(scenario, options))) failed++;
+      if (isToken) failed = (await again(name, options)) ? 0 : 1;
+      else for (const scenario of wanted) if (!(await run(scenario, options))) failed++;
       if (name === 'all' && options.json !== true)
         process.stdout.write(`${SCENARIOS.length - failed} of ${SCENARIOS.length} as promised\n`);
       if (failed > 0) process.exitCode = EXIT_FAILURE;
@@ -77,6 +78,7 @@ export function registerFault(program: Command): void {
     .description('write a page about each scenario, with the diagram of a run')
     .argument('<folder>')
     .action(async (folder: string) => {
+      folderFor('docs', folder);
       const { writePages } = require('./docs') as typeof import('./docs');
       process.stdout.write(`${await writePages(folder)} pages in ${folder}\n`);
     });
@@ -87,7 +89,10 @@ export function registerFault(program: Command): void {
     .option('--upstream <host:port>', 'where they are led; without it, proxies are made over the API')
     .option('--control <port>', 'port of the control API', integer(0, 65_535), 8474)
     .option('--host <address>', 'address of the control API', '127.0.0.1')
-    .option('--rules <file>', 'rules as JSON, for --upstream: [{"match": {…}, "do": [{"do": "rst", "to": "c"}]}]')
+    .option(
+      '--rules <file>',
+      'rules as JSON, for --upstream ("-": standard input): [{"match": {…}, "do": [{"do": "rst", "to": "c"}]}]',
+    )
     .option('--seed <number>', 'the seed of everything random', integer(0, 0xffff_ffff), 1)
     .action(proxy);
   fault
@@ -96,7 +101,7 @@ export function registerFault(program: Command): void {
     .argument('<left>', 'name of the device on the side of the clients')
     .argument('<right>', 'name of the device on the side of the servers')
     .option('--tap', 'TAP devices: Ethernet frames')
-    .option('--rules <file>', 'rules as JSON')
+    .option('--rules <file>', 'rules as JSON; "-": standard input')
     .option(
       '--control <port>',
       'port of the control API (/wires/LEFT-RIGHT/rules, trace, capture)',
@@ -112,15 +117,25 @@ export function registerFault(program: Command): void {
     .action(between);
 }
 
+/** What stands in a file, or comes over standard input ('-'). @throws the system's error, with the path */
+function textOfFile(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    // Of a folder it says EISDIR without saying which.
+    throw Object.assign(error as Error, { path: file });
+  }
+}
+
 /** The rules of a file. @throws UsageError that names the file, the rule and the field */
 function rulesIn(file: string | undefined): Rule[] {
   if (file === undefined) return [];
   const { rulesFrom } = require('../../fault/rule-json') as typeof import('../../fault/rule-json');
-  const text = readFileSync(file, 'utf8');
+  const text = textOfFile(file);
   try {
     return rulesFrom(text);
   } catch (error) {
-    throw new UsageError(`${file}: ${(error as Error).message}`);
+    throw new UsageError(`${file === '-' ? 'standard input' : file}: ${(error as Error).message}`);
   }
 }
 
@@ -217,13 +232,22 @@ function textOf(unused: readonly Unused[]): string {
 }
 
 function write(folder: string, { scenario, client, report }: ScenarioResult): void {
-  mkdirSync(folder, { recursive: true });
-  const name = join(folder, `${scenario.id}-${client}`);
-  writeFileSync(`${name}.pcapng`, report.pcapng());
-  writeFileSync(`${name}.txt`, report.ladder());
-  writeFileSync(`${name}.mmd`, report.mermaid());
-  writeFileSync(`${name}.json`, JSON.stringify(report.json(), null, 2));
-  process.stdout.write(`   reports: ${name}.{pcapng,txt,mmd,json}\n`);
+  const { writeReport } = require('../../fault/report-files') as typeof import('../../fault/report-files');
+  process.stdout.write(`   reports: ${writeReport(folder, `${scenario.id}-${client}`, report)}\n`);
+}
+
+/** A folder that files can be written to, made if need be. @throws UsageError before anything is run */
+function folderFor(what: string, folder: string, instead = ''): void {
+  const { makeFolder } = require('../../fault/report-files') as typeof import('../../fault/report-files');
+  if (folder === '-' || folder === '')
+    throw new UsageError(`${what} takes the path of a folder, not '${folder}'${instead}`);
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const cure = code === 'ENOENT' ? `${folder}: nothing can be made there (ENOENT); choose another folder` : null;
+    throw cure === null ? error : new UsageError(cure);
+  }
 }
 
 /** Throws on why a port could not be listened at, with the option that changes it. */
@@ -266,9 +290,27 @@ async function proxy(options: ProxyCommandOptions): Promise<void> {
     await control.close();
     throw new UsageError((error as Error).message);
   }
-  const stop = (): void => void control.close();
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  onSignal(() => {
+    for (const { name, engine } of control.proxies.values()) sayUnused(name, engine);
+    return control.close();
+  });
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Ends in an orderly way at the first signal; a second one is the system's. */
+function onSignal(stop: () => Promise<void>): void {
+  const once = (): void => {
+    for (const signal of SIGNALS) process.off(signal, once);
+    void stop();
+  };
+  for (const signal of SIGNALS) process.on(signal, once);
+}
+
+/** Names the rules that never acted: what was tried may have been tried without them. */
+function sayUnused(name: string, engine: FaultEngine): void {
+  const unused = engine.unused();
+  if (unused.length > 0) process.stdout.write(`${name}: rules that never acted:\n${textOf(unused)}\n`);
 }
 
 async function between(left: string, right: string, options: BetweenOptions): Promise<void> {
@@ -284,17 +326,19 @@ async function between(left: string, right: string, options: BetweenOptions): Pr
   const control = new ControlServer();
   const name = `${a.name}-${b.name}`;
   control.wires.set(name, box.engine);
-  const stop = (): void => {
-    void control.close();
+  const stop = (): Promise<void> => {
     box.close();
+    return control.close();
   };
   try {
     const port = await control.listen(options.control, options.host).catch(unbound('--control', '--host'));
     process.stdout.write(`${a.name} <-> ${b.name}\ncontrol: http://${options.host}:${port}/wires/${name}\n`);
   } catch (error) {
-    stop();
+    await stop();
     throw new UsageError((error as Error).message);
   }
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  onSignal(() => {
+    sayUnused(name, box.engine);
+    return stop();
+  });
 }

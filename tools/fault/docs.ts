@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, writeWhole } from '../../fault/report-files';
 import { runScenario, SCENARIOS } from '../../fault/scenarios';
 import { story } from './story';
 
@@ -41,8 +41,8 @@ export async function scenarioPages(): Promise<Map<string, string>> {
 
 /** Writes the pages to a folder; returns how many. */
 export async function writePages(folder: string): Promise<number> {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const pages = await scenarioPages();
-  for (const [name, text] of pages) writeFileSync(join(folder, name), text);
+  for (const [name, text] of pages) writeWhole(join(folder, name), text);
   return pages.size;
 }

@@ -1,7 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { explore } from '../../../fault/explore';
+import { makeFolder, writeWhole } from '../../../fault/report-files';
+import { scenarioNamed } from '../../../fault/scenarios';
 import { registerFault } from '../../../tools/fault/command';
 import { DIAGRAM, scenarioPages } from '../../../tools/fault/docs';
 import { CaptureParser } from '../../../tools/pcap/parser';
@@ -81,6 +84,42 @@ test.each([
   await expect(run(...args)).rejects.toThrow(message);
 });
 
+test.each([
+  ['/proc/tapwire/reports', 'nothing can be made there (ENOENT)'],
+  ['/dev/null', 'ENOTDIR'],
+  ['-', "the path of a folder, not '-'"],
+])('a folder that cannot be written to (%s) is refused before anything is run', async (folder, message) => {
+  const play = jest.spyOn(scenarioNamed('1'), 'play');
+  await expect(run('run', '1', '--report', folder)).rejects.toThrow(message);
+  await expect(run('docs', folder)).rejects.toThrow(message);
+  expect(play).not.toHaveBeenCalled();
+});
+
+test('a folder is not made for what is no scenario; a file that cannot be written whole leaves what was there', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fault-'));
+  try {
+    await expect(run('run', 'nothing-like-it', '--report', join(folder, 'new'))).rejects.toThrow(
+      'there is no scenario',
+    );
+    expect(readdirSync(folder)).toEqual([]);
+    makeFolder(join(folder, 'a/b'));
+    writeFileSync(join(folder, 'page'), 'old');
+    // A folder of that name stands in the way of the new one.
+    mkdirSync(join(folder, 'page.part'));
+    expect(() => writeWhole(join(folder, 'page'), 'new')).toThrow(
+      expect.objectContaining({ path: join(folder, 'page') }),
+    );
+    expect(readFileSync(join(folder, 'page'), 'utf8')).toBe('old');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('reports that cannot be written do not hide the failure that they are of', async () => {
+  const failing = explore(() => Promise.reject(new Error('found')), { reports: '/proc/tapwire/reports' });
+  await expect(failing).rejects.toThrow(/^found[\s\S]*reports: none, ENOENT/);
+});
+
 test('proxy: a rule file with a mistake is refused with file, rule and field', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'fault-'));
   try {
@@ -91,6 +130,7 @@ test('proxy: a rule file with a mistake is refused with file, rule and field', a
       `${file}: rule 2.do[0] (rst).to is "x": "c", "s", "both"`,
     );
     await expect(run(...args)).rejects.toThrow('--rules is for --upstream');
+    await expect(run(...args.slice(0, 4), folder, '--upstream', '127.0.0.1:9')).rejects.toMatchObject({ path: folder });
     await expect(run('proxy', '--rules', join(folder, 'none'), '--upstream', '127.0.0.1:9')).rejects.toThrow('ENOENT');
     await expect(run('proxy', '--control', '0', '--upstream', 'nonsense')).rejects.toThrow(
       "'nonsense' is not HOST:PORT",
