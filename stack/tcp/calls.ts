@@ -88,7 +88,7 @@ export function connect(
   owner: ConnectionOwner,
   now: Millis,
 ): Connection | OpenError {
-  if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified || remotePort === 0) return 'EINVAL';
+  if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified) return 'EINVAL';
   // As Linux has it: there is no route for a connection to everybody.
   if (tcp.paths.isBroadcast(remote)) return 'ENETUNREACH';
   if (local?.isUnspecified) local = null;

@@ -195,8 +195,8 @@ export const SENDING: readonly Mutant[] = [
     [
       'group-connected-to',
       'MUST-46',
-      '  if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified || remotePort === 0)',
-      '  if (remotePort === 0)',
+      '  if (remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified)',
+      '  if (remote === null)',
     ],
     ['broadcast-connected-to', 'MUST-46', "  if (tcp.paths.isBroadcast(remote)) return 'ENETUNREACH';\n", ''],
     [
@@ -353,7 +353,7 @@ export const SENDING: readonly Mutant[] = [
     ['rfc-rto-below-a-second', 'RFC 6298 §2', '  rtoMinMs: 1000,', '  rtoMinMs: 200,', 'tcp/recovery-timeout'],
     [
       'initial-window-four',
-      '',
+      'RFC 6928',
       '  initialWindow: 10,',
       '  initialWindow: 4,',
       'tcp/congestion tcp/recovery-window tcp/recovery-losses',
@@ -377,6 +377,13 @@ export const SENDING: readonly Mutant[] = [
       'RFC 6298 §5',
       'const RTO_AFTER_LOST_SYN: Millis = 3000;',
       'const RTO_AFTER_LOST_SYN: Millis = 1000;',
+    ],
+    [
+      'lost-handshakes-say-nothing',
+      'RFC 6928',
+      'c.cwnd = c.totalRetransmits > 1 ? 1 : Math',
+      'c.cwnd = Math',
+      'tcp/recovery-window',
     ],
   ]),
   ...bugsIn('stack/tcp/icmp.ts', 'tcp/patience', [
@@ -540,6 +547,13 @@ export const SENDING: readonly Mutant[] = [
       '  if (!tcp.profile.slowStartAfterIdle || c.packetsOut > 0 || idle <= c.rto',
       '  if (c.packetsOut >= 0 || idle <= c.rto',
     ],
+    [
+      'initial-window-of-giants',
+      'RFC 6928',
+      'Math.floor(initialWindowBytes / c.mss)',
+      'Math.floor(initialWindowBytes / 1460)',
+    ],
+    ['restarts-anywhere', 'RFC 5681', 'Math.min(initialCwnd(c), c.cwnd);', 'Math.min(initialCwnd(c) * 4, c.cwnd);'],
   ]),
   ...bugsIn('stack/tcp/congestion/control.ts', 'tcp/congestion', [
     [

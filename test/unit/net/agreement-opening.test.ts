@@ -40,6 +40,13 @@ describe('opening', () => {
     await once(six, 'ready');
   });
 
+  agrees('port 0: nobody listens there', async (kit) => {
+    for (const host of ['127.0.0.1', '::1', '0.0.0.0']) {
+      const c = kit.watch('c', kit.net.connect(0, host));
+      await once(c, 'close');
+    }
+  });
+
   agrees('0.0.0.0 and :: mean this machine', async (kit) => {
     const server = await kit.listen(() => {});
     for (const host of ['0.0.0.0', '::']) {

@@ -350,6 +350,12 @@ describe('MUST-43 to MUST-46: addresses of an OPEN', () => {
     t.txNothing();
   });
 
+  test('port 0 is one like another, as on Linux: whoever is there says that nobody listens', () => {
+    const t = two();
+    expect(calls.connect(t.stack.tcp, parseAddress('192.168.0.2')!, 0, null, 0, t, 1_000_000)).toBeInstanceOf(Object);
+    expect(t.drain().length).toBe(1);
+  });
+
   test("MUST-46: an OPEN to the subnet's broadcast address is refused", () => {
     const t = two();
     expect(typeof open(t, '192.168.255.255', null)).toBe('string');
