@@ -76,6 +76,15 @@ export class ClientRequest extends Writable {
     return super.once(event, listener);
   }
 
+  override addListener<E extends keyof ClientRequestEvents>(
+    event: E,
+    listener: (...args: ClientRequestEvents[E]) => void,
+  ): this;
+  override addListener(event: string | symbol, listener: Listener): this;
+  override addListener(event: string | symbol, listener: Listener): this {
+    return super.addListener(event, listener);
+  }
+
   // ── before the first write ──
 
   /** Whether the body is sent in chunks, as it is written. */
@@ -109,8 +118,9 @@ export class ClientRequest extends Writable {
     throw new Error("Can't set headers after they are sent");
   }
 
-  /** A field's value, as it was given. @throws Error without a name */
-  getHeader(name: string): unknown {
+  /** A field's value, as it was given: Electron's types say text. @throws Error without a name */
+  // biome-ignore lint/suspicious/noExplicitAny: text where text was set, a number where that was
+  getHeader(name: string): any {
     if (name === undefined || name === null) throw new Error('`name` is required for getHeader(name)');
     return this.spec.headers.get(String(name));
   }

@@ -8,9 +8,14 @@ import type { ReferrerPolicy } from './referrer';
 export interface FetchInit extends RequestInit {
   /** Default: the default session. */
   session?: object;
+  /** There are no handlers to bypass: accepted, without effect. */
+  bypassCustomProtocolHandlers?: boolean;
 }
 
-export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise<Response>;
+/** What `fetch` takes first. */
+export type FetchInput = string | URL | Request;
+
+export type Fetch = (input: FetchInput, init?: FetchInit) => Promise<Response>;
 
 /** Responses that never have a body (Fetch §2.2.3). */
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
@@ -18,7 +23,7 @@ const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 /** Web Fetch over `request`. A redirect in mode 'manual' is cancelled: there is nobody to follow it. */
 export function createFetch(request: (options: ClientRequestOptions) => ClientRequest): Fetch {
   return async (input, init = {}) => {
-    const { session, ...rest } = init;
+    const { session, bypassCustomProtocolHandlers = false, ...rest } = init;
     const asked = new Request(input, rest);
     const origin = asked.headers.get('origin') ?? undefined;
     // Without an origin nothing can be the same.
@@ -30,6 +35,7 @@ export function createFetch(request: (options: ClientRequestOptions) => ClientRe
       redirect: asked.redirect as RedirectMode,
       cache: asked.cache as CacheMode,
       referrerPolicy: asked.referrerPolicy as ReferrerPolicy,
+      bypassCustomProtocolHandlers,
     };
     if (origin !== undefined) options.origin = origin;
     if (session !== undefined) options.session = session;

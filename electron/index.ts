@@ -11,7 +11,7 @@ import { defaultHost } from '../net/default-host';
 import { Host } from '../net/host';
 import { modulesOf } from './modules';
 import { createElectronNet, type ElectronNet } from './net';
-import { createSessions, type ElectronSessions, Session, type SessionsOptions } from './session';
+import { createSessions, type ElectronSessions, Session, type SessionFetch, type SessionsOptions } from './session';
 import { Cookies } from './session/cookies';
 import { SessionCore } from './session/core';
 import { PartitionFile } from './session/partition-file';
@@ -19,7 +19,7 @@ import type { ElectronModules } from './session-types';
 
 export type { ClientRequest } from './client-request';
 export type { NetError } from './errors';
-export type { FetchInit } from './fetch';
+export type { FetchInit, FetchInput } from './fetch';
 export type { IncomingMessage } from './incoming-message';
 export type { ElectronNet } from './net';
 export type { CacheMode, ClientRequestOptions, CredentialsMode, RedirectMode } from './options';
@@ -29,13 +29,16 @@ export type { ReferrerPolicy } from './referrer';
 export type {
   Certificate,
   CertificateVerifyProc,
+  ClearDataOptions,
   Cookie,
   CookieDetails,
   CookieFilter,
+  CookiesEvents,
   EmulatedLink,
   NetworkEmulation,
   ProxyConfig,
   SessionsOptions,
+  SSLConfig,
 } from './session';
 export { Session } from './session';
 export type { ElectronModules, ResolvedEndpoint } from './session-types';
@@ -62,8 +65,7 @@ export function createElectron(on: Host | ElectronModules, options: SessionsOpti
 }
 
 function make(modules: ElectronModules, options: SessionsOptions, started: () => boolean): Electron {
-  const fetch = (own: object, input: unknown, init?: object): Promise<unknown> =>
-    electron.net.fetch(input as string, { ...init, session: own });
+  const fetch: SessionFetch = (own, input, init) => electron.net.fetch(input, { ...init, session: own });
   const sessions = createSessions(modules, { fetch, ...options });
   const electron: Electron = {
     net: createElectronNet(modules, sessions, started),

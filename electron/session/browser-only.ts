@@ -33,9 +33,7 @@ export const BROWSER_ONLY: Readonly<Record<string, string>> = {
   removeExtension: 'extensions are the browser’s',
   getExtension: 'extensions are the browser’s',
   getAllExtensions: 'extensions are the browser’s',
-  setSSLConfig: 'TLS is Node’s: give `tls` options to createSessions',
   allowNTLMCredentialsForDomains: 'NTLM and Negotiate are passed over for Basic and Digest',
-  clearData: 'a session holds cookies and logins only: use clearStorageData and clearAuthCache',
 };
 
 /** The same of its properties: each throws when it is read. */

@@ -1,7 +1,15 @@
 import { type Cookie, getPublicSuffix, MemoryCookieStore } from 'tough-cookie';
 
 /** Why a cookie changed; the words are Electron's. */
-export type CookieChange = 'explicit' | 'overwrite' | 'expired' | 'evicted' | 'expired-overwrite';
+export type CookieChange =
+  | 'inserted'
+  | 'inserted-no-change-overwrite' // the same again
+  | 'inserted-no-value-change-overwrite' // the same value; it lasts longer, say
+  | 'explicit' // somebody removed it
+  | 'overwrite' // by the one that is told next
+  | 'expired'
+  | 'evicted'
+  | 'expired-overwrite';
 
 /** Chromium's numbers: beyond `max` the longest unused go until `kept` are left. */
 const PER_SITE = { max: 180, kept: 150 };
@@ -31,6 +39,18 @@ export function isPublicSuffix(domain: string): boolean {
 }
 
 const isExpired = (cookie: Cookie, now: number): boolean => (cookie.expiryTime() ?? Number.POSITIVE_INFINITY) <= now;
+
+/** What it is to put a cookie in the place of another. */
+function insertionOf(old: Cookie, cookie: Cookie): CookieChange {
+  if (old.value !== cookie.value) return 'inserted';
+  const same =
+    old.secure === cookie.secure &&
+    old.httpOnly === cookie.httpOnly &&
+    old.sameSite === cookie.sameSite &&
+    old.isPersistent() === cookie.isPersistent() &&
+    old.expiryTime() === cookie.expiryTime();
+  return same ? 'inserted-no-change-overwrite' : 'inserted-no-value-change-overwrite';
+}
 
 /** The jar's memory: tells of each change, forgets what has expired, and never holds more than so many. */
 export class CookieStore extends MemoryCookieStore {
@@ -108,7 +128,7 @@ export class CookieStore extends MemoryCookieStore {
     // To set what has expired is how a cookie is removed: there was none.
     if (!isExpired(cookie, Date.now())) {
       this.keep(cookie);
-      this.onChange(cookie, 'explicit', false);
+      this.onChange(cookie, 'inserted', false);
     }
     return settle(done);
   }
@@ -122,7 +142,7 @@ export class CookieStore extends MemoryCookieStore {
     }
     this.drop(old, 'overwrite');
     this.keep(cookie);
-    this.onChange(cookie, 'explicit', false);
+    this.onChange(cookie, insertionOf(old, cookie), false);
     return settle(done);
   }
 

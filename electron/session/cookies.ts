@@ -58,6 +58,11 @@ export interface SessionEvent {
   readonly defaultPrevented: boolean;
 }
 
+/** What the events of `Cookies` bring. */
+export interface CookiesEvents {
+  changed: [event: SessionEvent, cookie: Cookie, cause: CookieChange, removed: boolean];
+}
+
 type Internal = JarCookie & { domain: string; path: string };
 
 const TO_JAR: Readonly<Record<SameSite, string | undefined>> = {
@@ -80,7 +85,7 @@ const UNFIT = /[\x00-\x1f\x7f;]/;
  * `session.cookies`: the jar of a session. Emits 'changed' (event, cookie, cause, removed). The rules are those of RFC
  * 6265bis, the public suffixes included; the jar is tough-cookie.
  */
-export class Cookies extends EventEmitter {
+export class Cookies extends EventEmitter<CookiesEvents> {
   readonly _store: CookieStore;
   readonly _jar: CookieJar;
   readonly _file: PartitionFile | null;
@@ -213,13 +218,16 @@ export class Cookies extends EventEmitter {
       .some((other) => other.secure && other.key === cookie.key && (cookie.path ?? '/').startsWith(other.path ?? '/'));
   }
 
-  /** All cookies, or those of one host, are gone. */
+  /** All cookies, or those that would be sent to one host, are gone. */
   _clear(host?: string): void {
-    for (const cookie of this._store.list()) {
-      if (host === undefined || cookie.domain === host || (!cookie.hostOnly && host.endsWith(`.${cookie.domain}`))) {
-        this._store.drop(cookie, 'explicit');
-      }
-    }
+    this._clearWhere(
+      ({ domain, hostOnly }) =>
+        host === undefined || domain === host || (hostOnly !== true && host.endsWith(`.${domain}`)),
+    );
+  }
+
+  _clearWhere(fits: (cookie: Pick<JarCookie, 'hostOnly'> & { domain: string }) => boolean): void {
+    for (const cookie of this._store.list()) if (fits(cookie as Internal)) this._store.drop(cookie, 'explicit');
   }
 
   _changed(cookie: JarCookie, cause: CookieChange, removed: boolean): void {

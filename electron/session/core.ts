@@ -25,6 +25,7 @@ import { type EmulatedLink, Emulation } from './emulation';
 import { bracketed, type ProxyLogin } from './proxy-rules';
 import { ProxySettings } from './proxy-settings';
 import { type RouteContext, Routes } from './routes';
+import { type SSLConfig, tlsOptionsOf } from './ssl-config';
 import { defaultUserAgent } from './user-agent';
 
 /** The inner face of a session: what requests and agents ask of it. */
@@ -40,16 +41,29 @@ export class SessionCore implements RequestSession, RouteContext {
   readonly emulation: Emulation;
   readonly routes: Routes;
   readonly pending = new Set<Attempt>();
+  private sslOptions: Readonly<Record<string, unknown>> = {};
   private readonly underWay = new Set<TrackedRequest>();
 
   constructor(
     readonly modules: ElectronModules,
     readonly cookies: Cookies,
-    readonly tls: Readonly<Record<string, unknown>>,
+    private readonly ownTls: Readonly<Record<string, unknown>>,
     link: EmulatedLink | null,
   ) {
     this.emulation = new Emulation(link);
     this.routes = new Routes(this);
+  }
+
+  /** Options of every TLS connection: the program's, as far as `setSSLConfig` leaves them. */
+  get tls(): Readonly<Record<string, unknown>> {
+    return { ...this.ownTls, ...this.sslOptions };
+  }
+
+  /** @throws TypeError for what it does not know */
+  setSSLConfig(config: SSLConfig): void {
+    const { ciphers } = this.ownTls as { ciphers?: string };
+    this.sslOptions = tlsOptionsOf(config, ciphers);
+    this.routes.renew();
   }
 
   get offline(): boolean {

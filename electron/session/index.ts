@@ -13,11 +13,13 @@ import { Session, type SessionFetch } from './session';
 
 export { BROWSER_ONLY, BROWSER_PROPERTIES } from './browser-only';
 export type { Certificate, CertificateVerifyProc, CertificateVerifyRequest } from './certificates';
-export type { Cookie, CookieDetails, CookieFilter, Cookies, SameSite } from './cookies';
+export type { ClearDataOptions } from './clear-data';
+export type { Cookie, CookieDetails, CookieFilter, Cookies, CookiesEvents, SameSite } from './cookies';
 export type { ResolveHostOptions } from './core';
 export type { EmulatedLink, LinkConditions, NetworkEmulation } from './emulation';
 export type { ProxyConfig } from './proxy-settings';
-export { type ClearStorageDataOptions, type PreconnectOptions, Session } from './session';
+export { type ClearStorageDataOptions, type PreconnectOptions, Session, type SessionFetch } from './session';
+export type { SSLConfig } from './ssl-config';
 
 /** What sessions may be told. */
 export interface SessionsOptions {
@@ -40,7 +42,7 @@ export interface ElectronSessions extends Sessions<Session> {
    * A persistent session with a file of its own; the same for the same path. Electron's `path` is a folder, ours the file.
    * @throws Error for a path that is not absolute; what `fromPartition` throws
    */
-  fromPath(path: string): Session;
+  fromPath(path: string, options?: { cache?: boolean }): Session;
 }
 
 const PERSIST = 'persist:';

@@ -1,16 +1,19 @@
 import { EventEmitter } from 'node:events';
 import type * as NodeHttp from 'node:http';
+import type { FetchInit, FetchInput } from '../fetch';
 import type { ResolvedEndpoint } from '../session-types';
 import { refuseBrowserOnly } from './browser-only';
 import type { CertificateVerifyProc } from './certificates';
+import { type ClearDataOptions, readClearing } from './clear-data';
 import type { Cookies } from './cookies';
 import type { ResolveHostOptions, SessionCore } from './core';
 import type { NetworkEmulation } from './emulation';
 import type { ProxyConfig } from './proxy-settings';
+import type { SSLConfig } from './ssl-config';
 import { acceptLanguageOf, checkUserAgent } from './user-agent';
 
 /** `session.fetch`: what `net.fetch` is for the default session. */
-export type SessionFetch = (session: Session, input: unknown, init?: object) => Promise<unknown>;
+export type SessionFetch = (session: Session, input: FetchInput, init?: FetchInit) => Promise<Response>;
 
 /** What `preconnect` takes. */
 export interface PreconnectOptions {
@@ -126,6 +129,14 @@ export class Session extends EventEmitter {
     this._core.routes.renew();
   }
 
+  /**
+   * Sets the versions and suites of TLS for connections made from now on; idle ones are not used again.
+   * @throws TypeError for what it does not know
+   */
+  setSSLConfig(config: SSLConfig): void {
+    this._core.setSSLConfig(config ?? {});
+  }
+
   /** Fails the requests under way with net::ERR_ABORTED, and ends all connections. */
   async closeAllConnections(): Promise<void> {
     this._core.closeAllConnections();
@@ -178,6 +189,19 @@ export class Session extends EventEmitter {
     await this.cookies.flushStore();
   }
 
+  /**
+   * Removes all that is kept, cookies and logins, or the cookies of some sites. Idle connections end, unless they shall
+   * not.
+   * @throws (rejects) TypeError for options that are not known, or contradict each other
+   */
+  async clearData(options: ClearDataOptions = {}): Promise<void> {
+    const { cookies, covers, everything } = readClearing(options);
+    if (everything) this._core.auth.clear();
+    if (cookies) this.cookies._clearWhere(({ domain }) => covers === null || covers(domain));
+    if (options.avoidClosingConnections !== true) this._core.routes.renew();
+    await this.cookies.flushStore();
+  }
+
   /** Nothing but cookies is stored, and those have `cookies.flushStore`. */
   flushStorageData(): void {}
 
@@ -188,7 +212,7 @@ export class Session extends EventEmitter {
   async clearCache(): Promise<void> {}
 
   /** A request as `fetch` makes it. @throws (rejects) NetError */
-  fetch(input: unknown, init?: object): Promise<unknown> {
+  fetch(input: FetchInput, init?: FetchInit): Promise<Response> {
     if (this._fetch === null)
       return Promise.reject(new Error('session.fetch: these sessions were made without requests'));
     return this._fetch(this, input, init);

@@ -269,12 +269,31 @@ describe("'changed'", () => {
     await cookies.remove('http://a.test/', 'n');
     await ticks();
     expect(list).toEqual([
-      ['n=1', 'explicit', false],
+      ['n=1', 'inserted', false],
       ['n=1', 'overwrite', true],
-      ['n=2', 'explicit', false],
+      ['n=2', 'inserted', false],
       ['n=2', 'expired-overwrite', true],
-      ['n=3', 'explicit', false],
+      ['n=3', 'inserted', false],
       ['n=3', 'explicit', true],
+    ]);
+  });
+  test.each([
+    ['the same again', {}, 'inserted-no-change-overwrite'],
+    ['another value', { value: '2' }, 'inserted'],
+    ['it outlives the session', { expirationDate: 4e9 }, 'inserted-no-value-change-overwrite'],
+    ['for scripts no more', { httpOnly: true }, 'inserted-no-value-change-overwrite'],
+    ['for TLS only', { secure: true }, 'inserted-no-value-change-overwrite'],
+    ['for other sites', { sameSite: 'strict' as const }, 'inserted-no-value-change-overwrite'],
+  ])('in the place of another: %s', async (_what, changed, cause) => {
+    const cookies = new Cookies();
+    const first = { url: 'https://a.test/', name: 'n', value: '1' };
+    await cookies.set(first);
+    const list = told(cookies);
+    await cookies.set({ ...first, ...changed });
+    await ticks();
+    expect(list.map((one) => (one as unknown[]).slice(1))).toEqual([
+      ['overwrite', true],
+      [cause, false],
     ]);
   });
   test('expired, when somebody looks', async () => {
