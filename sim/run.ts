@@ -171,6 +171,10 @@ class Capture {
 }
 
 function main(words: readonly string[]): number {
+  if (words.includes('--help') || words.includes('-h')) {
+    print(USAGE);
+    return 0;
+  }
   let parsed: Arguments;
   let plan: ScenarioPlan | null = null;
   try {

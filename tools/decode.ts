@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseCidr } from '../stack/base/address';
 import type { Drop } from '../stack/base/drops';
+import { EXIT_FAILURE, EXIT_USAGE } from './exit';
 import { packetLine } from './notation';
 import { printable } from './pcap/application';
 import { dissect } from './pcap/dissect';
@@ -8,7 +9,7 @@ import { compileFilter, type Filter, FilterError } from './pcap/filter';
 import { FlowTracker, type SegmentView } from './pcap/flows';
 import { hexDump } from './pcap/hex-dump';
 import { directionName, packetJson } from './pcap/json';
-import { type Output, StdoutOutput } from './pcap/output';
+import { type Output, OutputError, StdoutOutput } from './pcap/output';
 import type { Packet } from './pcap/packet';
 import { type CapturedPacket, CaptureError, CaptureParser } from './pcap/parser';
 import { readCaptureFile } from './pcap/reader';
@@ -93,7 +94,7 @@ export function runDecode(file: string, options: DecodeOptions, out: Output, com
   });
 }
 
-/** Runs a command's body and turns what can go wrong with a file into one clear message and exit code 2. */
+/** Runs a command's body and turns what can go wrong with a file into one clear message and exit code 2; 1 for the output. */
 export function guarded(
   command: string,
   file: string,
@@ -111,7 +112,7 @@ export function guarded(
     const what = explain(error, name);
     if (what === null) throw error;
     complain(`tapwire ${command}: ${what}\n`);
-    return 2;
+    return error instanceof OutputError ? EXIT_FAILURE : EXIT_USAGE;
   }
 }
 
@@ -126,7 +127,7 @@ const CAUSES: Readonly<Record<string, string>> = {
 
 /** Null: not the user's doing but ours. */
 function explain(error: unknown, name: string): string | null {
-  if (error instanceof UsageError) return error.message;
+  if (error instanceof UsageError || error instanceof OutputError) return error.message;
   if (error instanceof FilterError) return `--filter: ${error.message}`;
   if (error instanceof CaptureError) return `${name}: ${error.message}`;
   const { code, syscall, path, message } = error as NodeJS.ErrnoException;

@@ -100,6 +100,11 @@ function readUrl(text: string): URL {
   return url;
 }
 
+function readMethod(text: string): string {
+  if (/^[!#$%&'*+.^_`|~\w-]+$/.test(text)) return text;
+  throw new UsageError(`--request "${text}": a method is one word of letters, such as GET or PROPFIND`);
+}
+
 function readHeaders(fields: readonly string[]): [string, string][] {
   return fields.map((field) => {
     const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*)$/.exec(field);
@@ -139,7 +144,7 @@ async function readTarget(
   const { proxy } = options;
   return {
     url,
-    method: options.request ?? usual,
+    method: readMethod(options.request ?? usual),
     headers,
     session,
     cookies: options.cookieJar !== undefined,

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { guarded, openCapture, readCount, UsageError } from './decode';
 import { type Ladder, LadderBuilder } from './pcap/ladder-model';
 import { ladderSvg } from './pcap/ladder-svg';
 import { ladderText } from './pcap/ladder-text';
 import { type Output, StdoutOutput } from './pcap/output';
+import { writeText } from './pcap/sink';
 
 export type { Ladder, LadderRow } from './pcap/ladder-model';
 export { LadderBuilder, ladderSvg, ladderText };
@@ -42,14 +42,18 @@ export function registerTrace(program: Command): void {
 export function runTrace(file: string, options: TraceOptions, out: Output, complain: (text: string) => void): number {
   return guarded('trace', file, out, complain, () => {
     const ladder = collect(file, options, out);
+    if (ladder.rows.length === 0) complain(`tapwire trace: there is nothing to draw: no packet ${whichOf(options)}\n`);
     if (options.svg === undefined) out.write(ladderText(ladder));
     else if (options.svg === '-') out.write(ladderSvg(ladder));
     else {
-      writeFileSync(options.svg, ladderSvg(ladder));
+      writeText(options.svg, ladderSvg(ladder));
       out.write(`${options.svg}: ${ladder.rows.length} packets between ${ladder.hosts.length} hosts\n`);
     }
   });
 }
+
+const whichOf = ({ filter }: TraceOptions): string =>
+  filter === undefined ? 'has a sender and a receiver' : 'passes the filter';
 
 function collect(file: string, options: TraceOptions, out: Output): Ladder {
   const follow = options.follow === undefined ? undefined : readCount(options.follow, '--follow');

@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { cureFor } from '../exit';
+import { cureFor, UsageError } from '../exit';
 import { ladderSvg, ladderText } from '../ladder';
 import { CaptureError } from '../pcap/parser';
 import { readCaptureFile } from '../pcap/reader';
-import { FileSink } from '../pcap/sink';
+import { FileSink, writeText } from '../pcap/sink';
 import { QlogWriter, qlogFormatOf } from '../qlog/writer';
 import type { Script } from './ast';
 import { both, RunCapture, RunLadder } from './capture';
@@ -13,6 +13,7 @@ import { explainScript } from './explain';
 import { type Mutant, mutants } from './mutate';
 import { FLAG_OPTIONS, OPTIONS } from './options';
 import { type GivenOption, parseScript } from './parser';
+import { readScript } from './read-script';
 import { RecordError, recordScript } from './record';
 import { describeResult, exitCode, type ScriptResult } from './report';
 import { type RunOptions, runScript } from './run';
@@ -105,6 +106,9 @@ export function registerPacketdrill(
   }
   command.action((paths: string[], flags: Flags) => {
     if (flags.record === true) return io.exit(record(paths, flags, io));
+    for (const name of ['follow', 'side']) {
+      if (command.getOptionValueSource(name) === 'cli') throw new UsageError(`--${name} goes with --record`);
+    }
     const code = new Session(flags, factory, io).run(paths);
     io.exit(code);
     if (flags.watch === true && paths.every((path) => existsSync(path))) watchAndRun(paths, flags, factory, io);
@@ -214,7 +218,7 @@ class Session {
     const startedMs = performance.now();
     let script: Script;
     try {
-      script = parseScript(file, readFileSync(file, 'utf8'), this.given);
+      script = parseScript(file, readScript(file), this.given);
     } catch (error) {
       if (error instanceof ScriptError) return this.print(unreadable(file, error), startedMs, error.message);
       this.io.err(unopened(file, error));
@@ -240,7 +244,7 @@ class Session {
     const code = this.print(runScript(script, { ...options, ...(observer && { observer }) }), startedMs);
     const diagram = drawing?.build();
     if (diagram === undefined) return code;
-    if (svg !== undefined) writeFileSync(svg, ladderSvg(diagram));
+    if (svg !== undefined) writeText(svg, ladderSvg(diagram));
     if (ladder === true && json !== true) this.io.out(ladderText(diagram));
     return code;
   }

@@ -46,7 +46,17 @@ export class Cursor {
     return `"${token.text}"`;
   }
 
+  /** What stands next is not what an event has to go on with: where it breaks off, the end of its line is to blame. */
   expected(what: string): never {
+    const { source } = this.lexer;
+    const { at } = this.peek();
+    if (this.end > 0 && source.line(at) > source.line(this.end))
+      return this.fail(`expected ${what}, found the end of the line`, this.end);
+    return this.unexpected(what);
+  }
+
+  /** The same where an event, or the script, may end. */
+  unexpected(what: string): never {
     return this.fail(`expected ${what}, found ${Cursor.describe(this.peek())}`);
   }
 

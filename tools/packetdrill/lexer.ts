@@ -106,6 +106,7 @@ export class Lexer {
       const blank = this.match(SPACE) ?? this.match(LINE_COMMENT) ?? this.match(BLOCK_COMMENT);
       if (blank !== null) this.at += blank.length;
       else if (this.source.text[this.at] === '#') this.skipCondition();
+      else if (this.source.text.startsWith('/*', this.at)) this.fail(this.at, 'a comment that does not end');
       else return;
     }
   }

@@ -20,6 +20,8 @@ export interface GivenOption {
  */
 export function parseScript(file: string, text: string, given: readonly GivenOption[] = []): Script {
   const source = new Source(file, text.replace(/^\uFEFF/, ''));
+  const nul = source.text.indexOf('\0');
+  if (nul >= 0) throw new ScriptError(source, nul, 'parse', 'a NUL byte: this is no text, or UTF-16');
   const config = defaultConfig();
   const c = new Cursor(new Lexer(source, config.defines));
   const warnings: string[] = [];
@@ -33,9 +35,9 @@ export function parseScript(file: string, text: string, given: readonly GivenOpt
   const setUp = c.peek().kind === 'command' ? parseCommand(c) : null;
   const events: Event[] = [];
   while (startsTime(c)) events.push(parseEvent(c, config));
-  if (events.length === 0) c.expected('an event: a time, then a packet, a call, a command or a code block');
+  if (events.length === 0) c.unexpected('an event: a time, then a packet, a call, a command or a code block');
   const cleanUp = c.peek().kind === 'command' ? parseCommand(c) : null;
-  if (c.peek().kind !== 'end') c.expected('an event that begins with a time, or the end of the script');
+  if (c.peek().kind !== 'end') c.unexpected('an event that begins with a time, or the end of the script');
   return { source, config, setUp, events, cleanUp, warnings };
 }
 

@@ -1,3 +1,8 @@
+/** No more of a line is shown. */
+const EXCERPT_CHARACTERS = 160;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROLS = /[\0-\x08\x0b-\x1f\x7f]/g;
+
 /** A script's name and text, and where in it something stands. Positions are character offsets. */
 export class Source {
   private readonly starts: number[] = [0];
@@ -38,11 +43,16 @@ export class Source {
     return `${this.file}:${this.line(at)}:${this.column(at)}`;
   }
 
-  /** The line an offset stands on with a caret below the column; tabs stay, so that the caret lines up. */
+  /**
+   * The line an offset stands on, as far as it fits, with a caret below the column; tabs stay, so that the caret lines up.
+   * What would steer a terminal is shown as what it is not: text.
+   */
   excerpt(at: number): string {
-    const text = this.lineText(this.line(at));
-    const pad = text.slice(0, this.column(at) - 1).replace(/[^\t]/g, ' ');
-    return `${text}\n${pad}^`;
+    const column = this.column(at);
+    const from = column > EXCERPT_CHARACTERS ? column - EXCERPT_CHARACTERS / 2 : 0;
+    const text = this.lineText(this.line(at)).slice(from, from + EXCERPT_CHARACTERS);
+    const pad = text.slice(0, column - 1 - from).replace(/[^\t]/g, ' ');
+    return `${text.replace(CONTROLS, '\ufffd')}\n${pad}^`;
   }
 }
 

@@ -7,6 +7,9 @@ export interface Output {
   flush(): void;
 }
 
+/** Standard output takes no more, and nobody left: a full disk. */
+export class OutputError extends Error {}
+
 const STDOUT = 1;
 const BUFFER_CHARACTERS = 1 << 16;
 
@@ -31,8 +34,9 @@ export class StdoutOutput implements Output {
     try {
       writeFully(STDOUT, bytes);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
       this.closed = true;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EPIPE') throw new OutputError(`the output cannot be written: ${message}`);
     }
   }
 }

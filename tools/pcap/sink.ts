@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 
 /** Where a capture's bytes go. `write` has taken all of `bytes` when it returns; the caller uses them again. */
 export interface CaptureSink {
@@ -30,6 +30,21 @@ export function writeFully(fd: number, bytes: Uint8Array): void {
   }
 }
 
+/** The system does not say which file an error is about when it comes from a descriptor. */
+function about(error: unknown, path: string): unknown {
+  if (typeof error === 'object' && error !== null && !('path' in error)) Object.assign(error, { path });
+  return error;
+}
+
+/** Writes a whole file. Throws the system's error, which names the file. */
+export function writeText(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw about(error, path);
+  }
+}
+
 /** A file, a FIFO or, for "-", standard output. Synchronous, so nothing is in flight when the process is told to go. */
 export class FileSink implements CaptureSink {
   private fd: number;
@@ -40,7 +55,11 @@ export class FileSink implements CaptureSink {
   }
 
   write(bytes: Uint8Array): void {
-    writeFully(this.fd, bytes);
+    try {
+      writeFully(this.fd, bytes);
+    } catch (error) {
+      throw about(error, this.path);
+    }
   }
 
   close(): void {

@@ -143,11 +143,15 @@ class FilterParser {
   }
 }
 
+/** The names that people type; a table of the system's (/etc/services) need not be there. */
+const SERVICES: Readonly<Record<string, number>> = { domain: 53, http: 80, https: 443, 'http-alt': 8080, ssh: 22 };
+
 function portOf(text: string): number {
-  const match = /^:?(\d{1,5})$/.exec(text);
-  const port = Number(match?.[1] ?? 'none');
-  if (!(port <= 65_535)) throw new UsageError(`"${text}" is not a port: give a number, such as :80`);
-  return port;
+  const name = text.replace(/^:/, '');
+  if (Object.hasOwn(SERVICES, name)) return SERVICES[name]!;
+  const port = /^\d{1,5}$/.test(name) ? Number(name) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new UsageError(`"${text}" is not a port: give a number, such as :80, or ${Object.keys(SERVICES).join(', ')}`);
 }
 
 /** HOST, HOST:PORT, :PORT, [v6]:PORT; HOST is an address, a network, or * for any. */
@@ -165,7 +169,7 @@ function hostTest(text: string): (end: SocketEnd) => boolean {
 }
 
 function hostAndPort(text: string): [host: string, port: string] {
-  const bracketed = /^\[(.*)\](\/\d+)?(?::(\d+))?$/.exec(text);
+  const bracketed = /^\[(.*)\](\/\d+)?(?::([\w-]+))?$/.exec(text);
   if (bracketed !== null) return [bracketed[1]! + (bracketed[2] ?? ''), bracketed[3] ?? ''];
   const colon = text.indexOf(':');
   // Two colons without brackets are an IPv6 address, and no port.

@@ -369,7 +369,8 @@ describe('the commands in a program', () => {
     ]);
   });
 
-  test('standard output that closes is not an error, standard input is a capture', () => {
+  /** Runs a shell's command line with a capture on standard input; `"$NODE" "$SCRIPT"` is the command with `decode` only. */
+  function shell(command: string): { stdout: string; stderr: string } {
     const sink = new MemorySink();
     const writer = new PcapngWriter(sink);
     writer.addInterface({ name: 'a', linkType: 'ip' });
@@ -388,9 +389,12 @@ describe('the commands in a program', () => {
        require(${JSON.stringify(join(root, 'tools/decode.ts'))}).registerDecode(program);
        program.parse();`,
     );
-    const command = 'set -o pipefail; "$NODE" "$SCRIPT" decode - | head -n 3; echo "$?"';
     const env = { ...process.env, NODE: process.execPath, SCRIPT: script };
-    const result = spawnSync('bash', ['-c', command], { env, input: sink.bytes(), encoding: 'utf8' });
+    return spawnSync('bash', ['-c', command], { env, input: sink.bytes(), encoding: 'utf8' });
+  }
+
+  test('standard output that closes is not an error, standard input is a capture', () => {
+    const result = shell('set -o pipefail; "$NODE" "$SCRIPT" decode - | head -n 3; echo "$?"');
     expect(result.stderr).toBe('');
     expect(result.stdout.trimEnd().split('\n')).toEqual([
       '0.000000 10.77.0.1.5000 > 10.77.0.2.53 udp (1)',
@@ -398,5 +402,13 @@ describe('the commands in a program', () => {
       '0.002000 10.77.0.1.5000 > 10.77.0.2.53 udp (1)',
       '0',
     ]);
+  });
+
+  test('standard output on a full disk is no fault of the capture', () => {
+    for (const option of ['', '--stats', '--count 1']) {
+      const { stdout, stderr } = shell(`"$NODE" "$SCRIPT" decode ${option} - > /dev/full; echo "$?"`);
+      expect(stderr).toBe('tapwire decode: the output cannot be written: ENOSPC: no space left on device, write\n');
+      expect(stdout).toBe('1\n');
+    }
   });
 });

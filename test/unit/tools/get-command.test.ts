@@ -42,6 +42,14 @@ test('a server that the kernel does not reach is told as what it is, though the 
   expect(code).toBe(1);
 });
 
+test('a method is one word', async () => {
+  const { code, said } = await tapwire('get', 'http://127.0.0.1:1/', '-X', 'G@T');
+  expect([code, said]).toEqual([
+    2,
+    'tapwire get: --request "G@T": a method is one word of letters, such as GET or PROPFIND\n',
+  ]);
+});
+
 test('a network of several processes is a wire of its own', async () => {
   const { code, said } = await tapwire('get', 'http://127.0.0.1:1/', '--network', '10.77.0.0/31');
   expect([code, said]).toEqual([

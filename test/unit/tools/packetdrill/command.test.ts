@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { cureFor } from '../../../../tools/exit';
 import { registerPacketdrill, watchAndRun } from '../../../../tools/packetdrill/command';
 import { stackTarget } from '../../../../tools/packetdrill/stack-target';
 import type { TargetFactory } from '../../../../tools/packetdrill/target';
@@ -108,6 +109,36 @@ describe('exit codes', () => {
     const ran = tapwire([...flags, join(folder, 'empty')]);
     expect([ran.code, ran.out]).toEqual([2, '']);
     expect(ran.err).toMatch(message);
+  });
+});
+
+describe('what has no sense', () => {
+  test('a file without an end is no script', () => {
+    const ran = tapwire(['/dev/zero']);
+    expect([ran.code, ran.out, ran.err]).toEqual([
+      2,
+      '',
+      'tapwire packetdrill: /dev/zero: it is larger than 16 MiB: no script\n',
+    ]);
+  });
+
+  test.each([
+    ['--side', 'client'],
+    ['--follow', '1'],
+  ])('%s without --record', (flag, value) => {
+    expect(() => tapwire([file('a.pkt', GOOD), flag, value])).toThrow(`${flag} goes with --record`);
+  });
+
+  test('a disk that is full is no fault of the stack', () => {
+    for (const flag of ['--svg', '--pcap', '--qlog']) {
+      let error: unknown;
+      try {
+        tapwire([file('a.pkt', GOOD), flag, '/dev/full']);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(cureFor(error)).toBe('/dev/full: the disk is full; free some space, or choose another disk (ENOSPC)');
+    }
   });
 });
 

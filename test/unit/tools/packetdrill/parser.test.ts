@@ -425,6 +425,40 @@ one */ --local_ip="10.0.0.1"
     expect(errorOf(text).what.startsWith(what)).toBe(true);
   });
 
+  test.each([
+    ['+0 < S 0:0(0) win 1 <mss 1000', 30, '">" after the TCP options'],
+    ['+0 < . 1:1(0) ack 1 win 5 <sack 1:2 // a comment', 36, '">" after the TCP options'],
+    ['+0 f(3, ...', 12, '")" after the arguments of f'],
+    ['+0 close(3)', 12, '"=" and the result of close'],
+    ['+0 <', 5, 'TCP flags (letters of FSRPEWUA, "." for ACK, "-" for none)'],
+    ['+0', 3, 'a system call, a packet ("<" or ">"), a command in back quotes or a code block'],
+  ])('%s: what breaks off is told where it does', (text, column, wanted) => {
+    for (const after of ['', '\n', '\n+0 > S. 0:0(0) ack 1\n']) {
+      const { line, what, column: at } = errorOf(`0 close(3) = 0\n${text}${after}`);
+      const found = after === '' && !text.includes('//') ? 'the end of the script' : 'the end of the line';
+      if (after !== '') expect([line, at]).toEqual([2, column]);
+      expect(what).toBe(`expected ${wanted}, found ${after === '' ? 'the end of the script' : found}`);
+    }
+  });
+
+  test('what begins at the wrong place is told where it stands', () => {
+    expect(errorOf('0 close(3) = 0\n  <mss 1000>')).toMatchObject({ line: 2, column: 3 });
+    expect(errorOf('0 close(3) = 0\n/* never')).toMatchObject({
+      line: 2,
+      column: 1,
+      what: 'a comment that does not end',
+    });
+  });
+
+  test('what is no text', () => {
+    const error = errorOf('0 close(3) = 0\n\x1b[2J\0');
+    expect(error).toMatchObject({ line: 2, column: 5, what: 'a NUL byte: this is no text, or UTF-16' });
+    expect(error.message.split('\n')).toEqual([`t.pkt:2:5: ${error.what}`, '\ufffd[2J\ufffd', '    ^']);
+    const long = errorOf(`0 f(${'1, '.repeat(1000)}`).message.split('\n');
+    expect(long[1]!.length).toBeLessThanOrEqual(160);
+    expect(long[2]!.indexOf('^')).toBeLessThanOrEqual(160);
+  });
+
   test('the command line is stronger than the script', () => {
     const given = [
       { name: 'mtu', value: '900' },

@@ -179,6 +179,7 @@ describe('the filter', () => {
     ['( sport = :443 or dport = :80 )', true, true],
     ['(sport=:443 or dport=:80) and src 10.0.0.1', true, false],
     ['sport = :443 or dport = :80 and src 10.0.0.9', false, true],
+    ['sport = :https or dport = http and src 10.0.0.9', false, true],
     ['dport = :80 src 10.0.0.1', true, false],
   ])('%s', (text, first, second) => {
     const { test } = parseFilter(text.split(' '));
