@@ -1,10 +1,10 @@
 import { HttpReader } from '../http/connection';
 import type { Head, Role } from '../http/head';
 import { headText, methodOf, rawHeadersOf, reasonOf, targetOf } from '../http/head-strings';
+import { Options } from './options';
 
 /*
  * The HTTP parser beside Node's own, both given whole messages, in turns within one run.
- * node -r ./test/typescript.cjs benchmarks/parse.ts [--rounds 7] [--ms 300]
  */
 
 interface Contender {
@@ -164,11 +164,12 @@ function race(contenders: Contender[], rounds: number, ms: number): number[] {
   return rates.map(median);
 }
 
-function main(args: string[]): void {
-  const option = (name: string, usual: number): number => {
-    const i = args.indexOf(`--${name}`);
-    return i < 0 ? usual : Number(args[i + 1]);
-  };
+const USAGE = `npm run bench:parse [-- OPTIONS]
+  --rounds N  how often each has its turn (7)
+  --ms N      how long a turn takes (300)`;
+
+function main(): void {
+  const options = new Options(USAGE, ['rounds', 'ms']);
   console.log('messages/s, median; x: ratio to node in the same run');
   for (const sample of SAMPLES) {
     const contenders = [
@@ -177,7 +178,7 @@ function main(args: string[]): void {
       ourContender('strings', sample, stringsOf, false),
       ourContender('strings, body copied', sample, stringsOf, true),
     ];
-    const rates = race(contenders, option('rounds', 7), option('ms', 300));
+    const rates = race(contenders, options.number('rounds', 7), options.number('ms', 300));
     console.log(`${sample.name} (${sample.text.length} bytes)`);
     contenders.forEach((c, i) => {
       const rate = Math.round(rates[i]!).toLocaleString('en').padStart(12);
@@ -187,4 +188,4 @@ function main(args: string[]): void {
   if (sink === 0) console.log('nothing was read');
 }
 
-if (require.main === module) main(process.argv.slice(2));
+if (require.main === module) main();

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { checksumScenario } from './checksum';
 import { idleMemory, idleRefusal } from './idle-memory';
 import { enter, KERNEL_CLIENT, killAll, Lab, type Server } from './lab';
+import { Options } from './options';
 import { median, printTable, type Row } from './table';
 
 /*
@@ -180,11 +181,6 @@ const SCENARIOS: readonly Scenario[] = [
   checksumScenario,
 ];
 
-function option(argv: readonly string[], name: string, fallback: string): string {
-  const at = argv.indexOf(`--${name}`);
-  return at < 0 || argv[at + 1] === undefined ? fallback : argv[at + 1]!;
-}
-
 const HELP = `npm run bench [-- OPTIONS]
   --scenario A,B  only these: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --rounds N      measurements of each subject, in turns (3)
@@ -192,33 +188,23 @@ const HELP = `npm run bench [-- OPTIONS]
   --idle N        connections of idle-memory, in eight steps (16000)
   --json          one JSON object a scenario instead of tables
   --smoke         one short round of everything: does it run?
-Needs root or user namespaces, /dev/net/tun, and iproute2, util-linux, wrk, ethtool. http parsing: npm run bench:parse.
-`;
+Needs root or user namespaces, /dev/net/tun, and iproute2, util-linux, wrk, ethtool. http parsing: npm run bench:parse.`;
 
 async function main(): Promise<number> {
-  const argv = process.argv.slice(2);
-  if (argv.includes('--help')) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const code = enter(process.argv.slice(1));
-  if (code !== null) return code;
-  const smoke = argv.includes('--smoke');
+  const options = new Options(HELP, ['scenario', 'rounds', 'seconds', 'idle'], ['json', 'smoke']);
+  const smoke = options.flag('smoke');
   const settings: Settings = {
-    rounds: Number(option(argv, 'rounds', smoke ? '1' : '3')),
-    seconds: Number(option(argv, 'seconds', smoke ? '1' : '2')),
-    idle: Number(option(argv, 'idle', smoke ? '800' : '16000')),
-    json: argv.includes('--json'),
+    rounds: options.number('rounds', smoke ? 1 : 3),
+    seconds: options.number('seconds', smoke ? 1 : 2),
+    idle: options.number('idle', smoke ? 800 : 16000),
+    json: options.flag('json'),
   };
-  const wanted = option(argv, 'scenario', '');
+  const wanted = options.text('scenario', '');
   const names = wanted === '' ? SCENARIOS.map((scenario) => scenario.name) : wanted.split(',');
   const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
-  if (unknown.length > 0) {
-    process.stderr.write(
-      `bench: no scenario ${unknown.join(', ')}; there are ${SCENARIOS.map((s) => s.name).join(', ')}\n`,
-    );
-    return 2;
-  }
+  if (unknown.length > 0) options.refuse(`bench: no scenario ${unknown.join(', ')}`);
+  const code = enter(process.argv.slice(1));
+  if (code !== null) return code;
   const refusal = names.includes('idle-memory') ? idleRefusal(settings.idle) : null;
   if (refusal !== null) {
     process.stderr.write(`bench: ${refusal}\n`);

@@ -1,12 +1,11 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { enter } from '../lab';
+import { Options } from '../options';
 import { median } from '../table';
 import { CELLS, cellName, FLOW_BYTES, portOf, SEEDS_MAX, SEGMENT_BYTES } from './cells';
+import { ask, finish, lay, leftCongestion, node, RECEIVER, start } from './two-sides';
 
 /*
- * npm run bench:lossy [-- --seeds 5 (at most 15)] [--cells 0,1,2] [--json]
  * Loss recovery against Linux: 10 MB through one and the same seeded emulator, the kernel's TCP and tapwire side by side
  * with the same seeds, the kernel receiving both. Prints medians and ratios of completion time, and packets sent.
  *
@@ -16,43 +15,15 @@ import { CELLS, cellName, FLOW_BYTES, portOf, SEEDS_MAX, SEGMENT_BYTES } from '.
  *   └─────────────────────────────────────┘            └─────────────────┘
  */
 
-const EXTENSION = __filename.endsWith('.ts') ? '.ts' : '.js';
-const file = (name: string): string => join(__dirname, name + EXTENSION);
-const RECEIVER = '10.95.2.2';
+const USAGE = `npm run bench:lossy [-- OPTIONS]
+  --seeds N      flows of each path (5, at most ${SEEDS_MAX - 1})
+  --cells 0,1,2  only these paths: ${CELLS.map((_, i) => i).join(', ')}
+  --json         every flow's time, one JSON object a path
+Needs root, /dev/net/tun, iproute2 and util-linux. All paths with five seeds take a quarter of an hour.`;
+
 /** The last byte of a sender's address tells the emulator's counters whose packets they are. */
 const KERNEL_HOST = 2;
 const TAPWIRE_HOSTS = { cubic: 12, bbr: 22 } as const;
-
-const run = (command: string, ...args: string[]): void => {
-  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-};
-
-const children: ChildProcess[] = [];
-
-/**
- * As root, children go ahead of everything else on the machine, and of each other: a kernel's TCP acts the moment a packet
- * comes, whoever runs, so ours must not wait for the emulator, nor the emulator's clock for the programs at the ends.
- */
-const PRIORITIES = { tapwire: 30, emulator: 20, programs: 10 } as const;
-const permitted = spawnSync('chrt', ['-r', '10', 'true']).status === 0;
-
-function start(who: keyof typeof PRIORITIES, program: string, programArgs: readonly string[]): Promise<ChildProcess> {
-  const ahead = permitted ? ['chrt', '-r', String(PRIORITIES[who])] : [];
-  const [command, ...args] = [...ahead, program, ...programArgs] as [string, ...string[]];
-  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  // A listener for each flow that runs.
-  child.setMaxListeners(0);
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}`)));
-    child.once('message', () => {
-      child.removeAllListeners('exit');
-      resolve(child);
-    });
-  });
-}
-
-const node = (name: string, ...args: string[]): string[] => [...process.execArgv, file(name), ...args];
 
 interface Lab {
   readonly emulator: ChildProcess;
@@ -60,44 +31,14 @@ interface Lab {
   readonly tapwire: Readonly<Record<'cubic' | 'bbr', ChildProcess>>;
 }
 
-/** This process' namespace is the left one. */
-async function lay(): Promise<Lab> {
-  const holder = spawn('unshare', ['-n', 'sleep', '100000'], { stdio: 'ignore' });
-  children.push(holder);
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const right = (...args: string[]): void => run('nsenter', `--net=/proc/${holder.pid}/ns/net`, ...args);
-  run('ip', 'link', 'set', 'lo', 'up');
-  const emulator = await start('emulator', process.execPath, node('emulator'));
-  run('ip', 'link', 'set', 'emu-r', 'netns', String(holder.pid));
-  run('ip', 'address', 'add', '10.95.1.2/24', 'dev', 'emu-l');
-  run('ip', 'link', 'set', 'emu-l', 'up');
-  right('ip', 'address', 'add', `${RECEIVER}/24`, 'dev', 'emu-r');
-  right('ip', 'link', 'set', 'emu-r', 'up');
-  right('ip', 'route', 'add', 'default', 'dev', 'emu-r');
-  for (const [name, value] of [
-    ['ip_forward', '1'],
-    // What one flow learned must not help or hinder the next.
-    ['tcp_no_metrics_save', '1'],
-  ]) {
-    writeFileSync(`/proc/sys/net/ipv4/${name}`, value!);
-  }
-  // The controller by port is not to be had from a route: one route for each.
-  run('ip', 'route', 'add', `${RECEIVER}/32`, 'dev', 'emu-l', 'src', '10.95.1.2', 'congctl', 'cubic');
-  await start('programs', 'nsenter', [`--net=/proc/${holder.pid}/ns/net`, process.execPath, ...node('receiver')]);
-  const kernel = await start('programs', process.execPath, node('sender', RECEIVER, '--kernel'));
-  const tapwire = async (congestion: 'cubic' | 'bbr', net: number): Promise<ChildProcess> => {
+async function layLab(): Promise<Lab> {
+  const { emulator, inside } = await lay(node('emulator'), 'cubic');
+  await start('programs', [...inside, ...node('receiver')]);
+  const kernel = await start('programs', node('sender', RECEIVER, '--kernel'));
+  const tapwire = (congestion: 'cubic' | 'bbr', net: number): Promise<ChildProcess> => {
     const local = `10.95.${net}.${TAPWIRE_HOSTS[congestion]}/24`;
-    const args = [
-      '--tun',
-      `tl-${congestion}`,
-      '--local',
-      local,
-      '--gateway',
-      `10.95.${net}.1`,
-      '--congestion',
-      congestion,
-    ];
-    return start('tapwire', process.execPath, node('sender', RECEIVER, ...args));
+    const addresses = ['--tun', `tl-${congestion}`, '--local', local, '--gateway', `10.95.${net}.1`];
+    return start('tapwire', node('sender', RECEIVER, ...addresses, '--congestion', congestion));
   };
   return { emulator, kernel, tapwire: { cubic: await tapwire('cubic', 3), bbr: await tapwire('bbr', 4) } };
 }
@@ -117,12 +58,7 @@ function race(child: ChildProcess, port: number): Promise<number> {
   });
 }
 
-function counts(emulator: ChildProcess): Promise<Record<string, number>> {
-  return new Promise((resolve) => {
-    emulator.once('message', (answer) => resolve(answer as Record<string, number>));
-    emulator.send('counts');
-  });
-}
+const counts = (emulator: ChildProcess): Promise<Record<string, number>> => ask(emulator, 'counts');
 
 const WARM_UP_FLOWS = 2;
 
@@ -154,7 +90,7 @@ interface Result {
 async function runCell(lab: Lab, cell: number, seeds: number): Promise<Result> {
   const { congestion, lossPpm } = CELLS[cell]!;
   const fast = lossPpm <= FAST_PPM;
-  run('ip', 'route', 'replace', `${RECEIVER}/32`, 'dev', 'emu-l', 'src', '10.95.1.2', 'congctl', congestion);
+  leftCongestion(congestion);
   const times: { linux: number[]; tapwire: number[] } = { linux: [], tapwire: [] };
   const one = async (seed: number): Promise<void> => {
     const port = portOf(cell, seed);
@@ -186,19 +122,18 @@ async function runCell(lab: Lab, cell: number, seeds: number): Promise<Result> {
   };
 }
 
-function option(name: string, fallback: string): string {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : process.argv[at + 1]!;
-}
-
 async function main(): Promise<number> {
+  const options = new Options(USAGE, ['seeds', 'cells'], ['json']);
+  const seeds = Math.min(SEEDS_MAX - 1, options.number('seeds', 5));
+  const json = options.flag('json');
+  const chosen = options.text('cells', '');
+  const cells = chosen === '' ? CELLS.map((_, i) => i) : chosen.split(',').map(Number);
+  const unknown = cells.find((cell) => CELLS[cell] === undefined);
+  if (unknown !== undefined) return options.refuse(`--cells: there is no path ${unknown}`);
   const code = enter(process.argv.slice(1));
   if (code !== null) return code;
-  const seeds = Math.min(SEEDS_MAX - 1, Number(option('seeds', '5')));
-  const cells = option('cells', '') === '' ? CELLS.map((_, i) => i) : option('cells', '').split(',').map(Number);
-  const lab = await lay();
+  const lab = await layLab();
   await warmUp(lab);
-  const json = process.argv.includes('--json');
   if (!json)
     process.stdout.write(`${'path'.padEnd(48)}  linux s  tapwire s  ratio  by seed  sent/needed: linux, tapwire\n`);
   for (const cell of cells) {
@@ -220,12 +155,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-main()
-  .catch((error) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
-    return 1;
-  })
-  .then((code) => {
-    for (const child of children) child.kill('SIGKILL');
-    process.exit(code);
-  });
+finish(main);
