@@ -142,7 +142,7 @@ export abstract class HandleReading extends HandleWriting {
       }
       this.lent = 0;
     }
-    if (used < end - at && this.direct === direct) this.reading = false;
+    if (used < end - at && this.direct === direct) this.readStop();
     return used > 0;
   }
 

@@ -65,6 +65,25 @@ describe('under the drop-in', () => {
     expect(JSON.parse(out)).toEqual([{ HTTPCLIENTREQUEST: 3, HTTPINCOMINGMESSAGE: 1 }, 0]);
   });
 
+  test('a body that nobody reads does not keep the process', async () => {
+    const out = await program(`
+      const http = require('http'), net = require('net');
+      const server = http.createServer((request) => {
+        server.close();
+        // What is read of it stops when its stream is full.
+        request.on('readable', () => {
+          if (request.readableLength < request.readableHighWaterMark) return;
+          console.log('full');
+          client.destroy();
+        });
+      }).listen(0);
+      const client = net.connect(server.address().port);
+      client.write('POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 1000000\\r\\n\\r\\n');
+      client.write(Buffer.alloc(1000000));
+      client.on('close', () => console.log('closed'));`);
+    expect(out).toBe('full\nclosed');
+  }, 60_000);
+
   test('perf_hooks shows connections and messages, to whoever observes them', async () => {
     const out = await program(`
       const { PerformanceObserver, PerformanceEntry } = require('perf_hooks'), http = require('http');
