@@ -25,6 +25,14 @@ function share(args, count) {
 
 function main([first, ...rest]) {
   const names = fuzzers();
+  if (first === '--help' || first === '-h') {
+    console.log(`npm run fuzz [-- [NAME] OPTIONS]
+  --minutes M, --seconds S  how long; shared among all unless one is named (10 s each)
+  --executions N            or how many
+  --seed K                  the first seed (1)
+Fuzzers: ${names.join(', ')}.`);
+    return 0;
+  }
   const named = first !== undefined && !first.startsWith('-');
   if (named && !names.includes(first)) {
     console.error(`fuzz: no such fuzzer; there are ${names.join(', ')}`);

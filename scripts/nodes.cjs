@@ -40,6 +40,12 @@ function test(node) {
   return spawnSync(node, args, { cwd: root, env, stdio: 'inherit' }).status ?? 1;
 }
 
+if (given.includes('--help') || given.includes('-h')) {
+  console.log(`npm run test:nodes [-- [VERSION…] [FOLDER…]]
+The unit tests, or those under test/unit/FOLDER, on Node ${VERSIONS.join(', ')} or the versions named, such as: 24 net http`);
+  process.exit();
+}
+
 for (const version of versions.length > 0 ? versions : VERSIONS) {
   const node = binary(version);
   if (node === null) {

@@ -99,6 +99,10 @@ function run({ name, minutes, workers }, scratch) {
 }
 
 function main(chosen) {
+  if (chosen.includes('--help') || chosen.includes('-h')) {
+    console.log(`npm test [-- PART…]: everything, or some of ${PARTS.map((part) => part.name).join(', ')}`);
+    return 0;
+  }
   const unknown = chosen.filter((name) => !PARTS.some((part) => part.name === name));
   if (unknown.length > 0) {
     console.error(`unknown part ${unknown.join(', ')}: one of ${PARTS.map((part) => part.name).join(', ')}`);

@@ -90,6 +90,10 @@ function chosen({ only, from }: Options): readonly Mutant[] {
 }
 
 function main(words: readonly string[]): number {
+  if (words.includes('--help') || words.includes('-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   let options: Options;
   try {
     options = parse(words);

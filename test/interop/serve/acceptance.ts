@@ -3,7 +3,6 @@ import * as check from './checks';
 import { stand, WIRES, type WireName } from './wires';
 
 /*
- * npm run acceptance [-- --wire tun,tap,packet] [--quick]
  * The measured acceptance of `tapwire serve`: on each wire, with the kernel's own clients, in namespaces of its own. Needs
  * root, /dev/net/tun, and curl, wrk, ping, tcpdump, tshark. About five minutes.
  */
@@ -108,15 +107,42 @@ function missingTools(): string[] {
   );
 }
 
+const USAGE = `npm run acceptance [-- OPTIONS]
+  --wire ${WIRES.join(',')}  only these (all)
+  --quick                about a minute instead of five
+`;
+
+/** What the command line chose; null: it said what it cannot mean. */
+function read(argv: readonly string[]): { wires: readonly WireName[]; sizes: Sizes } | null {
+  let sizes = FULL;
+  let wires = WIRES;
+  for (let i = 0; i < argv.length; i++) {
+    if (argv[i] === '--quick') sizes = QUICK;
+    else if (argv[i] === '--wire') {
+      const names = (argv[++i] ?? '').split(',');
+      if (!names.every((name) => (WIRES as readonly string[]).includes(name))) return null;
+      wires = WIRES.filter((wire) => names.includes(wire));
+    } else return null;
+  }
+  return { wires, sizes };
+}
+
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const options = read(argv);
+  if (options === null) {
+    process.stderr.write(`not understood: ${argv.join(' ')}\n${USAGE}`);
+    return 2;
+  }
   const missing = missingTools();
   if (process.getuid?.() !== 0 || missing.length > 0) {
     console.log(`needs root${missing.length === 0 ? '' : `, and these commands: ${missing.join(', ')}`}`);
     return 2;
   }
-  const sizes = argv.includes('--quick') ? QUICK : FULL;
-  const chosen = argv.includes('--wire') ? argv[argv.indexOf('--wire') + 1]!.split(',') : WIRES;
-  const wires = WIRES.filter((wire) => chosen.includes(wire));
+  const { wires, sizes } = options;
   for (const wire of wires) await onWire(wire, sizes);
   console.log('\ncaptures');
   for (const wire of wires) for (const offload of [true, false]) await inCapture(wire, offload, sizes);
