@@ -2,7 +2,6 @@ import { type Address, LOOPBACK_V4, LOOPBACK_V6 } from '../stack/base/address';
 import { abort, close as closeConnection, setKeepAlive, setNoDelay } from '../stack/tcp/calls';
 import {
   ACKNOWLEDGED,
-  ADVICE,
   CONNECTED,
   type Connection,
   type ConnectionOwner,
@@ -124,8 +123,6 @@ export class TcpHandle extends HandleReading implements ConnectionOwner {
   private react(c: Connection, bits: number): number {
     if (this.connecting) {
       if ((bits & FAILED) !== 0) this.connectDone(c.error);
-      // Linux takes an ICMP unreachable for an answer while there is none other.
-      else if ((bits & (ADVICE | CONNECTED)) === ADVICE) this.adviceWhileConnecting(c);
       else if ((bits & CONNECTED) !== 0) {
         // libuv reads only in its next poll.
         if (bits !== CONNECTED) this.host.defer(c, bits & ~CONNECTED);
@@ -142,13 +139,6 @@ export class TcpHandle extends HandleReading implements ConnectionOwner {
       return bits & ~ACKNOWLEDGED;
     }
     return (bits & (READABLE | END | FAILED)) !== 0 ? this.deliver(c) : 0;
-  }
-
-  private adviceWhileConnecting(c: Connection): void {
-    if (c.softError === null) return;
-    c.owner = null;
-    closeConnection(this.host.stack.tcp, c, this.host.now());
-    this.connectDone(c.softError);
   }
 
   // ── options ──

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Controller, createHost, LINUX, memoryPair, type TcpProfile } from '../../../index';
+import { icmpForTcp } from '../../../stack/tcp/icmp';
 import { hostSockets, type SocketEntry } from '../../../tools/ss/entries';
 
 const hostWith = (profile: unknown): ReturnType<typeof createHost> =>
@@ -52,6 +53,27 @@ test("a congestion controller of one's own governs the connections of its host",
   socket.end();
   const [text] = (await once(socket, 'data')) as [Buffer];
   expect(String(text)).toBe('thanks');
+  client.close();
+  server.close();
+});
+
+test("MUST-56: by the RFC's profile an open goes on although a router knows no way for now", async () => {
+  const [a, b] = memoryPair();
+  const client = createHost({ device: a, addresses: '10.0.0.1/24', profile: 'rfc' });
+  const socket = client.net.connect(80, '10.0.0.2');
+  const { tcp } = client.stack;
+  while (tcp.connections.size === 0) await new Promise(setImmediate);
+  const [c] = [...tcp.connections];
+  const { local, localPort: sourcePort, remote, remotePort: destinationPort, iss: seq } = c!;
+  const quote = { sourcePort, destinationPort, seq };
+  while (c!.sndNxt === c!.iss) await new Promise(setImmediate);
+  expect(icmpForTcp(tcp, local, remote, quote, 'ENETUNREACH', false, false, client.now())).toBe(true);
+  client.schedule();
+  while (c!.signals !== 0) await new Promise(setImmediate);
+  const server = createHost({ device: b, addresses: '10.0.0.2/24' });
+  server.net.createServer((other) => other.end('here')).listen(80);
+  const [text] = (await once(socket, 'data')) as [Buffer];
+  expect(String(text)).toBe('here');
   client.close();
   server.close();
 });
