@@ -4,6 +4,7 @@ import { ACK, RST } from './header';
 import { beginMtuSearch } from './mtu-search';
 import { timestampNow } from './options';
 import type { Tcp } from './tcp';
+import { initialCwnd } from './window-use';
 
 /** Both sequence numbers are agreed (RFC 9293 §3.3.2, the arrows into ESTABLISHED). */
 export function established(tcp: Tcp, c: Connection, now: Millis): void {
@@ -18,7 +19,7 @@ export function established(tcp: Tcp, c: Connection, now: Millis): void {
 /** RFC 5681 §3.1, RFC 6298 §5.7: what the handshake told about the path. */
 function startTransfer(c: Connection, now: Millis): void {
   // Linux takes one repetition for a lost packet, or a timer that was too short; more of them for congestion.
-  if (c.totalRetransmits > 1) c.cwnd = 1;
+  c.cwnd = c.totalRetransmits > 1 ? 1 : Math.min(c.cwnd, initialCwnd(c));
   if (c.srtt === 0 && c.totalRetransmits > 0) c.rto = Math.max(c.rto, RTO_AFTER_LOST_SYN);
   c.retransmits = 0;
   c.backoff = 0;

@@ -24,6 +24,8 @@ export interface TcpProfile {
   readonly orphanRetries: number;
   /** RFC 6928, in segments. */
   readonly initialWindow: number;
+  /** ... and in bytes, though two segments always: what segments larger than Ethernet's make of it. */
+  readonly initialWindowBytes: number;
   readonly delayedAckMinMs: Millis;
   readonly delayedAckMaxMs: Millis;
   /** Segments acknowledged at once when a connection is young or has just been idle or lossy. 0: delay from the start. */
@@ -113,6 +115,7 @@ export const LINUX: TcpProfile = {
   retries2: 15,
   orphanRetries: 8,
   initialWindow: 10,
+  initialWindowBytes: Infinity,
   delayedAckMinMs: 40,
   delayedAckMaxMs: 200,
   quickAcks: 16,
@@ -170,6 +173,7 @@ export const RFC: TcpProfile = {
   rtoMinMs: 1000,
   rtoMaxMs: 60_000,
   rtoFloorsVariance: false,
+  initialWindowBytes: 14_600,
   synRetries: 7,
   delayedAckMinMs: 200,
   delayedAckMaxMs: 499,

@@ -9,6 +9,12 @@ import type { Tcp } from './tcp';
  * limits what is sent, and one that is not used decays.
  */
 
+/** RFC 6928 §2, as the profile has it: cwnd at the beginning, and after silence. */
+export function initialCwnd(c: Connection): number {
+  const { initialWindow, initialWindowBytes } = c.tcp.profile;
+  return Math.min(initialWindow, Math.max(2, Math.floor(initialWindowBytes / c.mss)));
+}
+
 /** Whether cwnd may grow. In slow start it may reach twice what was really in flight. */
 export function isWindowUsed(c: Connection): boolean {
   if (c.cwndLimited) return true;
@@ -30,14 +36,14 @@ export function noteWindowUse(tcp: Tcp, c: Connection, limited: boolean, now: Mi
   }
   if (c.packetsOut > c.cwndUsed) c.cwndUsed = c.packetsOut;
   if (tcp.profile.slowStartAfterIdle && now - c.cwndUsedAt >= c.rto && !c.congestion.controlsWindow) {
-    decay(tcp, c, now);
+    decay(c, now);
   }
 }
 
 /** RFC 2861 §3.1: an RTO long the application used less; the window moves half-way to what it used. */
-function decay(tcp: Tcp, c: Connection, now: Millis): void {
+function decay(c: Connection, now: Millis): void {
   if (c.recovery === 'Open' && !c.wantsRoom) {
-    const used = Math.max(c.cwndUsed, tcp.profile.initialWindow);
+    const used = Math.max(c.cwndUsed, initialCwnd(c));
     if (used < c.cwnd) {
       c.ssthresh = currentThreshold(c);
       c.cwnd = (c.cwnd + used) >> 1;
@@ -53,7 +59,7 @@ export function restartAfterIdle(tcp: Tcp, c: Connection, now: Millis): void {
   if (!tcp.profile.slowStartAfterIdle || c.packetsOut > 0 || idle <= c.rto || c.congestion.controlsWindow) return;
   c.congestion.restarts(c, now);
   c.ssthresh = currentThreshold(c);
-  const least = Math.min(tcp.profile.initialWindow, c.cwnd);
+  const least = Math.min(initialCwnd(c), c.cwnd);
   let cwnd = c.cwnd;
   // Halved for every RTO of silence (RFC 2861 §3.2).
   for (idle -= c.rto; idle > 0 && cwnd > least; idle -= c.rto) cwnd >>= 1;

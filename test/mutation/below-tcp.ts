@@ -280,6 +280,7 @@ export const BELOW_TCP: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/link.ts', 'ethernet/link', [
+    ['broadcast-not-told', 'RFC 1122 §2.4', '    d.notUnicast = group;\n', '', 'ip/addresses'],
     [
       'conflict-not-noticed',
       'RFC 5227',

@@ -375,6 +375,35 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/closing tcp/states',
     ],
   ]),
+  ...bugsIn('stack/tcp/fast-open.ts', 'tcp/fast-open', [
+    ['fast-open-for-everybody', 'RFC 7413', '  if ((flags & FAST_OPEN_SERVER) === 0 || (seg', '  if ((seg'],
+    ['any-cookie-is-good', 'RFC 7413', 'cookie[i]! ^ seg.bytes[seg.cookieAt + i]!;', 'cookie[i]! ^ cookie[i]!;'],
+    ['cookie-may-be-longer', 'RFC 7413', '  if (seg.cookieBytes !== cookie.length) return false;\n', ''],
+    [
+      'cookie-of-any-address',
+      'RFC 7413',
+      '  if (d.family === 4) key.hash64([swap(d.s3), swap(d.d3)], half);',
+      '  if (d.family === 4) key.hash64([0, swap(d.d3)], half);',
+    ],
+    ['no-cookie-for-who-asks', 'RFC 7413', '  f.cookie = good;\n', ''],
+    ['fast-opens-without-limit', 'RFC 7413', 'listener.fastOpenPending + resets.length < most', 'most > 0'],
+    ['reset-fast-open-forgotten', 'RFC 7413', '  listener.fastOpenResets.push(now + RESET_COUNTS_MS);', ''],
+    [
+      'unasked-text-in-a-syn',
+      'RFC 7413',
+      '    if (known?.cookie == null) return 0;\n',
+      '    if (known?.cookie == null) f.cookie = REQUEST;\n',
+    ],
+    [
+      'black-hole-not-noticed',
+      'RFC 7413',
+      '  if (timeouts === 2 || (timeouts < 2 && expired)) tcp',
+      '  if (timeouts > 20) tcp',
+    ],
+  ]),
+  ...bugsIn('stack/tcp/sending/syn.ts', 'tcp/fast-open', [
+    ['fast-open-again', 'RFC 7413', '  const fast = first ? c.fast : null;', '  const { fast } = c;'],
+  ]),
   ...bugsIn('stack/tcp/reassembler.ts', 'tcp/reassembler tcp/acknowledging', [
     [
       'newest-block-not-first',

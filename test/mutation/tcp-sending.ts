@@ -136,10 +136,10 @@ export const SENDING: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/tcp/tcp.ts', 'tcp/opening', [
-    ['initial-numbers-slow', 'MUST-8', 'Math.floor(now * 250)', 'Math.floor(now * 25)'],
+    ['initial-numbers-slow', 'MUST-8, RFC 6528', 'Math.floor(now * 250)', 'Math.floor(now * 25)'],
     [
       'initial-numbers-without-secret',
-      'MUST-9, SHLD-1',
+      'MUST-9, SHLD-1, RFC 6528',
       '((Math.floor(now * 250) + hash) | 0)',
       '(Math.floor(now * 250) | 0)',
     ],
@@ -181,6 +181,12 @@ export const SENDING: readonly Mutant[] = [
       'MUST-67',
       'Math.min(c.path.linkMtu, c.path.mtu, 65_535) - headersOf(c)',
       'Math.min(c.path.linkMtu, c.path.mtu, 65_535)',
+    ],
+    [
+      'path-not-announced',
+      'SHLD-6',
+      'Math.min(c.path.linkMtu, c.path.mtu, 65_535) - headersOf(c)',
+      'Math.min(c.path.linkMtu, 65_535) - headersOf(c)',
     ],
     ['shift-of-fifteen', 'RFC 7323 §2', 'const SHIFT_MAX = 14;', 'const SHIFT_MAX = 15;', 'tcp/windows'],
     [
@@ -584,19 +590,19 @@ export const SENDING: readonly Mutant[] = [
   ...bugsIn('stack/tcp/congestion/hystart.ts', 'tcp/congestion', [
     [
       'delay-does-not-end-slow-start',
-      '',
+      'RFC 9406',
       '  else if (c.roundRtt > c.minDelay + delayThreshold(c.minDelay)) exit(c);',
       '',
     ],
     [
       'conservative-rounds-never-end',
-      '',
+      'RFC 9406',
       '      if (this.rounds > 0 && --this.rounds === 0) c.ssthresh = c.cwnd;\n',
       '',
     ],
   ]),
   ...bugsIn('stack/tcp/ecn.ts', 'tcp/congestion tcp/recovery-window', [
-    ['mark-not-echoed', 'RFC 3168', '    c.ecnEcho = true;\n', ''],
+    ['mark-not-echoed', 'RFC 3168, SHLD-8', '    c.ecnEcho = true;\n', ''],
     ['echo-never-ends', 'RFC 3168', '    c.ecnEcho = false;\n', ''],
     ['agreed-without-being-asked', 'RFC 3168', '  c.ecnOk = wanted && bits ===', '  c.ecnOk = wanted || bits ==='],
   ]),

@@ -68,7 +68,7 @@ describe('IPv4', () => {
     expect(lab.answer(echo4('10.0.0.2', '127.0.0.1'))).toEqual([[], { 'ip-bad-destination': 1 }]);
   });
 
-  test('§3.3.6: a link broadcast with one host’s address inside is discarded', () => {
+  test('RFC 1122 §2.4, §3.3.6: a link broadcast with one host’s address inside is discarded', () => {
     const options = { link: 'ethernet' as const };
     expect(reasonFor(f.ethernet(echo4('10.0.0.2', '10.0.0.1'), { to: f.BROADCAST }), options)).toBe(
       'ip-bad-destination',

@@ -5,10 +5,12 @@ import type { Interface } from '../../../../stack/ip/interface';
 import { DEFAULT_CONFIG, Stack, type StackConfig } from '../../../../stack/stack';
 import * as calls from '../../../../stack/tcp/calls';
 import type { Connection, ConnectionOwner, TcpError } from '../../../../stack/tcp/connection';
+import { beginFastOpen } from '../../../../stack/tcp/fast-open';
 import { checkInvariants, checkWindowEdge } from '../../../../stack/tcp/invariants';
 import type { Listener, ListenerOwner } from '../../../../stack/tcp/listener';
 import { LINUX, type TcpProfile } from '../../../../stack/tcp/profile';
 import { seq } from '../../../../stack/tcp/seq';
+import { Settings } from '../../../../stack/tcp/settings';
 import type { TcpLine } from '../../../../tools/packetdrill/ast';
 import { type CompareOptions, Gathering } from '../../../../tools/packetdrill/compare';
 import { Connection as Numbers } from '../../../../tools/packetdrill/connection';
@@ -255,14 +257,29 @@ export class Harness implements ConnectionOwner, ListenerOwner {
   }
 
   connect(): this {
+    this.open();
+    this.poll();
+    return this;
+  }
+
+  /** Opens with TCP Fast Open, and writes as many of so many zeros as the SYN may carry; returns how many. */
+  connectFast(bytes: number): number {
+    const c = this.open();
+    const { tcp } = this.stack;
+    const room = Math.min(bytes, beginFastOpen(tcp, c, new Settings(), this.now));
+    const taken = room > 0 ? calls.send(tcp, c, new Uint8Array(room), 0, room) : 0;
+    this.poll();
+    return taken;
+  }
+
+  private open(): Connection {
     this.numbers = this.newNumbers(true);
     const remote = parseAddress(this.ends.remote)!;
     const local = parseAddress(this.ends.local);
     const c = calls.connect(this.stack.tcp, remote, REMOTE_PORT, local, LOCAL_PORT, this, this.now);
     if (typeof c === 'string') throw new Error(c);
     this.connection = c;
-    this.poll();
-    return this;
+    return c;
   }
 
   /** Writes so many zeros; throws unless all fit. */

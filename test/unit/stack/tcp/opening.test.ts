@@ -279,7 +279,7 @@ describe('RFC 6056: ports of connections that choose none', () => {
   });
 });
 
-describe('MUST-8, MUST-9: initial sequence numbers', () => {
+describe('MUST-8, MUST-9, RFC 6528: initial sequence numbers', () => {
   const begin = (seed: number, atMs: number, port = 40_000): number => {
     const t = new Harness({ seed }).at(atMs);
     const remote = parseAddress('192.0.2.1')!;

@@ -1,4 +1,5 @@
 import { tcpInfo } from '../../../../stack/tcp/info';
+import { LINUX, RFC, type TcpProfile } from '../../../../stack/tcp/profile';
 import { expectFields } from './fields';
 import { established, Harness } from './harness';
 
@@ -125,6 +126,50 @@ describe('RFC 6937: proportional rate reduction', () => {
   });
 });
 
+describe('RFC 6928: the initial window', () => {
+  /** What goes out at once of more than anybody's window. */
+  const first = (mss: number, profile: TcpProfile = LINUX): number => {
+    const t = established(
+      { base: profile, mtu: 9000 },
+      { syn: `mss ${mss},sackOK,nop,nop,nop,wscale 7`, window: 2000 },
+    );
+    t.tryWrite(120_000);
+    return t.drain().length;
+  };
+
+  test('§2: ten segments', () => {
+    expect([first(1460), first(536)]).toEqual([10, 10]);
+    expect([first(1460, RFC), first(536, RFC)]).toEqual([10, 10]);
+  });
+
+  test('§2: of large ones as many as 14,600 bytes hold, two at least; Linux sends ten', () => {
+    expect([first(3000, RFC), first(8960, RFC), first(8960)]).toEqual([4, 2, 10]);
+  });
+
+  test.each([
+    [1, 10],
+    [2, 1],
+  ])('§2, RFC 5681 §3.1: after %d timeouts of the SYN-ACK: %d', (timeouts, segments) => {
+    const t = new Harness();
+    t.listen().rx('S 0:0(0) win 32792 <mss 1000,sackOK,nop,nop,nop,wscale 7>').tx('S. 0:0(0) ack 1 <...>');
+    expect(t.after(timeouts === 1 ? 1500 : 3500).drain()).toHaveLength(timeouts);
+    t.rx('. 1:1(0) ack 1 win 257').write(20_000);
+    expect(t.drain()).toHaveLength(segments);
+  });
+
+  test('RFC 5681 §4.1: after silence no more than that', () => {
+    const syn = 'mss 8960,sackOK,nop,nop,nop,wscale 7';
+    const t = established({ base: RFC, mtu: 9000 }, { syn, window: 2000 }).write(2 * 8960);
+    t.drain();
+    t.after(100)
+      .rx('. 1:1(0) ack 17921 win 2000')
+      .write(4 * 8960);
+    t.drain();
+    t.after(100).rx('. 1:1(0) ack 53761 win 2000').after(60_000).write(70_000);
+    expect(t.drain()).toHaveLength(2);
+  });
+});
+
 describe('RFC 7661: cwnd grows only while it is used', () => {
   test('half of the window in flight: it stays', () => {
     const t = flight(5);
@@ -181,7 +226,7 @@ describe('RFC 7661: cwnd grows only while it is used', () => {
   });
 });
 
-describe('RFC 3168: explicit congestion notification', () => {
+describe('RFC 3168 (SHLD-8): explicit congestion notification', () => {
   const open = (syn = 'SEW'): Harness => {
     const t = new Harness();
     t.listen().rx(`${syn} 0:0(0) win 32792 <mss 1000,nop,nop,sackOK,nop,wscale 7>`);

@@ -204,6 +204,19 @@ everywhere('the maximum segment size', (g) => {
     },
   );
 
+  test('MUST-67 (SHLD-6): where the path is known to take less than the link that is announced', () => {
+    const t = g.opened({ mtu: 4000 });
+    const [remote, local] = [t.c.remote, t.c.local];
+    t.stack.paths.learnMtu(t.stack.pathTo(remote, local)!, 1400, true, 1_000_000 + t.nowMs);
+    const other = calls.connect(t.stack.tcp, remote, 81, local, 0, t, 1_000_000 + t.nowMs);
+    if (typeof other === 'string') throw new Error(other);
+    const frames = tapFrames(t);
+    t.at(t.nowMs);
+    const [syn] = frames;
+    // The first option, behind the headers.
+    expect([...syn!.subarray(g.headers, g.headers + 4)]).toEqual([2, 4, ...f.word(1400 - g.headers)]);
+  });
+
   test('an MSS of almost nothing is not taken at its word', () => {
     const t = g.listening();
     t.rx(`S ${g.syn} win 65535 <mss 1>`).tx(`S. 0:0(0) ack ${g.synAck} <...>`).rx('. 1:1(0) ack 1 win 65535');
