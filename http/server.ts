@@ -181,9 +181,17 @@ function connectionsOf(server: HttpServing): ServerConnection[] {
   return all;
 }
 
+/** Under what Node's servers keep the classes of their messages: those that others made are asked. A drop-in knows it. */
+export const classKeys: { message: PropertyKey; response: PropertyKey } = {
+  message: '_IncomingMessage',
+  response: '_ServerResponse',
+};
+
 /** Makes a server of somebody else's, such as http2's that speaks HTTP/1 too, one that can serve; it keeps what it has. */
 function adopt(server: HttpServing): void {
   const own = server as unknown as Record<string, unknown>;
+  own['_IncomingMessage'] = own[classKeys.message as string];
+  own['_ServerResponse'] = own[classKeys.response as string];
   const ready = {} as HttpServing;
   initializeServing(ready, {}, undefined, PROFILES.node20);
   storeOptions(ready, { requestTimeout: server.requestTimeout, headersTimeout: server.headersTimeout });

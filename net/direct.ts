@@ -3,6 +3,8 @@
  * machinery is in the way until somebody asks for the socket as a stream.
  */
 export interface DirectConsumer {
+  /** Nobody can have the socket as a stream any more. */
+  readonly keeps?: boolean;
   /**
    * In-place text: bytes [at, end) lent for the call. Returns how many bytes were consumed; fewer means: hold the rest
    * until resumeDirect().

@@ -405,7 +405,7 @@ export class SocketMethods extends Duplex implements HandleOwner {
   /** From now on text goes to the stream. */
   detachDirect(): void {
     const consumer = this._direct;
-    if (consumer === null) return;
+    if (consumer === null || consumer.keeps) return;
     this._direct = null;
     if (this._handle instanceof TcpHandle) {
       this._handle.direct = null;

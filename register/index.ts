@@ -9,6 +9,7 @@ import { createHttps, tlsOf } from '../http/https';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
 import { httpInternals } from './http-internals';
+import { serveHttp2 } from './http2';
 import { defineInstances } from './instances';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
@@ -25,6 +26,7 @@ showIfAsked();
 
 defineInstances();
 completeStreamWraps();
+serveHttp2();
 defineNodeKeys();
 tellObservers();
 patch(builtin('net'), net);

@@ -3,6 +3,7 @@ import nodeHttp from 'node:http';
 import nodeNet from 'node:net';
 import { OutgoingMessage } from '../http/outgoing';
 import { headerName, OutgoingHeaders } from '../http/outgoing-headers';
+import { classKeys } from '../http/server';
 import { rootContext } from '../net/context';
 import { Socket } from '../net/socket';
 
@@ -71,6 +72,10 @@ export function defineNodeKeys(): void {
   const outgoing = OutgoingMessage.prototype;
   define(outgoing, keyIn(message, 'kOutHeaders'), nodeHeaders, takeHeaders);
   define(outgoing, keyIn(message, 'kHighWaterMark'), (self) => self.writableHighWaterMark);
+  const { kIncomingMessage } = require('node:_http_common') as { kIncomingMessage?: symbol };
+  const { kServerResponse } = require('node:_http_server') as { kServerResponse?: symbol };
+  if (kIncomingMessage !== undefined) classKeys.message = kIncomingMessage;
+  if (kServerResponse !== undefined) classKeys.response = kServerResponse;
   const socket = new nodeNet.Socket();
   const sockets = Socket.prototype;
   define(sockets, keyIn(socket, 'timeout'), timerOf);
