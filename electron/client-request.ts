@@ -6,6 +6,7 @@ import { type BodyOwner, IncomingMessage } from './incoming-message';
 import type { RequestSpec } from './options';
 import type { UploadProgress } from './progress';
 import type { Redirect } from './redirects';
+import type { ResponseHead } from './response-head';
 import type { ElectronModules } from './session-types';
 import { type AuthInfo, type LoginCallback, Transaction, type TransactionOwner } from './transaction';
 import { Upload } from './upload';
@@ -211,7 +212,7 @@ export class ClientRequest extends Writable {
     return {
       login: (info, callback) => this.listenerCount('login') > 0 && this.emit('login', info, callback),
       redirect: (redirect, headers) => this.redirected(redirect, headers),
-      responded: (exchange, message) => this.responded(exchange, message),
+      responded: (exchange, message, head) => this.responded(exchange, message, head),
       uploaded: () => this.progressed(),
       failed: (error) => this.endEvents(error),
     };
@@ -237,13 +238,13 @@ export class ClientRequest extends Writable {
     this.emit('upload-progress', current, this.upload.bytes);
   }
 
-  private responded(exchange: Exchange, message: http.IncomingMessage): void {
+  private responded(exchange: Exchange, message: http.IncomingMessage, head: ResponseHead): void {
     const owner: BodyOwner = {
       bodyBroke: (error) => this.endEvents(asNetError(error, 'body', exchange.framing)),
       bodyDestroyed: () => this.endEvents(null),
       bodyClosed: () => this.endEvents(null),
     };
-    const response = new IncomingMessage(message, exchange, owner, this.spec.session.contentDecoding);
+    const response = new IncomingMessage(message, head, exchange, owner, this.spec.session.contentDecoding);
     this.response = response;
     if (!this.emit('response', response)) response.resume();
   }
@@ -254,8 +255,8 @@ export class ClientRequest extends Writable {
   private endEvents(error: Error | null): void {
     if (this.ending) return;
     this.ending = true;
-    if (this.response?.isComplete) this.transaction.complete();
-    else this.transaction.close();
+    if (this.response?.isComplete) this.transaction.complete(error?.message ?? null);
+    else this.transaction.close(error?.message);
     super.destroy();
     process.nextTick(() => this.tellEnd(error as NetError | null));
   }

@@ -2,6 +2,7 @@ import type * as http from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { decodersFor } from './decoding';
 import type { Exchange } from './exchange';
+import type { ResponseHead } from './response-head';
 
 const HIGH_WATER = 64 * 1024;
 
@@ -32,6 +33,7 @@ export class IncomingMessage extends Readable {
 
   constructor(
     private readonly message: http.IncomingMessage,
+    private readonly head: ResponseHead,
     exchange: Exchange,
     private readonly owner: BodyOwner,
     decodes: boolean,
@@ -41,7 +43,7 @@ export class IncomingMessage extends Readable {
       this.finished = true;
       exchange.finish();
     });
-    this.decoders = decodes ? decodersFor(message.headers['content-encoding']) : [];
+    this.decoders = decodes ? decodersFor(String(head.headers['content-encoding'] ?? '')) : [];
     this.source = this.connect();
     this.source.on('data', (chunk: Buffer) => {
       this.received += chunk.length;
@@ -77,10 +79,10 @@ export class IncomingMessage extends Readable {
   }
 
   get statusCode(): number {
-    return this.message.statusCode!;
+    return this.head.statusCode;
   }
   get statusMessage(): string {
-    return this.message.statusMessage!;
+    return this.head.statusMessage;
   }
   get httpVersion(): string {
     return this.message.httpVersion;
@@ -93,11 +95,11 @@ export class IncomingMessage extends Readable {
   }
   /** By lower-case name; set-cookie is a list, other repeated fields are joined, singletons keep the first value. */
   get headers(): Record<string, string | string[]> {
-    return this.message.headers as Record<string, string | string[]>;
+    return this.head.headers;
   }
   /** Names and values in turn, as received. */
   get rawHeaders(): string[] {
-    return this.message.rawHeaders;
+    return this.head.rawHeaders;
   }
   /** @throws Error always */
   get trailers(): never {

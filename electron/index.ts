@@ -43,6 +43,13 @@ export type {
 export { Session } from './session';
 export type { ElectronModules, ResolvedEndpoint } from './session-types';
 export type { AuthInfo, LoginCallback } from './transaction';
+export type {
+  WebRequest,
+  WebRequestAnswers,
+  WebRequestDetails,
+  WebRequestEvents,
+  WebRequestFilter,
+} from './web-request';
 
 /** Electron's network modules, on one stack. */
 export interface Electron {

@@ -6,6 +6,7 @@ import type * as NodeHttp from 'node:http';
 import type * as NodeHttps from 'node:https';
 import type * as NodeNet from 'node:net';
 import type * as NodeTls from 'node:tls';
+import type { WebRequest } from './web-request';
 
 // ── what everything runs on ──
 
@@ -137,6 +138,9 @@ export interface RequestSession {
   readonly contentDecoding: boolean;
   /** Emulated: every request fails with ERR_INTERNET_DISCONNECTED. */
   readonly offline: boolean;
+
+  /** Who listens to what requests send and get. */
+  readonly webRequest: WebRequest;
 
   /** The Cookie field for a URL; undefined when no cookie fits. Never throws. */
   cookieHeader(url: URL, context: CookieContext): string | undefined;

@@ -2,10 +2,12 @@ import type * as http from 'node:http';
 import { asNetError, type NetError, netError, netErrorCode, requestError } from './errors';
 import { Exchange, type ExchangeOwner, hostnameOf, portOf } from './exchange';
 import { FIRST_PARTY, metadataOffence, step } from './fetch-metadata';
+import { Interception } from './interception';
 import type { RequestSpec } from './options';
 import { headersAfter, REDIRECTS_MAX, type Redirect, redirectOf } from './redirects';
 import { policyFrom } from './referrer';
 import { type Hop, requestLines } from './request-fields';
+import { ResponseHead, valuesOf } from './response-head';
 import type {
   AuthChallenge,
   Authorization,
@@ -14,6 +16,7 @@ import type {
   Credentials,
   ElectronModules,
   ProxyServer,
+  Route,
   RouteError,
   TrackedRequest,
 } from './session-types';
@@ -38,7 +41,7 @@ export interface TransactionOwner {
   login(info: AuthInfo, callback: LoginCallback): boolean;
   /** Synchronously tells of a redirect. False: it is not to be followed. */
   redirect(redirect: Redirect, headers: Record<string, string[]>): boolean;
-  responded(exchange: Exchange, response: http.IncomingMessage): void;
+  responded(exchange: Exchange, response: http.IncomingMessage, head: ResponseHead): void;
   uploaded(): void;
   failed(error: NetError): void;
 }
@@ -76,6 +79,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   private proxyIndex = 0;
   private origin = new Login();
   private readonly proxy = new Login();
+  private readonly interception: Interception;
   private started = false;
   over = false;
 
@@ -88,6 +92,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     const { url, method, headers, referrerPolicy, origin } = spec;
     const site = step(FIRST_PARTY, origin, null, url, sameSite);
     this.hop = { url, method, headers, referrerPolicy, upload, site };
+    this.interception = new Interception(spec.session.webRequest);
   }
 
   /** The body, if there is one, is on its way: there is a connection. */
@@ -122,6 +127,26 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   }
 
   private beginHop(): void {
+    this.interception.beforeRequest(this.hop, ({ cancel, redirectURL }) => {
+      if (this.over) return;
+      if (cancel === true) this.block();
+      else if (redirectURL && redirectURL !== this.hop.url.href) this.divert(redirectURL);
+      else this.connect();
+    });
+  }
+
+  /** A listener has another URL asked, as if the server had wanted it. */
+  private divert(to: string): void {
+    const head = ResponseHead.internalRedirect(to);
+    this.followable(redirectOf(head.statusCode, to, this.hop.method, this.hop.url), head);
+  }
+
+  /** A listener does not want it. */
+  private block(): void {
+    this.end(netError('ERR_BLOCKED_BY_CLIENT'));
+  }
+
+  private connect(): void {
     this.proxies = this.spec.session.proxiesFor(this.hop.url);
     this.proxyIndex = 0;
     this.send();
@@ -149,9 +174,21 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
         authorization: this.origin.sent?.value,
         proxyAuthorization: this.proxy.sent?.value,
       });
-      const { url, method, upload } = hop;
-      const priority = spec.priority ?? 'idle';
-      const { modules } = this;
+      this.interception.beforeSendHeaders(hop, lines, (sent) => {
+        if (this.over) return;
+        if (sent === null) this.block();
+        else this.exchangeOn(route, target, sent);
+      });
+    } catch (error) {
+      this.end(netError('ERR_INVALID_ARGUMENT', error));
+    }
+  }
+
+  private exchangeOn(route: Route, target: string, lines: string[]): void {
+    const { modules, spec } = this;
+    const { url, method, upload } = this.hop;
+    const priority = spec.priority ?? 'idle';
+    try {
       this.exchange = new Exchange({ modules, route, url, method, target, lines, upload, priority }, this);
     } catch (error) {
       // What a header or a path turned out not to be.
@@ -216,30 +253,43 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
       response.resume();
       return;
     }
+    this.interception.headersReceived(this.hop, ResponseHead.of(response), (head) => {
+      if (this.over || exchange !== this.exchange) return;
+      if (head === null) this.block();
+      else this.answered(exchange, response, head);
+    });
+  }
+
+  private answered(exchange: Exchange, response: http.IncomingMessage, head: ResponseHead): void {
     const { session } = this.spec;
     const { url, method } = this.hop;
-    const setCookie = response.headers['set-cookie'];
+    const setCookie = head.headers['set-cookie'] as string[] | undefined;
     if (setCookie !== undefined && this.sendsCookies) session.storeCookies(url, setCookie, this.cookieContext);
-    this.takeInfo(this.origin, response.headers['authentication-info']);
-    if (this.throughProxy) this.takeInfo(this.proxy, response.headers['proxy-authentication-info']);
-    const status = response.statusCode!;
+    this.takeInfo(this.origin, head.headers['authentication-info']);
+    if (this.throughProxy) this.takeInfo(this.proxy, head.headers['proxy-authentication-info']);
+    const status = head.statusCode;
     const target = targetOf(url, this.throughProxy);
-    const deliver = (): void => this.deliver(exchange, response);
+    const deliver = (): void => this.deliver(exchange, response, head);
     if (status === 401 && this.sendsAuth) {
-      const fields = valuesOf(response.rawHeaders, 'www-authenticate');
+      const fields = head.valuesOf('www-authenticate');
       this.challenged(this.origin, this.originTarget, fields, this.authRequest(target), deliver);
       return;
     }
     if (status === 407 && this.throughProxy) {
-      const fields = valuesOf(response.rawHeaders, 'proxy-authenticate');
+      const fields = head.valuesOf('proxy-authenticate');
       this.challenged(this.proxy, this.proxyTarget, fields, this.authRequest(target), deliver);
       return;
     }
-    const redirect = redirectOf(status, response.headers.location, method, url);
+    const redirect = redirectOf(status, head.headersDistinct['location']?.[0], method, url);
     if (redirect === null) deliver();
-    else if (redirect === 'unsafe') this.end(netError('ERR_UNSAFE_REDIRECT'));
+    else this.followable(redirect, head);
+  }
+
+  private followable(redirect: ReturnType<typeof redirectOf>, head: ResponseHead): void {
+    if (redirect === null) return;
+    if (redirect === 'unsafe') this.end(netError('ERR_UNSAFE_REDIRECT'));
     else if (redirect === 'invalid') this.end(netError('ERR_INVALID_REDIRECT'));
-    else this.redirected(redirect, response);
+    else this.redirected(redirect, head);
   }
 
   private takeInfo(login: Login, field: string | string[] | undefined): void {
@@ -254,8 +304,10 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     return this.hop.url.protocol === 'http:' && (proxy.type === 'http' || proxy.type === 'https');
   }
 
-  private deliver(exchange: Exchange, response: http.IncomingMessage): void {
-    if (!this.over) this.owner.responded(exchange, response);
+  private deliver(exchange: Exchange, response: http.IncomingMessage, head: ResponseHead): void {
+    if (this.over) return;
+    this.interception.responseStarted(this.hop, head);
+    this.owner.responded(exchange, response, head);
   }
 
   /** The exchange's response is not for the application. */
@@ -270,7 +322,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
 
   // ── redirects ──
 
-  private redirected(redirect: Redirect, response: http.IncomingMessage): void {
+  private redirected(redirect: Redirect, head: ResponseHead): void {
     const { hop, spec } = this;
     if (spec.redirect === 'error') {
       this.end(requestError("Attempted to redirect, but redirect policy was 'error'", 'ERR_FAILED'));
@@ -280,7 +332,8 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
       this.end(netError('ERR_TOO_MANY_REDIRECTS'));
       return;
     }
-    const wanted = this.owner.redirect(redirect, response.headersDistinct as Record<string, string[]>);
+    this.interception.beforeRedirect(hop, head, redirect.url);
+    const wanted = this.owner.redirect(redirect, head.headersDistinct);
     if (this.over) return;
     if (!wanted) {
       this.end(requestError('Redirect was cancelled', 'ERR_ABORTED'));
@@ -291,7 +344,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
       return;
     }
     this.discard();
-    this.follow(redirect, policyFrom(response.headersDistinct['referrer-policy']));
+    this.follow(redirect, policyFrom(head.headersDistinct['referrer-policy']));
   }
 
   private follow(redirect: Redirect, policy: ReturnType<typeof policyFrom>): void {
@@ -398,14 +451,15 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   /** Nothing more will happen. The owner is told why. */
   end(error: NetError): void {
     if (this.over) return;
-    this.close();
+    this.close(error.message);
     this.owner.failed(error);
   }
 
-  /** Lets go of everything. */
-  close(): void {
+  /** Lets go of everything; `reason` is for who listens to the session's requests, null: all went well. */
+  close(reason: string | null = 'net::ERR_ABORTED'): void {
     if (this.over) return;
     this.over = true;
+    this.interception.ended(this.hop, reason);
     if (this.started) this.spec.session.untrack(this);
     this.upload.release();
     this.exchange?.abandon();
@@ -414,9 +468,9 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   }
 
   /** The response was read: its connection goes on to serve others. */
-  complete(): void {
+  complete(reason: string | null): void {
     this.exchange = null;
-    this.close();
+    this.close(reason);
   }
 }
 
@@ -424,11 +478,6 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
 function targetOf(url: URL, absoluteForm: boolean): string {
   const path = `${url.pathname}${url.search}`;
   return absoluteForm ? `${url.protocol}//${url.host}${path}` : path;
-}
-
-/** All values of a field, among names and values in turn. */
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name);
 }
 
 function percentDecoded(text: string): string {

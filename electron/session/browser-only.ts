@@ -43,7 +43,6 @@ export const BROWSER_PROPERTIES: Readonly<Record<string, string>> = {
   extensions: 'extensions are the browser’s',
   serviceWorkers: 'there are no pages that have workers',
   protocol: 'there are no schemes but http: and https:, and no handlers of them',
-  webRequest: 'nothing is intercepted: a proxy, or tapwire/fault below the host, sees what is sent',
   netLog: 'what was sent is in the host’s trace, captures and qlog',
 };
 

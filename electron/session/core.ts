@@ -15,6 +15,7 @@ import type {
   Route,
   TrackedRequest,
 } from '../session-types';
+import { WebRequest } from '../web-request';
 import type { Attempt } from './attempt';
 import { AuthCache } from './auth-cache';
 import { CertificateVerdicts, type CertificateVerifyProc } from './certificates';
@@ -36,6 +37,7 @@ export class SessionCore implements RequestSession, RouteContext {
   contentDecoding = true;
   verifyProc: CertificateVerifyProc | null = null;
   readonly verdicts = new CertificateVerdicts();
+  readonly webRequest = new WebRequest();
   readonly auth = new AuthCache();
   readonly proxies = new ProxySettings();
   readonly emulation: Emulation;

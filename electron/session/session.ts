@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type * as NodeHttp from 'node:http';
 import type { FetchInit, FetchInput } from '../fetch';
 import type { ResolvedEndpoint } from '../session-types';
+import type { WebRequest } from '../web-request';
 import { refuseBrowserOnly } from './browser-only';
 import type { CertificateVerifyProc } from './certificates';
 import { type ClearDataOptions, readClearing } from './clear-data';
@@ -80,6 +81,11 @@ export class Session extends EventEmitter {
   }
   set contentDecoding(on: boolean) {
     this._core.contentDecoding = Boolean(on);
+  }
+
+  /** Listeners that see, and may change, what requests of this session send and get. */
+  get webRequest(): WebRequest {
+    return this._core.webRequest;
   }
 
   // ── proxies ──

@@ -17,6 +17,7 @@ import type {
   Sessions,
   TrackedRequest,
 } from '../../../electron/session-types';
+import { WebRequest } from '../../../electron/web-request';
 import { createHost, type Host } from '../../../net/host';
 
 /** A session of the simplest kind: a jar of cookies by host, Basic credentials by realm, agents that connect directly. */
@@ -26,6 +27,7 @@ export class PlainSession implements RequestSession {
   browserHeaders = false;
   contentDecoding = true;
   offline = false;
+  readonly webRequest = new WebRequest();
   readonly cookies = new Map<string, Map<string, string>>();
   readonly credentials = new Map<string, Credentials>();
   readonly tracked = new Set<TrackedRequest>();

@@ -12,6 +12,15 @@ export async function talk(net: typeof Net, session: typeof Sessions, origin: st
     const words: [string, string, boolean] = [cookie.name, cause, removed];
     told.push(words.join(' '));
   });
+  own.webRequest.onBeforeSendHeaders({ urls: [`${origin}/*`], types: ['xhr'] }, (details, callback) => {
+    const words: [number, string, string] = [details.id, details.url, details.requestHeaders['X-One']!];
+    callback({ cancel: words.length > 0, requestHeaders: { ...details.requestHeaders, 'X-Two': ['a'] } });
+  });
+  own.webRequest.onHeadersReceived(({ statusLine, responseHeaders }, callback) => {
+    callback({ statusLine, responseHeaders: { ...responseHeaders, 'x-seen': 'yes' } });
+  });
+  own.webRequest.onCompleted((details) => told.push(`${details.statusCode.toFixed()} ${details.fromCache}`));
+  own.webRequest.onCompleted(null);
   const { hostname, port } = new URL(origin);
   const request = net.request({
     method: 'POST',
@@ -54,7 +63,7 @@ export async function talk(net: typeof Net, session: typeof Sessions, origin: st
       const version: [string, number, number] = [httpVersion, httpVersionMajor, httpVersionMinor];
       const type: string | string[] | undefined = response.headers['content-type'];
       const names: string[] = rawHeaders.filter((_, i) => i % 2 === 0);
-      told.push(`${statusCode.toFixed()} ${statusMessage} ${version.join(' ')} ${type} ${names.length > 0}`);
+      told.push(`${statusCode.toFixed()} ${statusMessage} ${version.join(' ')} ${type} ${names.includes('x-seen')}`);
       response.on('data', (chunk) => told.push(chunk.toString('utf8')));
       response.on('aborted', () => reject(new Error('aborted')));
       response.on('error', (error: Error) => reject(error));
