@@ -17,7 +17,7 @@ export type Action =
   | { readonly do: 'corrupt'; readonly bit?: number; readonly field?: CorruptField; readonly repair: boolean }
   | { readonly do: 'truncate'; readonly bytes: number }
   | { readonly do: 'modify'; readonly change: (segment: Segment) => Segment | null | undefined | void }
-  | { readonly do: 'slice'; readonly bytes: number; readonly gapMs: Millis }
+  | { readonly do: 'slice'; readonly bytes: number; readonly gapMs: Millis; readonly vary: number }
   | { readonly do: 'throttle'; readonly bps: number; readonly queueBytes: number; readonly key: object }
   | { readonly do: 'rst'; readonly to: EndName | 'both'; readonly exact: boolean; readonly off: number }
   | { readonly do: 'fin'; readonly to: EndName | 'both' }
@@ -104,11 +104,15 @@ export const modify = (change: (segment: Segment) => Segment | null | undefined 
   change,
 });
 
-/** The text comes in segments of `bytes` bytes, `gapMs` apart: slow loris, and every boundary a parser can meet. */
-export const slice = (bytes: number, gapMs: Millis = 0): Action => ({
+/**
+ * The text comes in segments of `bytes` bytes, `gapMs` apart: slow loris, and every boundary a parser can meet. With `vary`,
+ * each is up to so many bytes longer or shorter, by chance.
+ */
+export const slice = (bytes: number, gapMs: Millis = 0, { vary = 0 }: { vary?: number } = {}): Action => ({
   do: 'slice',
   bytes: positive('bytes', bytes, 1),
   gapMs: positive('gap', gapMs),
+  vary: positive('vary', vary),
 });
 
 /** A link of `bps` bits a second with a queue of `queueBytes` in front of it; what does not fit is lost. */

@@ -5,7 +5,7 @@ import { FaultProxy, type ProxyOptions } from './proxy';
 import type { Rule } from './rule';
 import { ruleFrom } from './rule-json';
 import { packageVersion } from './token';
-import { checkToxic, type Toxic } from './toxics';
+import { checkToxic, type Toxic, ToxicTaken } from './toxics';
 
 const BODY_MAX = 1 << 20;
 const PROXIES_MAX = 1000;
@@ -122,18 +122,22 @@ export class ControlServer {
   /** Many at once; those that are there already are changed. */
   private async populate(body: unknown): Promise<[number, unknown]> {
     if (!Array.isArray(body)) throw new Refusal(400, 'a list of proxies was expected');
-    const wanted = body.map((one) => proxyOptions(one as Json));
     const proxies: FaultProxy[] = [];
-    for (const options of wanted) {
-      const known = this.proxies.get(options.name);
-      if (known !== undefined && sameAddress(known.listen, options.listen) && known.upstream === options.upstream) {
-        proxies.push(known);
-        continue;
-      }
-      if (known !== undefined) await this.drop(known);
-      proxies.push(await this.create(options));
+    try {
+      for (const options of body.map((one) => proxyOptions(one as Json))) proxies.push(await this.populated(options));
+    } catch (error) {
+      const status = statusOf(error as Error);
+      return [status, { error: (error as Error).message, status, proxies }];
     }
     return [201, { proxies }];
+  }
+
+  private async populated(options: ProxyOptions): Promise<FaultProxy> {
+    const known = this.proxies.get(options.name);
+    if (known !== undefined && sameAddress(known.listen, options.listen) && known.upstream === options.upstream)
+      return known;
+    if (known !== undefined) await this.drop(known);
+    return this.create(options);
   }
 
   private async drop(proxy: FaultProxy): Promise<void> {
@@ -244,6 +248,7 @@ function ofEngine(method: string, engine: FaultEngine, name: string, part: strin
 
 function statusOf(error: Error): number {
   if (error instanceof Refusal) return error.status;
+  if (error instanceof ToxicTaken) return 409;
   const { code } = error as NodeJS.ErrnoException;
   return error instanceof RangeError || error instanceof SyntaxError || code === 'ERR_INVALID_URL' ? 400 : 500;
 }

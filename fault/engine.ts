@@ -330,7 +330,7 @@ export class FaultEngine {
     let done = 0;
     for (const { rule, cut } of points) {
       if (cut > done) {
-        this.departures.pass(flow, dir, seg.slice(done, cut));
+        this.departures.pass(flow, dir, withoutFin(seg.slice(done, cut)));
         done = cut;
       }
       const context = { rule, conn: flow.conn, dir, offset: seen.from + cut };
@@ -425,6 +425,13 @@ export type Tap = (
   segment: Segment,
   context: { readonly conn: Conn; readonly dir: Dir; readonly seen: Seen; readonly now: number },
 ) => 'pass' | 'drop' | readonly Action[] | undefined | void;
+
+/** A place is before the FIN that comes with the bytes: that is part of what follows. */
+function withoutFin(seg: Segment): Segment {
+  if (!seg.has(FIN)) return seg;
+  seg.flags &= ~FIN;
+  return seg.seal();
+}
 
 /** The client has not got the whole response, and still can. */
 function isUnderWay({ outcome, res, conn }: Exchange): boolean {

@@ -48,14 +48,18 @@ export class Fitting {
     const consider = (offset: number | null, key: string, isBegin: boolean): void => {
       if (offset === null || rule.spent) return;
       const inside = isBegin ? offset >= seen.from && offset < seen.to : offset > seen.from && offset <= seen.to;
-      if (!inside || seg.length === 0 || !rule.firstAt(`${conn.id} ${key}`)) return;
+      if (inside && seg.length > 0) passed(offset, key);
+    };
+    const passed = (offset: number, key: string): void => {
+      if (!rule.firstAt(`${conn.id} ${key}`)) return;
       rule.fits++;
       if (m.nth !== undefined && rule.fits !== m.nth) return;
       if (m.every !== undefined && rule.fits % m.every !== 0) return;
       if (!this.drawn(rule)) return;
       into.push({ rule, cut: offset - seen.from });
     };
-    if (m.seqAt !== undefined && m.dir === dir) consider(m.seqAt, 'seq', m.seqAt === 0);
+    if (m.seqAt === 'fin' && m.dir === dir && seen.fin) passed(seen.to, 'fin');
+    if (typeof m.seqAt === 'number' && m.dir === dir) consider(m.seqAt, 'seq', m.seqAt === 0);
     if (m.tlsRecord !== undefined && m.dir === dir)
       consider(conn.sender(dir).tls?.[m.tlsRecord - 1] ?? null, 'tls', false);
     if (m.http === undefined || (m.http.side === 'req') !== (dir === 'c2s')) return;

@@ -40,8 +40,8 @@ export interface Match {
   readonly state?: { readonly c?: TcpState; readonly s?: TcpState };
   /** The connection's number, from 1, or a test. */
   readonly conn?: number | ((c: Conn) => boolean);
-  /** At this byte of the direction's stream, from 0: a place, like those of `http`. Needs `dir`. */
-  readonly seqAt?: number;
+  /** At this byte of the direction's stream, from 0, or before its FIN: a place, like those of `http`. Needs `dir`. */
+  readonly seqAt?: number | 'fin';
   /** Only the nth segment that fits the rest, from 1. */
   readonly nth?: number;
   /** Bytes of text, from and to. */
@@ -162,8 +162,44 @@ export const tlsRecord = (n: number, dir: Dir): Match => ({ tlsRecord: n, dir })
 export const isPoint = (m: Match): boolean =>
   m.http !== undefined || m.seqAt !== undefined || m.tlsRecord !== undefined;
 
+const WORDS = {
+  dir: ['c2s', 's2c'],
+  handshake: ['syn', 'syn-ack', 'ack'],
+  side: ['req', 'res'],
+  at: [...['begin', 'line', 'header', 'headersEnd', 'body', 'chunkSize', 'chunkEnd', 'trailer', 'end', 'continue']],
+} as const;
+const MATCH_FIELDS = new Set(
+  'dir flags state conn seqAt nth len every p from until handshake again http idle tlsRecord'.split(' '),
+);
+const HTTP_FIELDS = new Set('side exchange at byte header path'.split(' '));
+
+/** What a program in JavaScript may write instead of a field or a word would be a rule that fits everything, or nothing. */
+function checkWords(m: Match): void {
+  for (const [known, given] of [
+    [MATCH_FIELDS, m],
+    [HTTP_FIELDS, m.http ?? {}],
+  ] as const) {
+    const strange = Object.keys(given).find((key) => !known.has(key));
+    if (strange !== undefined) throw new RangeError(`a match has no field '${strange}': ${[...known].join(', ')}`);
+  }
+  const words = { dir: m.dir, handshake: m.handshake, side: m.http?.side, at: m.http?.at };
+  for (const [field, word] of Object.entries(words)) {
+    const known = WORDS[field as keyof typeof WORDS] as readonly string[];
+    const needed = m.http !== undefined && (field === 'side' || field === 'at');
+    if (word === undefined ? needed : !known.includes(word))
+      throw new RangeError(`${field} is ${JSON.stringify(word)}; it is one of ${known.join(', ')}`);
+  }
+  if (m.flags !== undefined && !/^[SFRPA]*(![SFRPA]+)?$/i.test(m.flags))
+    throw new RangeError(
+      `flags is ${JSON.stringify(m.flags)}: letters of S, F, R, P and A, and behind '!' those that must not be`,
+    );
+}
+
 /** @throws RangeError when a match makes no sense. */
 export function checkMatch(m: Match): void {
+  checkWords(m);
+  if (m.seqAt !== undefined && m.seqAt !== 'fin' && !(Number.isInteger(m.seqAt) && m.seqAt >= 0))
+    throw new RangeError(`seqAt is ${String(m.seqAt)}: a byte from 0 on, or 'fin'`);
   const { p, nth: k, every, len, from, until } = m;
   if (p !== undefined && !(p >= 0 && p <= 1)) throw new RangeError(`p is ${p}; a chance is from 0 to 1`);
   for (const [name, n] of [

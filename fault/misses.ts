@@ -160,6 +160,7 @@ function streamMiss(rule: Rule, engine: FaultEngine): string {
         ? 'the record had passed before the rule was made, or was lost before the rules were asked'
         : `${some(most, 'record')} went ${dir}`;
   }
+  if (seqAt === 'fin') return `no FIN went ${dir} and came to the rules`;
   const longest = ends.reduce((a, b) => (b.end.sent > a.end.sent ? b : a));
   if (longest.end.sent >= seqAt!)
     return connMiss(rule, engine, longest.conn) ?? lateText(rule, engine, longest.conn, dir!, seqAt!);

@@ -46,6 +46,8 @@ export class FaultProxy {
   listen: string;
   enabled = false;
   readonly toxics: Toxic[] = [];
+  /** What is to be done when a toxic is taken away. */
+  private readonly endings = new Map<string, () => void>();
   private readonly box: Middlebox;
   private readonly near: Host;
   private readonly far: Host;
@@ -136,7 +138,7 @@ export class FaultProxy {
   add(toxic: Toxic): Toxic {
     const made = checkToxic(toxic, this.toxics);
     this.toxics.push(made);
-    applyToxic(this.engine, made);
+    this.endings.set(made.name, applyToxic(this.engine, made));
     return made;
   }
 
@@ -146,6 +148,8 @@ export class FaultProxy {
     if (at < 0) return false;
     this.toxics.splice(at, 1);
     for (const rule of this.engine.rules) if (rule.label === labelOf(name)) rule.off();
+    this.endings.get(name)?.();
+    this.endings.delete(name);
     return true;
   }
 

@@ -108,7 +108,7 @@ const match = object({
   flags,
   state: object({ c: states, s: states }),
   conn: count,
-  seqAt: offset,
+  seqAt: (value, at) => (value === 'fin' ? value : offset(value, at)),
   nth: count,
   len: range,
   every: count,
@@ -155,9 +155,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   },
   truncate: { fields: { bytes: whole(1, 65_535) }, required: ['bytes'], make: (a) => actions.truncate(a.bytes) },
   slice: {
-    fields: { bytes: whole(1, 65_535), gapMs: ms },
+    fields: { bytes: whole(1, 65_535), gapMs: ms, vary: whole(0, 65_535) },
     required: ['bytes'],
-    make: (a) => actions.slice(a.bytes, a.gapMs),
+    make: (a) => actions.slice(a.bytes, a.gapMs, a),
   },
   throttle: {
     fields: { bps: number(1, 1e12), queueBytes: whole(1, 2 ** 30) },

@@ -1,4 +1,5 @@
-import { type Action, delay, drop, fin, rst, slice, throttle } from './actions';
+import { type Action, call, delay, drop, fin, rst, slice, throttle } from './actions';
+import type { Conn } from './conn';
 import type { FaultEngine } from './engine';
 import type { Match } from './match';
 import { Rule } from './rule';
@@ -23,8 +24,11 @@ const ATTRIBUTES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   reset_peer: { timeout: 0 },
   slicer: { average_size: 100, size_variation: 0, delay: 0 },
   limit_data: { bytes: 0 },
-  packet_loss: { percent: 0 },
+  packet_loss: { loss_rate: 0.1, correlation: 0 },
 };
+
+/** A toxic of that name is there. */
+export class ToxicTaken extends RangeError {}
 
 const NAME_MAX = 256;
 const TOXICS_MAX = 100;
@@ -46,7 +50,7 @@ export function checkToxic(given: Partial<Toxic>, existing: readonly Toxic[]): T
   if (typeof name !== 'string' || name.length > NAME_MAX)
     throw new RangeError(`a toxic's name is 1 to ${NAME_MAX} characters`);
   if (existing.length >= TOXICS_MAX) throw new RangeError(`${TOXICS_MAX} toxics are enough for one proxy`);
-  if (existing.some((toxic) => toxic.name === name)) throw new RangeError(`there is a toxic '${name}' already`);
+  if (existing.some((toxic) => toxic.name === name)) throw new ToxicTaken(`there is a toxic '${name}' already`);
   const attributes: Record<string, number> = { ...defaults };
   if (typeof (given.attributes ?? {}) !== 'object' || Array.isArray(given.attributes))
     throw new RangeError(`attributes is ${JSON.stringify(given.attributes)}: an object was expected`);
@@ -57,7 +61,13 @@ export function checkToxic(given: Partial<Toxic>, existing: readonly Toxic[]): T
       throw new RangeError(`${key} is ${JSON.stringify(value)}: a number from 0 to ${ATTRIBUTE_MAX}`);
     attributes[key] = value;
   }
+  if (type === 'packet_loss') checkLoss(attributes);
   return { name, type, stream, toxicity, attributes };
+}
+
+function checkLoss({ loss_rate: rate = 0, correlation = 0 }: Record<string, number>): void {
+  if (rate > 1) throw new RangeError(`loss_rate is ${rate}: from 0 to 1`);
+  if (correlation !== 0) throw new RangeError('correlation is not built: each segment is lost, or not, by itself');
 }
 
 /** The label of a toxic's rules. */
@@ -65,21 +75,18 @@ export const labelOf = (name: string): string => `toxic ${name}`;
 
 const CHOSEN_MAX = 20_000;
 
-/** Adds the rules of a toxic. Each has a label that begins with its name. */
-export function applyToxic(engine: FaultEngine, toxic: Toxic): void {
+/** Adds the rules of a toxic, each with a label of its name. Returns what is to be done when it is taken away. */
+export function applyToxic(engine: FaultEngine, toxic: Toxic): () => void {
   const { name, type, stream, toxicity, attributes: a } = toxic;
   const dir = stream === 'upstream' ? 'c2s' : 's2c';
   const chosen = new Map<number, boolean>();
-  const forget = (): void => {
-    // Connections are counted upwards: the oldest are gone.
-    if (chosen.size > CHOSEN_MAX) chosen.delete(chosen.keys().next().value!);
-  };
-  const concerns: Match['conn'] = (conn) => {
+  const concerns = (conn: Conn): boolean => {
     let is = chosen.get(conn.id);
     if (is === undefined) {
       is = engine.decisions.chance(labelOf(name), toxicity);
       chosen.set(conn.id, is);
-      forget();
+      // Connections are counted upwards: the oldest are gone.
+      if (chosen.size > CHOSEN_MAX) chosen.delete(chosen.keys().next().value!);
     }
     return is;
   };
@@ -90,48 +97,91 @@ export function applyToxic(engine: FaultEngine, toxic: Toxic): void {
   switch (type) {
     case 'latency': {
       const [low, high] = [Math.max(0, a['latency']! - a['jitter']!), a['latency']! + a['jitter']!];
-      return add(text, delay(low === high ? low : { min: low, max: high }));
+      add(text, delay(low === high ? low : { min: low, max: high }));
+      break;
     }
     case 'bandwidth':
       // toxiproxy counts kilobytes a second; 0 lets nothing pass.
-      return a['rate'] === 0 ? add(text, drop()) : add({ dir }, throttle(a['rate']! * 8000));
+      if (a['rate'] === 0) add(text, drop());
+      else add({ dir }, throttle(a['rate']! * 8000));
+      break;
     case 'slow_close':
-      return add({ dir, flags: 'F' }, delay(a['delay']!));
+      add({ dir, seqAt: 'fin' }, delay(a['delay']!));
+      break;
     case 'slicer':
-      return add(text, slice(Math.max(1, a['average_size']!), a['delay']! / 1000));
+      add(text, slice(Math.max(1, a['average_size']!), a['delay']! / 1000, { vary: a['size_variation']! }));
+      break;
     case 'limit_data':
-      return add({ dir, seqAt: a['bytes']! }, fin({ to: dir === 's2c' ? 'c' : 's' }));
+      add({ dir, seqAt: a['bytes']! }, fin({ to: dir === 's2c' ? 'c' : 's' }));
+      break;
     case 'packet_loss':
-      return add({ dir, p: a['percent']! / 100 }, drop());
+      add({ dir, p: a['loss_rate']! }, drop());
+      break;
     case 'timeout':
+      add(text, drop());
+      return closesAfter(engine, toxic, concerns);
     case 'reset_peer':
-      return silenceThen(engine, toxic, add);
+      add(text, drop(), ...(a['timeout'] === 0 ? [rst({ to: 'both' })] : []));
+      if (a['timeout']! > 0) resetsAfter(engine, toxic);
+      break;
     default:
       throw new RangeError(`there is no toxic '${type}'`);
   }
+  return () => {};
 }
 
-/**
- * Nothing passes any more, and after `timeout` milliseconds the connection ends: by FIN (timeout), or by RST at both ends
- * (reset_peer). With 0, timeout only swallows, and reset_peer resets at the next byte.
- */
-function silenceThen(engine: FaultEngine, toxic: Toxic, add: (match: Match, ...actions: Action[]) => void): void {
-  const ms = toxic.attributes['timeout']!;
-  const text: Match = { dir: toxic.stream === 'upstream' ? 'c2s' : 's2c', len: [1, 65_535] };
-  const end = toxic.type === 'timeout' ? fin({ to: 'c' }) : rst({ to: 'both' });
-  if (ms === 0) return add(text, drop(), ...(toxic.type === 'timeout' ? [] : [end]));
-  add(text, drop());
-  const label = labelOf(toxic.name);
+const isOfToxic = (rule: Rule, { name }: Toxic): boolean => rule.active && rule.label === labelOf(name);
+
+/** `timeout` milliseconds after the first byte both ends are reset; until then nothing of the direction passes. */
+function resetsAfter(engine: FaultEngine, toxic: Toxic): void {
   const waiting = new Set<number>();
   engine.onRule = chain(engine.onRule, (rule, conn) => {
-    if (rule.label !== label || conn === null || waiting.has(conn.id)) return;
+    if (conn === null || waiting.has(conn.id) || !isOfToxic(rule, toxic)) return;
     waiting.add(conn.id);
     if (waiting.size > CHOSEN_MAX) waiting.delete(waiting.values().next().value!);
-    engine.medium.at(engine.medium.now() + ms, () => {
-      if (rule.active && !conn.over) engine.doOn(conn, end);
+    engine.medium.at(engine.medium.now() + toxic.attributes['timeout']!, () => {
+      if (rule.active && !conn.over) engine.doOn(conn, rst({ to: 'both' }));
     });
   });
 }
+
+/**
+ * A connection ends after `timeout` milliseconds without a byte, whether there was one before or not; with 0 only when the
+ * toxic is taken away, as what was swallowed by then can be of no use any more.
+ */
+function closesAfter(engine: FaultEngine, toxic: Toxic, concerns: (conn: Conn) => boolean): () => void {
+  const ms = toxic.attributes['timeout']!;
+  const timers = new Map<Conn, unknown>();
+  let there = true;
+  const wait = (conn: Conn): void => {
+    const timer = timers.get(conn);
+    if (timer !== undefined) engine.medium.cancel(timer);
+    timers.set(
+      conn,
+      engine.medium.at(engine.medium.now() + ms, () => close(conn)),
+    );
+    if (timers.size > CHOSEN_MAX) timers.delete(timers.keys().next().value!);
+  };
+  const close = (conn: Conn): void => {
+    timers.delete(conn);
+    if (!conn.over && conn.handshakeDone) engine.doOn(conn, fin({ to: 'c' }));
+  };
+  if (ms > 0) {
+    for (const conn of engine.conns) if (!conn.over && concerns(conn)) wait(conn);
+    const match: Match = { handshake: 'ack', conn: concerns };
+    engine.add(new Rule(match, [call(nothing)], labelOf(toxic.name), Number.POSITIVE_INFINITY, true));
+    engine.onRule = chain(engine.onRule, (rule, conn) => {
+      if (there && conn !== null && isOfToxic(rule, toxic)) wait(conn);
+    });
+  }
+  return () => {
+    there = false;
+    for (const timer of timers.values()) engine.medium.cancel(timer);
+    for (const conn of engine.conns) if (!conn.over && concerns(conn)) close(conn);
+  };
+}
+
+const nothing = (): void => {};
 
 type Told = NonNullable<FaultEngine['onRule']>;
 

@@ -37,7 +37,7 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
   let copies = 0;
   let gapMs = 0;
   let aside: { after: number; forMs: number } | null = null;
-  let sliced: { bytes: number; gapMs: number } | null = null;
+  let sliced: { bytes: number; gapMs: number; vary: number } | null = null;
   let broken = false;
   for (const a of verdicts) {
     switch (a.do) {
@@ -80,7 +80,7 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
     }
   }
   if (aside !== null) return outlet.aside(seg, aside.after, aside.forMs);
-  if (sliced !== null) passSliced(seg, sliced.bytes, sliced.gapMs, delayMs, outlet);
+  if (sliced !== null) passSliced(seg, sliced, delayMs, outlet);
   else outlet.pass(seg, delayMs, broken ? 'corrupt' : '');
   for (let i = 0; i < copies; i++) {
     if (gapMs > 0) outlet.gap(gapMs);
@@ -88,11 +88,19 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
   }
 }
 
-function passSliced(seg: Segment, bytes: number, gapMs: number, delayMs: number, outlet: Outlet): void {
-  if (seg.length <= bytes) return outlet.pass(seg, delayMs, '');
-  for (let at = 0; at < seg.length; at += bytes) {
+function passSliced(
+  seg: Segment,
+  { bytes, gapMs, vary }: { bytes: number; gapMs: number; vary: number },
+  delayMs: number,
+  outlet: Outlet,
+): void {
+  if (seg.length <= bytes - vary) return outlet.pass(seg, delayMs, '');
+  for (let at = 0; at < seg.length; ) {
     if (at > 0 && gapMs > 0) outlet.gap(gapMs);
-    outlet.pass(seg.slice(at, Math.min(seg.length, at + bytes)), delayMs, 'slice');
+    const step = vary === 0 ? bytes : bytes - vary + outlet.decisions.below('slice', 2 * vary + 1);
+    const to = Math.min(seg.length, at + Math.max(1, step));
+    outlet.pass(seg.slice(at, to), delayMs, 'slice');
+    at = to;
   }
 }
 

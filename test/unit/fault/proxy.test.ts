@@ -1,6 +1,6 @@
 /** The proxy over loopback, in real time: the kernel's programs on both sides know nothing of it. */
 import net from 'node:net';
-import { ControlServer, FaultProxy, req, res, rst } from '../../../fault';
+import { ControlServer, FaultProxy, rst, type Toxic } from '../../../fault';
 
 let upstream: net.Server;
 let port: number;
@@ -69,7 +69,9 @@ test.each([
   ['reset_peer', { timeout: 100 }, 'ECONNRESET', ''],
   ['limit_data', { bytes: 2 }, 'end', 'he'],
   ['slicer', { average_size: 1, delay: 1000 }, 'whole', 'hello'],
-  ['packet_loss', { percent: 100 }, 'silence', ''],
+  ['packet_loss', { loss_rate: 1 }, 'silence', ''],
+  ['slicer', { average_size: 2, size_variation: 1, delay: 100 }, 'whole', 'hello'],
+  ['slow_close', { delay: 60_000 }, 'whole', 'hello'],
   ['bandwidth', { rate: 0 }, 'silence', ''],
 ])('toxic %s %j: %s', async (type, attributes, end, got) => {
   const proxy = await made();
@@ -82,6 +84,58 @@ test.each([
     proxy.remove('t');
     expect(await say(proxy.listen, 'again')).toMatchObject({ got: 'again' });
   }
+});
+
+/** A client that says nothing; resolves with how the connection ended. */
+function listenTo(to: string): { end: Promise<string>; connected: Promise<void>; close(): void } {
+  const socket = net.connect({ host: '127.0.0.1', port: Number(to.split(':')[1]) });
+  const end = new Promise<string>((resolve) => {
+    socket.on('end', () => resolve('end'));
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.resume();
+  });
+  const connected = new Promise<void>((resolve) => void socket.on('connect', () => resolve()));
+  return { end, connected, close: () => void socket.destroy() };
+}
+
+const timeout = (ms: number): Toxic => ({
+  name: 't',
+  type: 'timeout',
+  stream: 'downstream',
+  toxicity: 1,
+  attributes: { timeout: ms },
+});
+
+test('timeout closes a connection on which nobody says anything, also one that was there before', async () => {
+  const proxy = await made();
+  const before = listenTo(proxy.listen);
+  await before.connected;
+  proxy.add(timeout(50));
+  const after = listenTo(proxy.listen);
+  expect(await Promise.all([before.end, after.end])).toEqual(['end', 'end']);
+  for (const one of [before, after]) one.close();
+});
+
+test('timeout 0 closes what it swallowed when it is taken away', async () => {
+  const proxy = await made();
+  proxy.add(timeout(0));
+  const said = say(proxy.listen, 'hello');
+  while (proxy.engine.exchanges.count === 0 && proxy.engine.conns.every((conn) => conn.s.sent === 0))
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  proxy.remove('t');
+  expect(await said).toMatchObject({ end: 'end', got: '' });
+});
+
+test('slices vary in size', async () => {
+  const proxy = await made();
+  const attributes = { average_size: 10, size_variation: 5, delay: 0 };
+  proxy.add({ name: 't', type: 'slicer', stream: 'downstream', toxicity: 1, attributes });
+  const text = 'x'.repeat(1000);
+  expect(await say(proxy.listen, text)).toMatchObject({ got: text });
+  const sizes = proxy.engine.trace.delivered().filter(({ dir, length }) => dir === 's2c' && length > 0);
+  const lengths = new Set(sizes.map(({ length }) => length));
+  expect(lengths.size).toBeGreaterThan(3);
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(15);
 });
 
 test('toxicity 0 touches nothing', async () => {
@@ -118,6 +172,10 @@ describe('the control API', () => {
       200,
       { name: 'reset_peer_downstream', toxicity: 1 },
     ]);
+    expect(await ask('POST', '/proxies/db/toxics', { type: 'reset_peer' })).toMatchObject([409, { status: 409 }]);
+    expect(
+      await ask('POST', '/proxies/db/toxics', { type: 'packet_loss', attributes: { correlation: 1 } }),
+    ).toMatchObject([400, { error: 'correlation is not built: each segment is lost, or not, by itself' }]);
     expect((await say(listen, 'hello')).end).toBe('ECONNRESET');
     expect(await ask('GET', '/proxies/db/toxics')).toMatchObject([200, [{ type: 'reset_peer' }]]);
     expect((await ask('DELETE', '/proxies/db/toxics/reset_peer_downstream'))[0]).toBe(204);
@@ -129,6 +187,29 @@ describe('the control API', () => {
     expect((await ask('DELETE', '/proxies/db'))[0]).toBe(204);
     expect(await ask('GET', '/proxies/db')).toMatchObject([404, {}]);
     expect(await ask('GET', '/version')).toMatchObject([200, {}]);
+  });
+
+  test('populate tells what it made before what it could not', async () => {
+    const ask = await api();
+    const [status, body] = await ask('POST', '/populate', [
+      { name: 'a', listen: '127.0.0.1:0', upstream: `127.0.0.1:${port}` },
+      { name: 'b', listen: 'nonsense', upstream: `127.0.0.1:${port}` },
+    ]);
+    expect([status, body]).toMatchObject([
+      400,
+      { error: expect.stringContaining('nonsense'), proxies: [{ name: 'a' }] },
+    ]);
+  });
+
+  test('a rule that never acted says so, with what came nearest', async () => {
+    const ask = await api();
+    const [, proxy] = await ask('POST', '/proxies', { name: 'p', upstream: `127.0.0.1:${port}` });
+    await ask('POST', '/proxies/p/rules', { match: { dir: 's2c', seqAt: 4096 }, do: [{ do: 'rst', to: 'c' }] });
+    await say((proxy as { listen: string }).listen, 'hello');
+    expect(await ask('GET', '/proxies/p/rules')).toMatchObject([
+      200,
+      [{ hits: 0, unused: 'the longest stream s2c has 5 bytes (connection 1)' }],
+    ]);
   });
 
   test('rules of our own, trace and capture', async () => {
@@ -160,5 +241,3 @@ describe('the control API', () => {
     expect([status, (body as { error: string }).error]).toEqual([400, expect.stringContaining(message)]);
   });
 });
-
-void [req, res];
