@@ -10,6 +10,8 @@ import { NODE_COST } from './receive-store';
 import { initialWindow, textTaken } from './receive-window';
 import { seqAdd, seqDiff } from './seq';
 import type { Tcp } from './tcp';
+import type { TimeWait } from './time-wait';
+import { moveBeyond } from './without-connection';
 
 /** Why an OPEN was refused, by Linux's and Node's names. */
 export type OpenError = 'EADDRINUSE' | 'EADDRNOTAVAIL' | 'ENETUNREACH' | 'EINVAL' | 'ENOBUFS';
@@ -99,16 +101,21 @@ export function connect(
   const taken = (port: number): boolean =>
     tcp.connections.lookup(path.local, port, remote, remotePort) !== null ||
     tcp.timeWaits.lookup(path.local, port, remote, remotePort) !== null;
+  let waiting: TimeWait | null = null;
   if (localPort === 0) {
     localPort = freePort(tcp, (port) => !taken(port) && tcp.listenersOn(port).length === 0);
     if (localPort === 0) return 'EADDRNOTAVAIL';
   } else if (tcp.connections.lookup(path.local, localPort, remote, remotePort) !== null) {
     return 'EADDRINUSE';
   } else {
-    const waiting = tcp.timeWaits.lookup(path.local, localPort, remote, remotePort);
-    if (waiting !== null) tcp.timeWaits.remove(waiting);
+    waiting = tcp.timeWaits.lookup(path.local, localPort, remote, remotePort);
   }
   const c = tcp.newConnection(path.local, localPort, remote, remotePort, path, null, now);
+  if (waiting !== null) {
+    // Whatever of the old connection is still on its way must not look like the new one's (RFC 9293 §3.4.3).
+    moveBeyond(c, waiting);
+    tcp.timeWaits.remove(waiting);
+  }
   c.owner = owner;
   c.timestamps = tcp.profile.timestamps;
   c.rcvScale = Math.max(0, tcp.profile.windowScale);

@@ -85,7 +85,8 @@ export function listenArrives(
   tcp.wantsOutput(c);
 }
 
-function moveBeyond(c: Connection, waiting: TimeWait): void {
+/** The successor of a TIME-WAIT: its sequence numbers begin where those of the old connection cannot reach. */
+export function moveBeyond(c: Connection, waiting: TimeWait): void {
   if (seqDiff(c.iss, waiting.sndNxt) > 0) return;
   c.iss = seqAdd(waiting.sndNxt, 65_535 + 2);
   c.sndUna = c.sndNxt = c.sndSmall = c.iss;

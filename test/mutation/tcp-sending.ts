@@ -135,6 +135,9 @@ export const SENDING: readonly Mutant[] = [
       '  c.backoff = 0;',
     ],
   ]),
+  ...bugsIn('stack/tcp/calls.ts', 'tcp/closing', [
+    ['opens-inside-old-sequence-space', 'RFC 6191', '    moveBeyond(c, waiting);\n', ''],
+  ]),
   ...bugsIn('stack/tcp/tcp.ts', 'tcp/opening', [
     ['initial-numbers-slow', 'MUST-8, RFC 6528', 'Math.floor(now * 250)', 'Math.floor(now * 25)'],
     [

@@ -262,6 +262,22 @@ everywhere('RFC 6191, RFC 9293 §3.6.1: a SYN in TIME-WAIT', (g) => {
     t.connect().tx('S 0:0(0) <...>');
     expect([waiting(t), connections(t)]).toEqual([0, 1]);
   });
+
+  test('... with numbers beyond all that it sent, though that was more than the clock has counted', () => {
+    const t = g.established({}, { window: 60_000 });
+    const sentUntil = (): number => (t.c.sndNxt - t.c.iss) >>> 0;
+    for (let written = 0; written < 2_000_000; ) {
+      written += t.tryWrite(100_000);
+      t.rx(`. 1:1(0) ack ${sentUntil()} win 60000`).drain();
+    }
+    t.shutdown();
+    while (t.c.state !== 'FIN-WAIT-2') t.rx(`. 1:1(0) ack ${sentUntil()} win 60000`).drain();
+    const end = t.rx(`F. 1:1(0) ack ${sentUntil()} win 60000`).c.sndNxt;
+    expect(waiting(t)).toBe(1);
+    t.drain();
+    t.after(10).connect();
+    expect((t.c.iss - end) | 0).toBeGreaterThan(0);
+  });
 });
 
 everywhere('SHLD-3: what is lost at close is told to the peer', (g) => {
