@@ -2,6 +2,7 @@ import nodeHttp from 'node:http';
 import { createHttp, type NetModule } from '../../http';
 import { createNet } from '../../net';
 import { createHost } from '../../net/host';
+import { exploreSeeds, playBoth, shownLines, smallest, whoDiffers } from './behaviour/both';
 import { HttpPlay } from './behaviour/http-play';
 import { type HttpProgram, httpProgramOf, smallerHttp } from './behaviour/http-program';
 import type { Told } from './behaviour/net-play';
@@ -80,73 +81,28 @@ export const KNOWN_HTTP_DIFFERENCES: readonly {
   },
 ];
 
-const text = (lines: readonly string[] = []): string => lines.join('\n');
-
-/** Whose log in `ours` is as in none of Node's plays; null: nobody's. */
-function differs(ours: Told, plays: readonly Told[]): string | null {
-  const names = new Set([...Object.keys(ours.each), ...plays.flatMap((told) => Object.keys(told.each))]);
-  for (const who of names) {
-    if (!plays.some((told) => text(told.each[who]) === text(ours.each[who]))) return who;
-  }
-  return null;
-}
-
 /** Plays a program on both; null: they agree. */
 export async function compareHttp(program: HttpProgram, more = MORE_PLAYS): Promise<HttpFinding | null> {
-  const plays: Told[] = [];
-  for (let i = 0; i < Math.min(PLAYS, more); i++) plays.push(await onNode(program));
-  let ours = await onOurs(program);
-  let what = differs(ours, plays);
-  for (let left = more; what !== null && left > 0; left--) {
-    plays.push(await onNode(program));
-    ours = await onOurs(program);
-    what = differs(ours, plays);
-  }
-  if (what === null) return null;
-  const finding = { program, what, ours, node: plays[0]! };
+  const played = await playBoth({ onNode, onOurs, differs: whoDiffers, plays: PLAYS }, program, more);
+  if (played === null) return null;
+  const finding = { program, ...played };
   return KNOWN_HTTP_DIFFERENCES.some((known) => known.explains(finding)) ? null : finding;
 }
 
 /** Compares the programs of `count` seeds from `seed` on, until `most` findings or the time `until`. */
-export async function exploreHttp(
+export const exploreHttp = (
   seed: number,
   count: number,
-  most = 8,
-  until = Infinity,
-): Promise<{ programs: number; findings: HttpFinding[] }> {
-  const findings: HttpFinding[] = [];
-  let programs = 0;
-  while (programs < count && findings.length < most && Date.now() < until) {
-    const finding = await compareHttp(httpProgramOf(seed + programs));
-    programs++;
-    if (finding !== null) findings.push(finding);
-  }
-  return { programs, findings };
-}
+  most?: number,
+  until?: number,
+): Promise<{ programs: number; findings: HttpFinding[] }> =>
+  exploreSeeds((at) => compareHttp(httpProgramOf(at)), { seed, count, most, until });
 
-/** A finding as text: Node's lines that ours lacks with -, ours that Node lacks with +. */
-export function shownHttp({ program, what, ours, node }: HttpFinding): string {
-  const lines = [`seed ${program.seed}: ${what}`, JSON.stringify(program)];
-  const [a, b] = [ours.each[what] ?? [], node.each[what] ?? []];
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    if (a[i] === b[i]) lines.push(`    ${a[i]}`);
-    else lines.push(`  - ${b[i] ?? ''}`, `  + ${a[i] ?? ''}`);
-  }
-  return lines.join('\n');
-}
+export const shownHttp = ({ program, what, ours, node }: HttpFinding): string =>
+  shownLines(program, what, ours.each[what] ?? [], node.each[what] ?? []);
 
-/** The smallest program that still shows the difference. */
-async function shrunk(finding: HttpFinding): Promise<HttpFinding> {
-  for (let best = finding; ; ) {
-    let found: HttpFinding | null = null;
-    for (const candidate of smallerHttp(best.program)) {
-      found = await compareHttp(candidate, 1);
-      if (found !== null) break;
-    }
-    if (found === null) return best;
-    best = found;
-  }
-}
+const shrunk = (finding: HttpFinding): Promise<HttpFinding> =>
+  smallest(finding, smallerHttp, (program) => compareHttp(program, 1));
 
 async function main(words: string[]): Promise<void> {
   const { executions, seconds, seed } = fuzzOptions(words, ['--whole']);

@@ -1,6 +1,7 @@
 import nodeNet from 'node:net';
 import { createNet, type Net } from '../../net';
 import { createHost, type Host } from '../../net/host';
+import { exploreSeeds, playBoth, sameOrder, shownLines, smallest, whoDiffers } from './behaviour/both';
 import { Play, type Told } from './behaviour/net-play';
 import { type Program, programOf, smaller } from './behaviour/net-program';
 import { fuzzOptions } from './command';
@@ -51,33 +52,18 @@ export const KNOWN_DIFFERENCES: readonly { name: string; why: string; explains(o
   },
 ];
 
-const text = (lines: readonly string[] = []): string => lines.join('\n');
-
-/** What of `ours` none of Node's plays told; null when all is as in some play of Node's. */
-function differs(ours: Told, plays: readonly Told[]): string | null {
-  const names = new Set([...Object.keys(ours.each), ...plays.flatMap((told) => Object.keys(told.each))]);
-  for (const who of names) {
-    if (!plays.some((told) => text(told.each[who]) === text(ours.each[who]))) return who;
-  }
-  return plays.some((told) => text(told.all) === text(ours.all)) ? null : 'order';
-}
+const differs = (ours: Told, plays: readonly Told[]): string | null =>
+  whoDiffers(ours, plays) ?? (sameOrder(ours, plays) ? null : 'order');
 
 /** Plays a program on both; null: they agree. */
 export async function compare(program: Program, order = true, more = MORE_PLAYS): Promise<Finding | null> {
-  const plays: Told[] = [];
-  for (let i = 0; i < Math.min(PLAYS, more); i++) plays.push(await onNode(program));
-  let ours = await onOurs(program);
-  let what = differs(ours, plays);
-  for (let left = more; what !== null && left > 0; left--) {
-    plays.push(await onNode(program));
-    // A turn of a busy machine's may come between any two things: what counts is what comes every time.
-    ours = await onOurs(program);
-    what = differs(ours, plays);
-  }
-  if (what === null || (what === 'order' && !order)) return null;
-  if (KNOWN_DIFFERENCES.some((known) => known.explains(ours, plays[0]!))) return null;
-  const lines = (told: Told): readonly string[] => (what === 'order' ? told.all : (told.each[what!] ?? []));
-  return { program, what, ours: lines(ours), node: lines(plays[0]!) };
+  const played = await playBoth({ onNode, onOurs, differs, plays: PLAYS }, program, more);
+  if (played === null) return null;
+  const { what, ours, node } = played;
+  if (what === 'order' && !order) return null;
+  if (KNOWN_DIFFERENCES.some((known) => known.explains(ours, node))) return null;
+  const lines = (told: Told): readonly string[] => (what === 'order' ? told.all : (told.each[what] ?? []));
+  return { program, what, ours: lines(ours), node: lines(node) };
 }
 
 export interface Plan {
@@ -95,40 +81,13 @@ export interface Plan {
 }
 
 /** Compares the programs of one seed after the other. */
-export async function explore(plan: Plan): Promise<{ programs: number; findings: Finding[] }> {
-  const { seed, count, most = 8, order, timed, until = Infinity } = plan;
-  const findings: Finding[] = [];
-  let programs = 0;
-  while (programs < count && findings.length < most && Date.now() < until) {
-    const finding = await compare(programOf(seed + programs, timed), order);
-    programs++;
-    if (finding !== null) findings.push(finding);
-  }
-  return { programs, findings };
-}
+export const explore = (plan: Plan): Promise<{ programs: number; findings: Finding[] }> =>
+  exploreSeeds((seed) => compare(programOf(seed, plan.timed), plan.order), plan);
 
-/** A finding as text: Node's lines that ours lacks with -, ours that Node lacks with +. */
-export function shown({ program, what, ours, node }: Finding): string {
-  const lines = [`seed ${program.seed}: ${what}`, JSON.stringify(program)];
-  for (let i = 0; i < Math.max(ours.length, node.length); i++) {
-    if (ours[i] === node[i]) lines.push(`    ${ours[i]}`);
-    else lines.push(`  - ${node[i] ?? ''}`, `  + ${ours[i] ?? ''}`);
-  }
-  return lines.join('\n');
-}
+export const shown = ({ program, what, ours, node }: Finding): string => shownLines(program, what, ours, node);
 
-/** The smallest program that still shows the difference. */
-async function shrunk(finding: Finding, order: boolean): Promise<Finding> {
-  for (let best = finding; ; ) {
-    let found: Finding | null = null;
-    for (const candidate of smaller(best.program)) {
-      found = await compare(candidate, order, 1);
-      if (found !== null) break;
-    }
-    if (found === null) return best;
-    best = found;
-  }
-}
+const shrunk = (finding: Finding, order: boolean): Promise<Finding> =>
+  smallest(finding, smaller, (program) => compare(program, order, 1));
 
 async function main(words: string[]): Promise<void> {
   const { executions, seconds, seed } = fuzzOptions(words, ['--no-order', '--whole']);
