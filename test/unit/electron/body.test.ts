@@ -2,7 +2,7 @@ import { memoryPair } from '../../../device/memory';
 import { createElectron } from '../../../electron';
 import { REPLAY_MAX } from '../../../electron/upload';
 import { createHost } from '../../../net/host';
-import { bodyOf, Lab, OK, once, outcomeOf, run, until, wire } from './lab';
+import { bodyOf, Lab, OK, type Outcome, once, outcomeOf, run, until, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
@@ -110,8 +110,10 @@ describe('headers', () => {
     request.setHeader('X-CaSe', 'a');
     request.setHeader('b-second', 'b');
     request.setHeader('A-third', 'c');
+    // Set again, it stays where it is.
+    request.setHeader('x-case', 'd');
     await run(request);
-    expect(received[0]).toContain('\r\nx-Given: 0\r\nX-CaSe: a\r\nb-second: b\r\nA-third: c\r\n');
+    expect(received[0]).toContain('\r\nx-Given: 0\r\nx-case: d\r\nb-second: b\r\nA-third: c\r\n');
   });
 
   test('E-035, E-043, E-047: nothing changes after the first write, even one of nothing', async () => {
@@ -446,17 +448,34 @@ describe('getUploadProgress', () => {
   });
 });
 
-test('E-068: a body of chunks beyond what is kept cannot be sent again', async () => {
-  const origin = await lab.serve((request, response) => {
-    request.resume().on('end', () => response.writeHead(307, { Location: '/again' }).end());
-  });
-  const request = lab.post(origin);
-  request.chunkedEncoding = true;
-  const outcome = outcomeOf(request);
-  const piece = Buffer.alloc(1024 * 1024);
-  for (let i = 0; i <= REPLAY_MAX / piece.length; i++) {
-    await new Promise<void>((resolve) => request.write(piece, () => resolve()));
+describe('E-068: a body of chunks beyond what is kept cannot be sent again', () => {
+  async function upload(status: number, headers: Record<string, string>): Promise<Outcome & { asked: number }> {
+    const origin = await lab.serve((request, response) => {
+      request.resume().on('end', () => response.writeHead(status, headers).end('why'));
+    });
+    const request = lab.post(origin);
+    let asked = 0;
+    request.on('login', (_info, callback) => {
+      asked++;
+      callback('u', 'p');
+    });
+    request.chunkedEncoding = true;
+    const outcome = outcomeOf(request);
+    const piece = Buffer.alloc(1024 * 1024);
+    for (let i = 0; i <= REPLAY_MAX / piece.length; i++) {
+      await new Promise<void>((resolve) => request.write(piece, () => resolve()));
+    }
+    request.end();
+    return { ...(await outcome), asked };
   }
-  request.end();
-  expect((await outcome).error?.message).toBe('net::ERR_UPLOAD_STREAM_REWIND_NOT_SUPPORTED');
+
+  test('a redirect that needs it is a failure', async () => {
+    const { error } = await upload(307, { Location: '/again' });
+    expect(error?.message).toBe('net::ERR_UPLOAD_STREAM_REWIND_NOT_SUPPORTED');
+  });
+
+  test('a challenge is delivered, and nobody is asked', async () => {
+    const { status, body, asked } = await upload(401, { 'WWW-Authenticate': 'Basic realm="r"' });
+    expect([status, body, asked]).toEqual([401, 'why', 0]);
+  });
 });

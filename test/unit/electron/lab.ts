@@ -167,9 +167,9 @@ export class Lab {
     return `http://127.0.0.1:${await this.listen(server)}`;
   }
 
-  async listen(server: NodeNet.Server): Promise<number> {
+  async listen(server: NodeNet.Server, port = 0): Promise<number> {
     this.servers.push(server);
-    server.listen(0, '127.0.0.1');
+    server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     return (server.address() as NodeNet.AddressInfo).port;
   }

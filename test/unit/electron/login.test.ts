@@ -39,6 +39,38 @@ describe('login', () => {
     ]);
   });
 
+  test('E-062: the port is a number, whatever the URL says', async () => {
+    const server = lab.modules.http.createServer((_request, response) => {
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' }).end();
+    });
+    await lab.listen(server, 80);
+    const request = lab.request('http://127.0.0.1/');
+    const ports: number[] = [];
+    request.on('login', ({ port }, callback) => {
+      ports.push(port);
+      callback();
+    });
+    expect((await run(request)).status).toBe(401);
+    expect(ports).toEqual([80]);
+  });
+
+  test('E-063: the first answer counts, another one is none', async () => {
+    const { origin, requests } = await wire(lab, [challenge, ok]);
+    const request = lab.request(origin);
+    request.on('login', (_info, callback) => {
+      callback('user', 'pass');
+      callback('other', 'word');
+      setImmediate(() => callback());
+    });
+    const { events, status } = await run(request);
+    expect([status, headsOf(requests).length]).toEqual([200, 2]);
+    expect(events).toEqual(['finish', 'login', 'response', 'response end', 'response close', 'close']);
+    expect(requests.join('').match(/^Authorization: .*/gm)).toEqual([
+      `Authorization: Basic ${Buffer.from('user:pass').toString('base64')}`,
+    ]);
+    expect([...lab.session.credentials.values()]).toEqual([{ username: 'user', password: 'pass' }]);
+  });
+
   test.each([
     ['an empty answer', (callback: LoginCallback) => callback()],
     ['an answer without a password', (callback: LoginCallback) => callback('user')],

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import type { ClientRequestOptions } from '../../../electron/options';
 import { cert, key } from '../http/tls-identity';
-import { Lab, OK, once, PlainSession, run, wire } from './lab';
+import { Lab, OK, once, PlainSession, redirectTo, run, wire } from './lab';
 
 let lab: Lab;
 beforeEach(() => {
@@ -68,7 +68,12 @@ test('E-006: url wins over the parts, and href is another name for it', async ()
   const { origin, received } = await wire(lab);
   await run(lab.request({ url: `${origin}/whole`, host: 'nowhere.invalid', path: '/part' }));
   await run(lab.request({ href: `${origin}/href`, hostname: 'nowhere.invalid' }));
-  expect(received.join('').match(/^GET .*/gm)).toEqual(['GET /whole HTTP/1.1', 'GET /href HTTP/1.1']);
+  await run(lab.request({ url: `${origin}/url`, href: 'http://nowhere.invalid/' }));
+  expect(received.join('').match(/^GET .*/gm)).toEqual([
+    'GET /whole HTTP/1.1',
+    'GET /href HTTP/1.1',
+    'GET /url HTTP/1.1',
+  ]);
 });
 
 test('E-007, E-014: parts and URL give the same bytes', async () => {
@@ -144,6 +149,8 @@ test.each([
   ['file:///bar'],
   ['ftp://host/'],
   [{ protocol: 'file:', path: '/bar' }],
+  [{ protocol: 'ftp:', host: 'a.test' }],
+  [{ protocol: 'http', host: 'a.test' }],
   [{ url: 'file://bar' }],
   [{ url: 'data:,x' }],
 ])('E-013: %p is no http', (input) => {
@@ -219,6 +226,19 @@ describe('E-018, E-020, E-021: credentials', () => {
     lab.session.storeCookies(new URL(origin), ['old=1']);
     await run(lab.request({ url: origin, credentials: 'same-origin', origin: `${origin}/page` }));
     expect(received[0]).toContain('Cookie: old=1');
+  });
+
+  test('E-018: same-origin is judged at each hop', async () => {
+    const second = await wire(lab);
+    const elsewhere = second.origin.replace('127.0.0.1', 'localhost');
+    const first = await wire(lab, [redirectTo(elsewhere)]);
+    const { host } = new URL(elsewhere);
+    lab.session.storeCookies(new URL(first.origin), ['old=1']);
+    lab.session.storeCookies(new URL(elsewhere), ['other=1']);
+    lab.session.credentials.set(host, { username: 'u', password: 'p' });
+    await run(lab.request({ url: first.origin, credentials: 'same-origin', origin: first.origin }));
+    expect(first.requests[0]).toContain('Cookie: old=1');
+    expect(second.requests[0]).not.toMatch(/^(cookie|authorization):/im);
   });
 
   test('E-018: nothing else', () => {

@@ -187,6 +187,16 @@ describe('redirects', () => {
     expect([...lab.session.cookies.get('localhost')!.keys()]).toEqual(['other', 'second']);
   });
 
+  test('E-081: another port is another origin', async () => {
+    const second = await wire(lab);
+    const first = await wire(lab, [redirectTo(second.origin)]);
+    const headers = { Authorization: 'Bearer secret', Cookie: 'own=1', 'Proxy-Authorization': 'x', 'X-Any': '1' };
+    await run(lab.request({ url: first.origin, headers }));
+    expect(first.requests[0]).toMatch(/^Authorization: Bearer secret\r\nCookie: own=1\r\nProxy-Authorization: x\r$/m);
+    expect(second.requests[0]).not.toMatch(/^(authorization|cookie|proxy-authorization):/im);
+    expect(second.requests[0]).toMatch(/^X-Any: 1\r$/m);
+  });
+
   test('E-081: an answer to one origin is not given to the next', async () => {
     const second = await wire(lab);
     const first = await wire(lab, [

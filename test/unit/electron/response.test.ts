@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { IncomingMessage } from '../../../electron/incoming-message';
@@ -107,6 +108,26 @@ test("E-059: 'download-progress' counts what came", async () => {
   response.resume();
   await closed;
   expect(told.at(-1)).toBe(5);
+});
+
+test("E-059: 'download-progress' counts from the beginning of the body", async () => {
+  const pieces = ['one', 'two', 'three'];
+  let served: ServerResponse | undefined;
+  const origin = await lab.serve((_request, response) => {
+    served = response;
+    response.write(pieces.shift());
+  });
+  const request = lab.request(origin);
+  const told: number[] = [];
+  request.on('response', (response) => {
+    response.on('download-progress', (bytes: number) => told.push(bytes));
+    response.on('data', () => {
+      if (pieces.length > 0) served!.write(pieces.shift());
+      else served!.end();
+    });
+  });
+  expect((await run(request)).body).toBe('onetwothree');
+  expect(told).toEqual([3, 6, 11]);
 });
 
 test.each([

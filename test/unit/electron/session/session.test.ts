@@ -177,7 +177,7 @@ describe('E-102: connections', () => {
   });
 });
 
-describe('E-102: resolveHost', () => {
+describe('E-101 E-102: resolveHost', () => {
   test.each([
     ['both.test', {}, ['127.0.0.1 ipv4', '::1 ipv6']],
     ['both.test', { queryType: 'A' }, ['127.0.0.1 ipv4']],
