@@ -173,6 +173,12 @@ export const BELOW_TCP: readonly Mutant[] = [
   ]),
   ...bugsIn('stack/control.ts', 'ip/path-mtu', [
     [
+      'mtu-of-all-our-addresses',
+      'RFC 1191, RFC 8201',
+      'if (other !== path && other.local.equals(local)) this',
+      'if (other !== path) this',
+    ],
+    [
       'mtu-of-any-quote',
       'RFC 1191, MUST-54',
       "    if (path === null) return this.drop('icmp-bad-quote', now);\n    let mtu",

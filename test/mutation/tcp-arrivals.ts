@@ -257,6 +257,28 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/closing tcp/segment-acceptance',
     ],
     [
+      'closed-window-takes-fin',
+      'RFC 9293 §3.10.7.4',
+      '    seg.textBytes = 0;\n    seg.flags &= ~FIN;',
+      '    seg.textBytes = 0;',
+      'tcp/corners',
+    ],
+    ['urgent-behind-fin', 'MUST-30', '  if (c.finReceived) return;\n  // RFC 6093', '  // RFC 6093', 'tcp/corners'],
+    [
+      'only-next-text-reset-after-close',
+      'SHLD-3',
+      '  if (c.orphaned && seqAfter(seqAdd(seg.seq, seg.textBytes), c.rcvNxt)) {',
+      '  if (c.orphaned && seg.seq === c.rcvNxt) {',
+      'tcp/corners',
+    ],
+    [
+      'acks-of-invalid-segments-without-limit',
+      'RFC 5961 §7',
+      '    if (now - c.lastInvalidAckAt < tcp.profile.invalidAckIntervalMs) return;\n',
+      '',
+      'tcp/corners',
+    ],
+    [
       'fin-beyond-hole-forgotten',
       'RFC 9293 §3.10.7.4',
       'c.sackRecentCount > 0 || c.finSeqKnown) {',
@@ -301,6 +323,7 @@ export const ARRIVALS: readonly Mutant[] = [
       '      s.lastAckedAt = s.firstAckedAt = sent.sentAt(record);\n    } else',
       'tcp/recovery-timeout tcp/patience',
     ],
+    ['refuted-error-names-the-end', 'MUST-47', '  c.softError = null;\n', '', 'tcp/corners'],
     ['probes-never-answered', 'MUST-37', '  c.windowProbes = 0;\n  if (s.priorPackets', '  if (s.priorPackets'],
     [
       'fin-acknowledged-not-noticed',
@@ -348,6 +371,13 @@ export const ARRIVALS: readonly Mutant[] = [
       'RST in TIME-WAIT',
       '    if (!tcp.profile.protectTimeWait && seg.seq === w.rcvNxt) tcp.timeWaits.remove(w);\n',
       '',
+    ],
+    [
+      'syn-ack-opens-in-time-wait',
+      'RFC 6191',
+      '(seg.flags & SYN) !== 0 && (seg.flags & ACK) === 0 && tcp',
+      '(seg.flags & SYN) !== 0 && tcp',
+      'tcp/corners',
     ],
     [
       'time-wait-not-shortened-by-timestamp',
@@ -420,6 +450,7 @@ export const ARRIVALS: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/tcp/delayed-ack.ts', 'tcp/acknowledging', [
+    ['timestamp-of-the-handshake-echoed', 'RFC 7323 §4', '  c.lastAckSent = c.rcvNxt;\n', '', 'tcp/corners'],
     [
       'never-delayed',
       'MUST-40, SHLD-18',

@@ -106,6 +106,23 @@ export const SENDING: readonly Mutant[] = [
     ['mss-not-announced', 'MUST-14, SHLD-5', '    announcedMss(c),\n    scale,', '    0,\n    scale,', 'tcp/segments'],
   ]),
   ...bugsIn('stack/tcp/sending/text.ts', 'tcp/sending tcp/windows', [
+    [
+      'fin-waits-for-window',
+      'RFC 9293 §3.6',
+      'return c.finQueued ? sendFin(tcp, c, now) : true;',
+      'return c.finQueued && c.sndWnd > 0 ? sendFin(tcp, c, now) : true;',
+      'tcp/corners',
+    ],
+    [
+      'small-windows-filled-at-once',
+      'MUST-38',
+      '  return half > 0 && half < c.mss ? Math.max(half, 8) : c.mss;',
+      '  return c.mss;',
+      'tcp/corners',
+    ],
+    ['cork-forgotten', '', '  if (c.corked || c.more) return true;\n', '', 'tcp/corners'],
+    ['pacing-without-bursts', '', '(burst === 0 || burst >= burstBytes(c))', '(burst >= 0)', 'tcp/congestion'],
+    ['burst-without-end', '', '(burst === 0 || burst >= burstBytes(c))', '(burst === 0)', 'tcp/congestion'],
     ['silly-windows-filled', 'MUST-38', '  if (bytes < available) return 0;\n', ''],
     ['last-not-pushed', 'MUST-60, MUST-61', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | (fin ? FIN : 0)'],
     ['everything-pushed', 'SHLD-27', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | PSH | (fin ? FIN : 0)'],
@@ -136,6 +153,13 @@ export const SENDING: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/tcp/calls.ts', 'tcp/closing', [
+    [
+      'text-beyond-hole-is-not-unread',
+      'SHLD-3',
+      'const lost = c.readable > 0 || c.oooNodes > 0;',
+      'const lost = c.readable > 0;',
+      'tcp/corners',
+    ],
     ['opens-inside-old-sequence-space', 'RFC 6191', '    moveBeyond(c, waiting);\n', ''],
   ]),
   ...bugsIn('stack/tcp/tcp.ts', 'tcp/opening', [
@@ -164,6 +188,13 @@ export const SENDING: readonly Mutant[] = [
     ],
   ]),
   ...bugsIn('stack/tcp/options.ts', 'tcp/segments', [
+    [
+      'scale-without-agreement',
+      'RFC 7323 §2',
+      '    c.sndScale = c.rcvScale = 0;',
+      '    c.sndScale = 0;',
+      'tcp/corners',
+    ],
     ['peers-mss-ignored', 'MUST-14', 'Math.min(c.peerMss, c.path.mtu - headersOf(c))', 'c.path.mtu - headersOf(c)'],
     ['default-mss-too-large', 'MUST-15', 'export const DEFAULT_MSS_V4 = 536;', 'export const DEFAULT_MSS_V4 = 1460;'],
     [
@@ -271,6 +302,13 @@ export const SENDING: readonly Mutant[] = [
     ['close-wait-stays', 'RFC 9293 §3.6', "      tcp.enter(c, 'LAST-ACK', now);", '', 'tcp/states tcp/closing'],
   ]),
   ...bugsIn('stack/tcp/timeouts.ts', 'tcp/patience tcp/recovery-timeout', [
+    [
+      'keep-alive-beyond-user-timeout',
+      'RFC 5482',
+      '    c.userTimeout > 0 ? now - idleSince',
+      '    c.userTimeout < 0 ? now - idleSince',
+      'tcp/corners',
+    ],
     [
       'backoff-forgotten',
       'MUST-19, RFC 6298 §5',

@@ -1,3 +1,4 @@
+import { parseAddress } from '../../../../stack/base/address';
 import * as calls from '../../../../stack/tcp/calls';
 import * as f from './frames';
 import { Lab } from './lab';
@@ -59,6 +60,16 @@ describe.each([
     expect(c.state).toBe('SYN-RECEIVED');
     expect(c.packetsOut).toBe(1);
     expect(c.retransmitAt).toBeLessThan(Infinity);
+  });
+
+  test('what is said of one address of ours is not said of the other', () => {
+    const addresses = ['10.0.0.1/24', '10.0.0.5/24', 'fd00::1/64', 'fd00::5/64'];
+    const lab = new Lab({ addresses });
+    const t = flow(lab).write(full);
+    t.texts();
+    const other = lab.stack.pathTo(t.c.remote, parseAddress(name === 'IPv4' ? '10.0.0.5' : 'fd00::5'))!;
+    lab.rx(t.tooBig(1300, 0));
+    expect([t.c.path.mtu, other.mtu]).toEqual([1300, 1500]);
   });
 
   test('another connection over the path, and one opened later, send small segments from the start', () => {
