@@ -2,20 +2,19 @@
  * A session of ten requests on kept connections, under random drops, resets, FINs and reordering, seed by seed.
  * `npm run example fault-seeds 2000`; without a number: 200.
  */
-import { check, fuzz, type Wire } from 'tapwire/fault';
+import { atMostOnce, bodyIntact, check, fuzz, noLeak } from 'tapwire/fault';
 
 const seeds = Number(process.argv[2] ?? 200);
 
 async function main(): Promise<void> {
   let answered = 0;
   let failed = 0;
-  const noLeak = (wire: Wire): Promise<void> => check.toLeakNoSockets(wire);
   const began = performance.now();
   await fuzz({
     seeds,
     faults: { drop: 0.02, rst: 0.001, fin: 0.001, reorder: 0.05 },
     setup: (wire) => wire.serve((request, response) => response.end(`this is ${request.url}`)),
-    suite: async (wire) => {
+    run: async (wire) => {
       for (let i = 1; i <= 10; i++) {
         const got = await wire.get(`/${i}`).catch((error: NodeJS.ErrnoException) => error);
         if (got instanceof Error) {
@@ -28,7 +27,7 @@ async function main(): Promise<void> {
         }
       }
     },
-    invariant: [noLeak],
+    invariant: [noLeak, atMostOnce, bodyIntact],
   });
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage();

@@ -16,7 +16,7 @@ void sketch('hunt', async () => {
         response.write(Buffer.alloc(5000, 'x'));
         response.end();
       }),
-    suite: async (wire) => {
+    run: async (wire) => {
       const got = await wire.get('/').catch((error: unknown) => error);
       check.toDeliverBody(got, 'truncated-and-reported');
     },

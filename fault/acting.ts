@@ -71,7 +71,7 @@ export class Acting {
   /** One action that is no verdict. True when the stream it happened in is over. */
   private perform(context: Context, flow: Flow | null, action: Action, together: boolean): boolean {
     const { conn, dir } = context;
-    const label = context.rule?.label ?? actionText(action);
+    const label = context.rule?.told ?? actionText(action);
     switch (action.do) {
       case 'rst':
       case 'fin':

@@ -17,8 +17,9 @@ export type Action =
   | { readonly do: 'corrupt'; readonly bit?: number; readonly field?: CorruptField; readonly repair: boolean }
   | { readonly do: 'truncate'; readonly bytes: number }
   | { readonly do: 'modify'; readonly change: (segment: Segment) => Segment | null | undefined | void }
-  | { readonly do: 'slice'; readonly bytes: number; readonly gapMs: Millis; readonly vary: number }
+  | { readonly do: 'slice'; readonly bytes: number; readonly gapMs: Millis; readonly vary?: number }
   | { readonly do: 'throttle'; readonly bps: number; readonly queueBytes: number; readonly key: object }
+  | { readonly do: 'pace'; readonly pps: number; readonly queue: number; readonly key: object }
   | { readonly do: 'rst'; readonly to: EndName | 'both'; readonly exact: boolean; readonly off: number }
   | { readonly do: 'fin'; readonly to: EndName | 'both' }
   | { readonly do: 'icmp'; readonly type: number; readonly code: number; readonly to: EndName; readonly mtu: number }
@@ -108,11 +109,11 @@ export const modify = (change: (segment: Segment) => Segment | null | undefined 
  * The text comes in segments of `bytes` bytes, `gapMs` apart: slow loris, and every boundary a parser can meet. With `vary`,
  * each is up to so many bytes longer or shorter, by chance.
  */
-export const slice = (bytes: number, gapMs: Millis = 0, { vary = 0 }: { vary?: number } = {}): Action => ({
+export const slice = (bytes: number, gapMs: Millis = 0, { vary }: { vary?: number } = {}): Action => ({
   do: 'slice',
   bytes: positive('bytes', bytes, 1),
   gapMs: positive('gap', gapMs),
-  vary: positive('vary', vary),
+  vary: vary === undefined ? undefined : positive('vary', vary),
 });
 
 /** A link of `bps` bits a second with a queue of `queueBytes` in front of it; what does not fit is lost. */
@@ -120,6 +121,14 @@ export const throttle = (bps: number, queueBytes = 1 << 20): Action => ({
   do: 'throttle',
   bps: positive('bps', bps, 1),
   queueBytes: positive('queue', queueBytes, 1),
+  key: {},
+});
+
+/** So many segments a second, and so many that wait at most; what does not fit is lost. */
+export const pace = (pps: number, queue = 1000): Action => ({
+  do: 'pace',
+  pps: positive('pps', pps, 1e-6),
+  queue: positive('queue', queue, 1),
   key: {},
 });
 

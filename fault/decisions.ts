@@ -12,6 +12,8 @@ const DECISIONS_KEPT = 100_000;
 /** Every random choice of a run, drawn from one seed and written down. A replay may give the values back. */
 export class DecisionLog {
   readonly list: Decision[] = [];
+  /** The number that was drawn last. */
+  latest = 0;
   private readonly random: Random;
   private readonly sum = new RunningHash();
 
@@ -22,6 +24,7 @@ export class DecisionLog {
   /** A number in [0, 1). */
   fraction(what: string): number {
     const value = this.random.fraction();
+    this.latest = value;
     this.note(what, value);
     return value;
   }

@@ -345,12 +345,12 @@ export class FaultEngine {
   private emitRest(flow: Flow, dir: Dir, seg: Segment, plain: readonly Rule[], seen: Seen): void {
     const pending = seg.length > 0 || seg.has(FIN) ? flow.pending[dir].splice(0) : [];
     const verdicts: Action[] = pending.flatMap(({ verdicts: list }) => list);
-    const labels: string[] = pending.map(({ rule }) => rule.label);
+    const labels: string[] = pending.map(({ rule }) => rule.told);
     for (const { rule } of pending) rule.vain--;
     const fitting = plain.filter((rule) => !rule.spent);
     for (const rule of fitting) {
       verdicts.push(...verdictsOf(rule.actions));
-      labels.push(rule.label);
+      labels.push(rule.told);
     }
     // A gate closes before the segment; everything else that a rule for segments does comes behind it.
     const contexts = fitting.map((rule) => ({ rule, conn: flow.conn, dir, offset: seen.to }));

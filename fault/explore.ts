@@ -1,7 +1,9 @@
 import { Random } from '../stack/base/random';
 import { type Action, coalesce, corrupt, delay, drop, duplicate, fin, reorder, rst } from './actions';
 import type { Match } from './match';
+import { type Phase, phaseOf } from './matchers';
 import { failUnused, type Unused } from './misses';
+import { permute, type Step } from './permute';
 import type { Report } from './report';
 import { makeFolder, writeReport } from './report-files';
 import { Rule } from './rule';
@@ -21,7 +23,11 @@ export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   /** Only at segments that fit: `{ dir: 's2c', len: [1, 65_535] }` for what responses are made of. Plain data. */
   readonly where?: Match;
   /** Default: drop, rst, fin. */
-  readonly faults?: readonly FaultName[];
+  readonly faults?: readonly (FaultName | FaultMaker)[];
+  /** Instead of faults: these steps, in every order (`permute`). The test serves and asks; it gives what `expect` is told. */
+  readonly permute?: readonly Step[];
+  /** With `permute`: whether what the test gave is right. */
+  readonly expect?: (outcome: never) => boolean;
   /** Runs at most. Default 500. */
   readonly budget?: number;
   /** Faults in one run at most. Default 2. */
@@ -34,6 +40,16 @@ export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   readonly reports?: string;
 }
 
+/** A fault by its function: `rst` for 'rst'. */
+type FaultMaker =
+  | typeof rst
+  | typeof fin
+  | typeof drop
+  | typeof delay
+  | typeof duplicate
+  | typeof corrupt
+  | typeof reorder;
+
 /** What was done. */
 export interface ExploreResult {
   readonly runs: number;
@@ -44,6 +60,7 @@ export interface ExploreResult {
 /** How a run went. */
 interface RunOutcome {
   readonly error: Error | null;
+  readonly phase: Phase;
   readonly hash: string;
   readonly segments: number;
   /** Where faults were, those of chance among them. */
@@ -108,6 +125,7 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   const made = wire.report(`seed ${plan.seed}`);
   const outcome: RunOutcome = {
     error,
+    phase: phaseOf(wire),
     hash: wire.engine.decisions.hash(),
     segments: counter.fits,
     placed,
@@ -141,6 +159,8 @@ class InVain {
   }
 }
 
+type Failed = RunOutcome & { readonly error: Error };
+
 const REQUESTS_MAX = 100_000;
 
 /** The numbers of all requests, as the options say; undefined: they do not. */
@@ -151,9 +171,15 @@ function allRequests({ requests }: ExploreOptions): readonly number[] | undefine
   return Array.from({ length: requests }, (_, i) => i + 1);
 }
 
-/** What makes two failures the same one: kind of error, code, and the first line without numbers. */
-const fingerprint = (error: Error): string =>
-  `${error.name} ${(error as NodeJS.ErrnoException).code ?? ''} ${error.message.split('\n')[0]!.replace(/\d+/g, 'n')}`;
+/**
+ * What makes two failures the same one: the kind of error, its code, and its first line without numbers. Of a connection's
+ * error also how far the exchange had come; what a test says itself (it has no code) is told by its words.
+ */
+function fingerprint({ error, phase }: Failed): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const where = code === undefined ? '' : `${code} in ${phase}`;
+  return `${error.name} ${where} ${error.message.split('\n')[0]!.replace(/\d+/g, 'n')}`;
+}
 
 /**
  * Runs a test under every single fault at every segment of the run, then under pairs, then under random sets, as far as the
@@ -166,6 +192,7 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
     await replay(token, test, options);
     return { runs: 1, segments: 0 };
   }
+  if (options.permute !== undefined) return inEveryOrder(test, options.permute, options);
   const seed = options.seed ?? 1;
   const clean: Plan = { seed, placements: [], chances: {}, where: options.where, requests: allRequests(options) };
   const baseline = await runOnce(test, clean, options);
@@ -188,9 +215,32 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
   return { runs, segments: baseline.segments };
 }
 
+/** @throws Error that names the orders in which the test failed, or gave something else than is expected */
+async function inEveryOrder(test: WireTest, steps: readonly Step[], options: ExploreOptions): Promise<ExploreResult> {
+  const { expect: isRight = () => true, invariant = [], faults: _, ...wireOptions } = options;
+  const outcomes = await permute<string>(steps, {
+    ...wireOptions,
+    setup: async () => {},
+    test: async (wire) => {
+      try {
+        const given = await test(wire, allRequests(options) ?? []);
+        for (const check of invariant) await check(wire);
+        return isRight(given as never) ? '' : `gave ${JSON.stringify(given) ?? String(given)}`;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    },
+  });
+  const wrong = outcomes.filter(({ outcome }) => outcome !== '');
+  if (wrong.length === 0) return { runs: outcomes.length, segments: 0 };
+  const text = wrong.map(({ order, outcome }) => `${order.join(', ')}: ${outcome.split('\n')[0]}`).join('\n');
+  throw new Error(`${wrong.length} of ${outcomes.length} orders failed\n${text}`);
+}
+
 /** Small first: all single placements, then all pairs, then random sets without end. */
 function* plansFor(segments: number, options: ExploreOptions): Generator<readonly Placement[]> {
-  const faults = options.faults ?? (['drop', 'rst', 'fin'] as const);
+  const given = options.faults ?? (['drop', 'rst', 'fin'] as const);
+  const faults = given.map((fault) => (typeof fault === 'string' ? fault : (fault.name as FaultName)));
   const singles: Placement[] = [];
   for (let segment = 1; segment <= segments; segment++) for (const fault of faults) singles.push({ segment, fault });
   for (const single of singles) yield [single];
@@ -220,10 +270,10 @@ async function shrinkPlan(
 ): Promise<[Plan, RunOutcome]> {
   let best = plan;
   let last = outcome;
-  const wanted = fingerprint(outcome.error!);
+  const wanted = fingerprint(outcome as Failed);
   const attempt = async (smaller: Plan): Promise<boolean> => {
     const tried = await runOnce(test, smaller, options);
-    if (tried.error === null || fingerprint(tried.error) !== wanted) return false;
+    if (tried.error === null || fingerprint(tried as Failed) !== wanted) return false;
     best = smaller;
     last = tried;
     return true;
@@ -341,18 +391,18 @@ export interface FuzzOptions extends Omit<ExploreOptions, 'faults'> {
   /** The chance of each fault, for every segment: `{ drop: 0.02, rst: 0.001 }`. */
   readonly chances?: Readonly<Record<string, number>>;
   readonly setup?: WireTest;
-  readonly suite: WireTest;
+  readonly run: WireTest;
 }
 
-/** Runs a suite under random faults, seed by seed. Fails with the first seed that fails, shrunk. */
+/** Runs a test under random faults, seed by seed. Fails with the first seed that fails, shrunk. */
 export async function fuzz(
   options: Omit<FuzzOptions, 'faults'> & { readonly faults: Readonly<Record<string, number>> },
 ): Promise<{ runs: number }> {
-  const { faults, setup, suite, seeds, ...others } = options;
+  const { faults, setup, run, seeds, ...others } = options;
   const rest: ExploreOptions = others;
   const test: WireTest = async (wire, which) => {
     await setup?.(wire, which);
-    await suite(wire, which);
+    await run(wire, which);
   };
   const token = process.env['TAPWIRE_REPLAY'];
   if (token !== undefined && token !== '') {

@@ -39,7 +39,9 @@ export class Fitting {
     const { p } = rule.match;
     if (p === undefined) return true;
     rule.draws++;
-    return this.decisions.chance(rule.label, p);
+    const is = this.decisions.chance(rule.label, p);
+    if (p > 0 && p < 1) rule.drew = this.decisions.latest;
+    return is;
   }
 
   /** The places that a rule names and that lie in this segment, which the trackers have read already. */

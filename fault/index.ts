@@ -14,6 +14,7 @@ export {
   replay,
   type WireTest,
 } from './explore';
+export { atMostOnce, bodyIntact, noLeak } from './invariants';
 export { type FaultLink, faultLink, type LinkConditions } from './link';
 export * from './match';
 export { check, type ErrorDetails, matchers, type Phase, type Verdict } from './matchers';

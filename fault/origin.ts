@@ -7,7 +7,7 @@ export interface Handled {
   readonly headers: http.IncomingHttpHeaders;
   /** The body, as far as it came. */
   body: string;
-  /** When it was complete: how many bytes of body were promised or sent is not known to the handler. */
+  /** It came to its end: the last byte, or the last chunk. */
   complete: boolean;
 }
 
@@ -42,7 +42,7 @@ export class Origin {
     const push = request.push.bind(request);
     // Looks at what passes, without being a reader: only those that the handler calls make the body flow.
     request.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      if (chunk === null) handled.complete = request.complete || true;
+      if (chunk === null) handled.complete = request.complete;
       else if (handled.body.length < BODY_KEPT) handled.body += Buffer.from(chunk as Uint8Array).toString('latin1');
       return push(chunk, encoding);
     };

@@ -164,6 +164,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     required: ['bps'],
     make: (a) => actions.throttle(a.bps, a.queueBytes),
   },
+  pace: {
+    fields: { pps: number(1e-6, 1e9), queue: whole(1, 2 ** 30) },
+    required: ['pps'],
+    make: (a) => actions.pace(a.pps, a.queue),
+  },
   rst: {
     fields: { to: ends, exact: flag, off: whole(-0x7fff_ffff, 0x7fff_ffff) },
     required: ['to'],

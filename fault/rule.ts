@@ -72,6 +72,14 @@ export class Rule {
     this.active = false;
   }
 
+  /** The last draw, when there is a chance. */
+  drew: number | null = null;
+
+  /** Its name, and what chance said: for captures and diagrams. */
+  get told(): string {
+    return this.drew === null ? this.label : `${this.label} (drew ${this.drew.toFixed(4)})`;
+  }
+
   toString(): string {
     return this.label;
   }

@@ -22,6 +22,7 @@ const VERDICTS = new Set<Action['do']>([
   'modify',
   'slice',
   'throttle',
+  'pace',
 ]);
 
 /** Those actions that decide about the segment itself. */
@@ -37,7 +38,7 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
   let copies = 0;
   let gapMs = 0;
   let aside: { after: number; forMs: number } | null = null;
-  let sliced: { bytes: number; gapMs: number; vary: number } | null = null;
+  let sliced: { bytes: number; gapMs: number; vary?: number } | null = null;
   let broken = false;
   for (const a of verdicts) {
     switch (a.do) {
@@ -70,7 +71,13 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
         break;
       }
       case 'throttle': {
-        const wait = throttled(seg, a.key, a.bps, a.queueBytes, outlet.now());
+        const wait = waitFor(a.key, seg.frame.length * 8, a.bps, a.queueBytes * 8, outlet.now());
+        if (wait === null) return outlet.lost(seg, 'queue full');
+        delayMs += wait;
+        break;
+      }
+      case 'pace': {
+        const wait = waitFor(a.key, 1, a.pps, a.queue, outlet.now());
         if (wait === null) return outlet.lost(seg, 'queue full');
         delayMs += wait;
         break;
@@ -90,7 +97,7 @@ export function emit(segment: Segment, verdicts: readonly Action[], outlet: Outl
 
 function passSliced(
   seg: Segment,
-  { bytes, gapMs, vary }: { bytes: number; gapMs: number; vary: number },
+  { bytes, gapMs, vary = 0 }: { bytes: number; gapMs: number; vary?: number },
   delayMs: number,
   outlet: Outlet,
 ): void {
@@ -109,17 +116,16 @@ function durationOf(ms: Duration, decisions: DecisionLog): number {
   return ms.min + decisions.fraction('delay') * (ms.max - ms.min);
 }
 
-/** How long a segment waits for a link and takes on it; null: the queue is full. */
-function throttled(seg: Segment, key: object, bps: number, queueBytes: number, now: number): number | null {
+/** How long what costs `cost` waits for a link of `rate` a second, and takes on it; null: what waits is more than `queue`. */
+function waitFor(key: object, cost: number, rate: number, queue: number, now: number): number | null {
   let link = links.get(key);
   if (link === undefined) {
     link = { freeAt: 0 };
     links.set(key, link);
   }
   const begins = Math.max(now, link.freeAt);
-  const waiting = ((begins - now) * bps) / 8000;
-  if (waiting > queueBytes) return null;
-  link.freeAt = begins + (seg.frame.length * 8000) / bps;
+  if (((begins - now) * rate) / 1000 > queue) return null;
+  link.freeAt = begins + (cost * 1000) / rate;
   return link.freeAt - now;
 }
 

@@ -126,6 +126,8 @@ export class Wire {
   readonly clientNet: Net;
   readonly serverNet: Net;
   readonly origins: Origin[] = [];
+  /** Responses that `request` and `get` resolved with: "GET /a", and bytes of body. */
+  readonly deliveries: { readonly title: string; readonly bytes: number }[] = [];
   readonly medium: VirtualMedium;
   private readonly driver: Driver;
   private readonly agents: http.Agent[] = [];
@@ -288,7 +290,12 @@ export class Wire {
     };
     // Node's meaning of false is an agent for this one request; its own would leave the wire.
     const agent = options.agent === false ? this.agentOf({ keepAlive: false }) : options.agent;
-    return requestWith(base, { ...options, agent }, (text) => this.note('left', text));
+    const replied = requestWith(base, { ...options, agent }, (text) => this.note('left', text));
+    const title = `${options.method ?? 'GET'} ${options.path ?? '/'}`;
+    return replied.then((reply) => {
+      this.deliveries.push({ title, bytes: reply.body.length });
+      return reply;
+    });
   }
   get(path = '/', options: RequestOptions = {}): Promise<Reply> {
     return this.request({ ...options, path });

@@ -103,6 +103,7 @@ const RIGHT = [
   ['truncate', { bytes: 3 }],
   ['slice', { bytes: 7, gapMs: 1 }],
   ['throttle', { bps: 1e6 }],
+  ['pace', { pps: 1000, queue: 10 }],
   ['rst', { to: 'both', exact: false, off: -5 }],
   ['fin', { to: 'both' }],
   ['icmp', { type: 3, code: 4, to: 's', mtu: 0 }],

@@ -1,6 +1,8 @@
 /** The twelve sketches of the fault catalogue, §4, each as a test that somebody would write. */
 import type http from 'node:http';
 import {
+  atMostOnce,
+  bodyIntact,
   coalesce,
   createWire,
   drop,
@@ -11,6 +13,7 @@ import {
   hold,
   idle,
   inject,
+  noLeak,
   type Plan,
   permute,
   type Reply,
@@ -186,7 +189,7 @@ test('10 zero window upload, then recovery', async () => {
   wire.on(req(1).bodyByte(65_536)).do(window('server', 0));
   wire.clock.at(30_000, window('server', 65_535));
   const upload = wire.request({ method: 'POST', body: Buffer.alloc(1_000_000) });
-  await expect(upload).toSettleWithin(60_000);
+  await expect(upload).toSettleWithin(31_000);
   expect((await upload).status).toBe(200);
   expect(wire.clock.now()).toBeGreaterThan(30_000);
   await expect(wire).toLeakNoSockets();
@@ -223,7 +226,7 @@ test('12 hunt: any drop, RST or FIN anywhere, many seeds', async () => {
     setup: async (wire) => {
       await wire.serve((_, response) => response.end(Buffer.alloc(20_000, 'x')));
     },
-    suite: async (wire) => {
+    run: async (wire) => {
       for (let i = 0; i < 3; i++) {
         const got = await wire.get(`/${i}`).catch((failure: unknown) => failure);
         expect(got).toDeliverBody('truncated-and-reported');
@@ -242,6 +245,11 @@ const untilClose: http.RequestListener = (_, response) => {
 
 /** What cuts such a body so that nobody is told. */
 const SILENT_CUT = saidWith<'rst-together' | 'fin'>('rst-together', { resetBehindText: 'fin' });
+
+const mustBeShort = async (wire: Wire): Promise<void> => {
+  await wire.serve(untilClose);
+  await wire.get('/').catch(() => {});
+};
 
 const mustNotBeShort = async (wire: Wire): Promise<void> => {
   await wire.serve(untilClose);
@@ -269,6 +277,56 @@ test('explore finds the placement that breaks a client, and its token runs it ag
   await expect(replay(failure.token, other)).rejects.toThrow('another course');
 });
 
+test('7b every order of steps, by explore, which names those that go wrong', async () => {
+  const upload = async (wire: Wire): Promise<number> => {
+    await wire.serve((_, response) => response.writeHead(413).end('no'));
+    const reply = await wire
+      .request({ method: 'POST', body: Buffer.alloc(30_000) })
+      .catch((error: Error & { reply?: Partial<Reply> }) => error.reply);
+    return reply?.status ?? 0;
+  };
+  const options = { permute: ['res', 'fin', 'rst', 'write'], expect: (status: number) => status === 413 } as const;
+  await expect(explore(upload, options)).rejects.toThrow(/^\d+ of 24 orders failed\n(res|fin|rst|write), /);
+  const graceful = await explore(upload, { permute: ['res', 'fin'], expect: (status) => status === 413 }).catch(String);
+  expect(graceful).toContain('1 of 2 orders failed\nfin, res: ');
+  expect(await explore(upload, { permute: ['res'] })).toEqual({ runs: 1, segments: 0 });
+  await expect(explore(upload, { permute: ['res'], expect: () => false })).rejects.toThrow('res: gave 413');
+});
+
+test('faults may be named by their functions, and invariants are ready-made', async () => {
+  const twice = async (wire: Wire): Promise<void> => {
+    await wire.serve((request, response) => void request.resume().on('end', () => response.end('paid')));
+    const pay = (): Promise<unknown> => wire.request({ method: 'POST', path: '/pay', body: 'amount=1' });
+    await pay().catch(() => pay().catch(() => {}));
+  };
+  const options = { faults: [rst, fin, drop], budget: 60, atOnce: 1 };
+  const found = explore(twice, { ...options, invariant: [noLeak, atMostOnce, bodyIntact] });
+  await expect(found).rejects.toThrow(/^POST \/pay was processed twice/);
+  await explore(twice, { ...options, invariant: [noLeak, bodyIntact] });
+  const short = explore(mustBeShort, { faults: [SILENT_CUT], budget: 60, invariant: [bodyIntact] });
+  await expect(short).rejects.toThrow(
+    /^GET \/: the client delivered \d+ bytes of body and reported nothing; 5000 were sent/,
+  );
+  const open = async (wire: Wire): Promise<void> => {
+    await wire.serve(ok);
+    wire.connect({ host: 'server', port: 80 }).on('error', () => {});
+    await wire.clock.settle();
+  };
+  await expect(explore(open, { budget: 1, invariant: [noLeak] })).rejects.toThrow('sockets are left');
+});
+
+test('what chance drew stands beside the name of its rule', async () => {
+  const wire = createWire({ leaks: 'ignore' });
+  await wire.serve(ok);
+  wire
+    .on({ p: 0.999, len: [1, 65_535] })
+    .label('likely')
+    .times(1)
+    .do(drop());
+  await wire.get('/');
+  expect(wire.report().ladder()).toMatch(/likely \(drew 0\.\d{4}\) \(drop\)/);
+});
+
 test('explore passes when nothing breaks the client, small scope first', async () => {
   const done = await explore(
     async (wire) => {
@@ -284,13 +342,13 @@ test('fuzz: what chance did is shrunk to the one fault at the one segment that m
   const failure = (await fuzz({
     seeds: 200,
     faults: { drop: 0.05, [SILENT_CUT]: 0.05, reorder: 0.1 },
-    suite: mustNotBeShort,
+    run: mustNotBeShort,
   }).catch((error: unknown) => error)) as Error & { token: string; plan: Plan };
   expect(failure.plan.chances).toEqual({});
   expect(failure.plan.placements).toHaveLength(1);
   expect(failure.plan.placements[0]!.fault).toBe(SILENT_CUT);
   await expect(replay(failure.token, mustNotBeShort)).rejects.toThrow('the client delivered');
-  await expect(fuzz({ seeds: 1, faults: { constructor: 1 }, suite: mustNotBeShort })).rejects.toThrow(
+  await expect(fuzz({ seeds: 1, faults: { constructor: 1 }, run: mustNotBeShort })).rejects.toThrow(
     "no fault 'constructor'",
   );
 });
@@ -323,7 +381,7 @@ test('requests that are needed together stay together; a number of requests that
     for (const n of requests) await wire.get(`/${n}`).catch(() => lost++);
     if (lost > 0 && requests.includes(3) && requests.includes(8)) throw new Error('both were asked, and one was lost');
   };
-  const failure = (await fuzz({ seeds: 50, faults: { rst: 0.05 }, requests: 12, suite }).catch(
+  const failure = (await fuzz({ seeds: 50, faults: { rst: 0.05 }, requests: 12, run: suite }).catch(
     (error: unknown) => error,
   )) as Error & { plan: Plan };
   expect(failure.plan.requests).toEqual([3, 8]);

@@ -247,7 +247,7 @@ describe('ways to run a test many times', () => {
   test('exploration and hunts: a rule that acted in no run', async () => {
     const explored = explore((wire) => suite(wire, res(5)), { faults: ['rst'], budget: 5 });
     await expect(explored).rejects.toThrow(/^rules never acted in any of 5 runs/);
-    const hunted = fuzz({ seeds: 3, faults: { rst: 0.01 }, suite: (wire) => suite(wire, res(5)) });
+    const hunted = fuzz({ seeds: 3, faults: { rst: 0.01 }, run: (wire) => suite(wire, res(5)) });
     await expect(hunted).rejects.toThrow(/^rules never acted in any of 3 runs/);
     // A fault at the first segment keeps the rule from acting in some of these runs, but not in all.
     await explore((wire) => suite(wire, nth(1, { dir: 's2c', len: [1, 65_535] })), { faults: ['rst'], budget: 5 });

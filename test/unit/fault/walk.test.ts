@@ -28,6 +28,7 @@ import {
   type Match,
   modify,
   nth,
+  pace,
   partition,
   reboot,
   release,
@@ -169,6 +170,18 @@ describe('actions on a segment', () => {
       true,
     );
   });
+});
+
+test('pace: so many segments a second, and a queue of so many', async () => {
+  await wire.serve(body);
+  wire.on({ dir: 's2c', len: [1, 65_535] }).do(pace(10));
+  await wire.run(wire.get('/'));
+  const times = texts().map(({ at }) => at);
+  expect(times.length).toBeGreaterThan(1);
+  for (let i = 1; i < times.length; i++) expect(times[i]! - times[i - 1]!).toBeCloseTo(100, 0);
+  wire.on({ dir: 's2c', len: [1, 65_535] }).do(pace(10, 1));
+  await wire.run(wire.get('/'));
+  expect(wire.trace.entries.some(({ kind, text: why }) => kind === 'dropped' && why.includes('queue full'))).toBe(true);
 });
 
 describe('actions on a connection', () => {
