@@ -106,6 +106,16 @@ export function isPaced(c: Connection, now: Millis): boolean {
   return true;
 }
 
+/**
+ * Bytes of new text that pacing lets go at once: one super-segment's, whether or not the device cuts such, as Linux does.
+ * A full queue drops the ends of bursts, so that who sends longer ones, the faster flow, loses more: without them the
+ * slowest of BBR's flows would lose most, and be taken for policed.
+ */
+export function burstBytes(c: Connection): number {
+  const most = c.congestion.segmentsMax(c);
+  return most === Number.POSITIVE_INFINITY ? 0 : most * c.mss;
+}
+
 export function sentSegment(
   tcp: Tcp,
   c: Connection,

@@ -10,7 +10,7 @@ import { HAS_FIN } from '../sent-table';
 import { type Seq, seqAdd, seqAfter, seqDiff } from '../seq';
 import type { Tcp } from '../tcp';
 import { noteWindowUse, restartAfterIdle } from '../window-use';
-import { emit, isPaced, RULE } from './segment';
+import { burstBytes, emit, isPaced, RULE } from './segment';
 
 /* New text: how much of it, when, and what is remembered of it. */
 
@@ -53,10 +53,14 @@ export function countInReduction(c: Connection, packets: number): void {
 }
 
 function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boolean {
+  let burst = 0;
   while (!c.finSent) {
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
-    if (isPaced(c, now)) return true;
+    if (c.pacingRate !== NEVER && (burst === 0 || burst >= burstBytes(c))) {
+      if (isPaced(c, now)) return true;
+      burst = 0;
+    }
     if (c.mtuSearch !== null && !pushing) {
       const probe = mtuProbeBytes(tcp, c, available, now);
       if (probe === PROBE_WAITS) return true;
@@ -82,6 +86,7 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
     const last = bytes === available;
     const fin = last && c.finQueued && c.sndWnd > seqDiff(c.sndNxt, c.sndUna) + bytes;
     if (!sendSegment(tcp, c, bytes, last, fin, now)) return false;
+    burst += bytes;
   }
   return true;
 }

@@ -285,7 +285,34 @@ describe('BBR', () => {
     t.after(60 * gap).drain();
     expect(t.c.sendBuffer.end).toBe(t.c.sndNxt);
     t.after(50).write(10_000);
-    expect(t.drain()).toHaveLength(1);
+    // One burst, not the pause's fifteen segments.
+    expect(t.drain()).toHaveLength(2);
+  });
+
+  test('a burst is one super-segment, whether the device cuts it or not, and pacing waits for the whole of it', () => {
+    const bursts = (tso: boolean): [at: number, segments: number][] => {
+      const t = established({ tso, profile: { congestion: 'bbr', sendBufferInitial: 1_000_000 } }, { window: 60_000 });
+      t.c.cwnd = 100;
+      t.write(1000).drain();
+      t.after(20);
+      // 3.5 segments a millisecond: three are a burst.
+      t.c.pacingRate = 3500;
+      t.write(9000);
+      const began = t.nowMs;
+      const seen: [number, number][] = [];
+      for (; seen.length < 3; t.after(0.01)) {
+        const segments = t.drain().length;
+        if (segments > 0) seen.push([Math.round((t.nowMs - began) * 10) / 10, segments]);
+      }
+      return seen;
+    };
+    const expected = [
+      [0, 3],
+      [0.9, 3],
+      [1.7, 3],
+    ];
+    expect(bursts(false)).toEqual(expected);
+    expect(bursts(true)).toEqual(expected);
   });
 
   test('the maximum filter keeps the best of the window, and has a successor when it is over', () => {
