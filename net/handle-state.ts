@@ -1,10 +1,11 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Address } from '../stack/base/address';
 import { defineFlags } from '../stack/base/flags';
 import type { Connection } from '../stack/tcp/connection';
 import type { DirectConsumer } from './direct';
 import type { HandleOwner } from './handle-owner';
+import { HandleResource } from './handle-resource';
 import type { Host } from './host';
+import { handleOpened } from './live-handles';
 import type { SendQueue } from './send-queue';
 
 /** What a handle knows, and the two things that follow from it: whether it keeps the process, and in whose context it calls. */
@@ -43,7 +44,7 @@ export abstract class HandleState {
   declare protected reader: ((...told: unknown[]) => unknown) | null;
   /** The socket waits in a pool of Node's, where it must get nothing. */
   declare protected guarded: boolean;
-  protected resource: AsyncResource;
+  protected resource: HandleResource;
   /** Made for the first write that does not go the direct way. */
   protected queue: SendQueue | null = null;
   /** Bytes handed to the connection, and those that still wait to be, as Node counts them. */
@@ -61,7 +62,20 @@ export abstract class HandleState {
   ) {
     this.mapped = mapped;
     this.refed = true;
-    this.resource = new AsyncResource('TCPWRAP');
+    this.resource = new HandleResource('TCPWRAP', this);
+    handleOpened(this);
+  }
+
+  get kind(): string {
+    return 'TCPSocketWrap';
+  }
+
+  get requests(): string[] {
+    const all: string[] = [];
+    if (this.connecting) all.push('ConnectWrap');
+    if (this.writeQueueSize > 0) all.push('SimpleWriteWrap');
+    if (this.shutdownDone !== null) all.push('SimpleShutdownWrap');
+    return all;
   }
 
   /** Bytes of a write that did not fit the send buffer yet. */
@@ -79,8 +93,9 @@ export abstract class HandleState {
     this.hold();
   }
 
+  /** Of a closed one, too: Node's is gone by then. */
   hasRef(): boolean {
-    return this.refed && !this.closed;
+    return this.refed;
   }
 
   /**
@@ -107,7 +122,8 @@ export abstract class HandleState {
 
   /** From now on events run in the caller's context: a pooled connection serves somebody else. */
   asyncReset(): void {
-    this.resource = new AsyncResource('TCPWRAP');
+    this.resource.emitDestroy();
+    this.resource = new HandleResource('TCPWRAP', this);
   }
 }
 

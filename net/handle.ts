@@ -13,6 +13,7 @@ import {
 import { nameOf, type SocketName } from './handle-owner';
 import { HandleReading } from './handle-reading';
 import { addressOf } from './host-options';
+import { handleClosed } from './live-handles';
 import { WRITES_ARE_CANCELED } from './running-node';
 
 export type { HandleOwner, SocketName } from './handle-owner';
@@ -205,7 +206,11 @@ export class TcpHandle extends HandleReading implements ConnectionOwner {
       if (near) this.host.sendNow();
       else this.host.schedule();
     }
-    this.host.closing(() => this.host.callIn(this.resource, this.closeDone, this, done));
+    this.host.closing(() => {
+      handleClosed(this);
+      this.host.callIn(this.resource, this.closeDone, this, done);
+      this.resource.emitDestroy();
+    });
     this.hold();
   }
 

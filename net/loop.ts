@@ -82,6 +82,9 @@ function raise(error: unknown): never {
 /** Then Node warns of whatever runs as an immediate. */
 const inDomain = (): boolean => (process as { domain?: unknown }).domain != null;
 
+/** What sockets of ours are made of, and no doing of the program's, with what Node calls its kind. */
+export const ownMeans = new Map<object, string>();
+
 /** A message to oneself: the one way into the poll phase of Node's loop that needs no descriptor. */
 class Doorbell {
   private readonly sender: MessagePort;
@@ -108,8 +111,13 @@ class Doorbell {
 
   /** Whether the process waits for the message. */
   hold(on: boolean): void {
-    if (on) this.receiver.ref();
-    else this.receiver.unref();
+    if (on) {
+      this.receiver.ref();
+      ownMeans.set(this.receiver, 'MessagePort');
+    } else {
+      this.receiver.unref();
+      ownMeans.delete(this.receiver);
+    }
   }
 }
 
@@ -163,6 +171,7 @@ class PollPhase {
 
 /** What Node has for a TCP socket; one that is made and closed costs no descriptor. */
 type LibuvHandle = { close(done: () => void): void };
+const TCP = 'TCPSocketWrap';
 type LibuvHandleClass = new (type: number) => LibuvHandle;
 
 /**
@@ -174,6 +183,8 @@ function libuvHandleClass(): LibuvHandleClass | null {
   const socket = new NodeSocket();
   socket.connect({ port: 1, host: 'localhost', lookup: () => {} });
   const { _handle: handle } = socket as unknown as { _handle: LibuvHandle | null };
+  ownMeans.set(socket, TCP);
+  socket.once('close', () => ownMeans.delete(socket));
   socket.destroy();
   return typeof handle?.close === 'function' ? (handle.constructor as LibuvHandleClass) : null;
 }
@@ -181,8 +192,21 @@ function libuvHandleClass(): LibuvHandleClass | null {
 /** The same phase by a message port, which costs some microseconds more. */
 function closePort(done: () => void): void {
   const { port1 } = new MessageChannel();
-  port1.once('close', done);
+  ownMeans.set(port1, 'MessagePort');
+  port1.once('close', () => {
+    ownMeans.delete(port1);
+    done();
+  });
   port1.close();
+}
+
+function closeHandle(handleClass: LibuvHandleClass, done: () => void): void {
+  const handle = new handleClass(0);
+  ownMeans.set(handle, TCP);
+  handle.close(() => {
+    ownMeans.delete(handle);
+    done();
+  });
 }
 
 /**
@@ -198,7 +222,7 @@ class ClosePhase {
     if (this.handleClass === undefined) this.handleClass = rootContext.runInAsyncScope(libuvHandleClass);
     const { handleClass } = this;
     const done = (): void => this.run();
-    rootContext.runInAsyncScope(() => (handleClass === null ? closePort(done) : new handleClass(0).close(done)));
+    rootContext.runInAsyncScope(() => (handleClass === null ? closePort(done) : closeHandle(handleClass, done)));
   }
 
   private run(): void {
@@ -215,7 +239,10 @@ const closePhase = new ClosePhase();
 export const nodeLoop: Loop = {
   now: () => time.now(),
   timer: (at, task) => time.setTimeout(task, Math.max(0, at - time.now())).unref(),
-  clear: (timer) => time.clearTimeout(timer as NodeJS.Timeout),
+  clear: (timer) => {
+    ownMeans.delete(timer as object);
+    time.clearTimeout(timer as NodeJS.Timeout);
+  },
   soon: (task) => nextTick(task),
   // Inside a domain, Node warns of each program that uses setImmediate: the warning is not for ours.
   later: (task) => (inDomain() ? time.setTimeout(task, 0) : time.setImmediate(task)),
@@ -224,5 +251,9 @@ export const nodeLoop: Loop = {
   between: () => runTicks(),
   failed: uncaught,
   // A timer that never matters: sockets in memory have no descriptor that the loop could wait for.
-  hold: () => time.setInterval(() => {}, 0x7fffffff),
+  hold: () => {
+    const timer = time.setInterval(() => {}, 0x7fffffff);
+    ownMeans.set(timer, 'Timeout');
+    return timer;
+  },
 };

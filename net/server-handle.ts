@@ -1,8 +1,9 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Listener, ListenerOwner } from '../stack/tcp/listener';
 import { rootContext } from './context';
 import { type SocketName, TcpHandle } from './handle';
+import { HandleResource } from './handle-resource';
 import { addressOf, type Host } from './host';
+import { handleClosed, handleOpened } from './live-handles';
 
 /** A listening port as its server sees it: the counterpart of Node's `server._handle`. */
 export class ServerHandle implements ListenerOwner {
@@ -12,7 +13,11 @@ export class ServerHandle implements ListenerOwner {
   private refed = true;
   private holding = false;
   private closed = false;
-  private readonly resource = new AsyncResource('TCPSERVERWRAP');
+  private readonly resource = new HandleResource('TCPSERVERWRAP', this);
+  readonly kind = 'TCPServerWrap';
+  readonly requests = [];
+  /** Its server. */
+  owner: object | null = null;
 
   private constructor(
     readonly host: Host,
@@ -31,6 +36,7 @@ export class ServerHandle implements ListenerOwner {
     if (typeof listener === 'string') return listener;
     handle.listener = listener;
     handle.hold();
+    handleOpened(handle);
     return handle;
   }
 
@@ -80,7 +86,7 @@ export class ServerHandle implements ListenerOwner {
   }
 
   hasRef(): boolean {
-    return this.refed && !this.closed;
+    return this.refed;
   }
 
   private hold(): void {
@@ -102,7 +108,9 @@ export class ServerHandle implements ListenerOwner {
     if (this.listener !== null) this.host.closeListener(this.listener);
     // Even without a callback: a loop that closes something turns once more.
     this.host.closing(() => {
+      handleClosed(this);
       if (done !== undefined) this.host.callIn(this.resource, done, this);
+      this.resource.emitDestroy();
     });
     this.hold();
   }

@@ -143,6 +143,7 @@ class ServerMethods extends EventEmitter {
 
   _listens(handle: ServerHandle | KernelServerHandle): void {
     this._handle = handle;
+    if (handle instanceof ServerHandle) handle.owner = this;
     handle.onconnection = (error: number, connection: TcpHandle | KernelHandle) => {
       if (error === 0) this._accepted(connection);
     };

@@ -1,9 +1,10 @@
-import { AsyncResource } from 'node:async_hooks';
 import { Address, LOOPBACK_V4, LOOPBACK_V6, MAPPED, parseAddress } from '../stack/base/address';
 import type { Interface } from '../stack/ip/interface';
 import type { UdpMessage, UdpOwner, UdpSocket } from '../stack/udp/udp';
 import type { SocketName } from './handle';
+import { HandleResource } from './handle-resource';
 import type { Host } from './host';
+import { handleClosed, handleOpened } from './live-handles';
 
 /** What a handle tells its socket, in the handle's asynchronous context. */
 export interface UdpHandleOwner {
@@ -38,12 +39,19 @@ export class UdpHandle implements UdpOwner {
   /** What the stack had no room for. */
   private waiting: Waiting[] = [];
   private retryDue = false;
-  private readonly resource = new AsyncResource('UDPWRAP');
+  private readonly resource = new HandleResource('UDPWRAP', this);
+  readonly kind = 'UDPWrap';
 
   constructor(
     readonly host: Host,
     readonly isV6: boolean,
-  ) {}
+  ) {
+    handleOpened(this);
+  }
+
+  get requests(): string[] {
+    return this.waiting.map(() => 'SendWrap');
+  }
 
   // ── addresses ──
 
@@ -339,6 +347,8 @@ export class UdpHandle implements UdpOwner {
       this.host.schedule();
       this.host.stack.closeUdp(socket);
     }
+    handleClosed(this);
     for (const { done } of this.waiting.splice(0)) done('ECANCELED');
+    this.resource.emitDestroy();
   }
 }

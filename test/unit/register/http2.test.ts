@@ -1,30 +1,5 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Http2Frames } from '../../../register/http2-frames';
-
-const ROOT = join(__dirname, '..', '..', '..');
-const run = promisify(execFile);
-
-/** Runs a program as it is, or under the drop-in from the sources as they are. Gives what it prints. */
-async function program(source: string, preload: 'index' | 'transport' | null): Promise<string> {
-  const preloads =
-    preload === null ? [] : ['-r', join(ROOT, 'test/typescript.cjs'), '-r', join(ROOT, `register/${preload}.ts`)];
-  const { stdout, stderr } = await run(process.execPath, [...preloads, '-e', source], { cwd: ROOT, timeout: 60_000 });
-  return stdout.trim() + stderr.trim();
-}
-
-/** The program prints the same on Node's own sockets and on ours, with our HTTP/1 and with Node's. */
-async function agrees(source: string): Promise<string> {
-  const [wanted, ours, transport] = await Promise.all([
-    program(source, null),
-    program(source, 'index'),
-    program(source, 'transport'),
-  ]);
-  expect(ours).toBe(wanted);
-  expect(transport).toBe(wanted);
-  return wanted!;
-}
+import { agrees } from './program';
 
 const BEGIN = `
   const http2 = require('http2'), net = require('net'), { text } = require('stream/consumers');
@@ -53,7 +28,7 @@ test('a session says goodbye to a server that reset it, and nobody hears of an e
       }
     });`);
   expect(out).toBe('accepted\nconnect\nconnect\nconnect\nconnect\nclose\nclose\nclose\nclose');
-}, 60_000);
+}, 120_000);
 
 test('a session shows the socket of the program', async () => {
   const out = await agrees(`${BEGIN}
@@ -87,7 +62,7 @@ test('a session shows the socket of the program', async () => {
     });`);
   expect(out).toMatch(/^false\ntrue\ntrue\ntrue\nfalse\ntrue\n127\.0\.0\.1\nIPv4\nopen\nnumber\n/);
   expect(out).toMatch('ERR_HTTP2_SOCKET_UNBOUND');
-}, 60_000);
+}, 120_000);
 
 test('a program hears of each frame before the session knows of the next', async () => {
   // Two requests in one piece of text, then the end of one of them: frames are written by hand.
@@ -120,7 +95,7 @@ test('a program hears of each frame before the session knows of the next', async
       socket.resume().on('close', () => server.close());
     });`);
   expect(out).toBe('stream 1 1\npromise 1\naborted 1\nclose 1\nstream 3 3\naborted 3\nclose 3\npromise 3');
-}, 60_000);
+}, 120_000);
 
 test('much goes through in both directions, and a reader that waits stops the writer', async () => {
   const out = await agrees(`${BEGIN}
@@ -147,7 +122,7 @@ test('much goes through in both directions, and a reader that waits stops the wr
       });
     });`);
   expect(out).toBe('true');
-}, 60_000);
+}, 120_000);
 
 test('what a listener throws amid frames harms none of the frames behind it', async () => {
   const out = await agrees(`${BEGIN}
@@ -173,7 +148,7 @@ test('what a listener throws amid frames harms none of the frames behind it', as
       });
     });`);
   expect(out).toBe('thrown\nx\nx\nx');
-}, 60_000);
+}, 120_000);
 
 test('HTTP/1 of a secure server makes the messages that its options name', async () => {
   const out = await agrees(`
@@ -193,7 +168,7 @@ test('HTTP/1 of a secure server makes the messages that its options name', async
       });
     });`);
   expect(out).toBe('/a1.1');
-}, 60_000);
+}, 120_000);
 
 describe('frames', () => {
   const frame = (type: number, length: number): Uint8Array =>
