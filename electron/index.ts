@@ -56,10 +56,11 @@ export interface Electron {
   readonly net: ElectronNet;
   readonly session: ElectronSessions;
   /**
-   * A session whose cookies are in a file of this name, which need not exist yet.
+   * A session whose cookies are in a file of this name, which need not exist yet. With `sessionCookies` it keeps those,
+   * too, that would end with the session.
    * @throws Error code ERR_PARTITION_CORRUPT for a file that is something else
    */
-  sessionFromFile(path: string): Session;
+  sessionFromFile(path: string, keep?: { sessionCookies?: boolean }): Session;
 }
 
 /**
@@ -77,9 +78,13 @@ function make(modules: ElectronModules, options: SessionsOptions, started: () =>
   const electron: Electron = {
     net: createElectronNet(modules, sessions, started),
     session: sessions,
-    sessionFromFile: (path) => {
+    sessionFromFile: (path, { sessionCookies = false } = {}) => {
       const { tls = {}, link = null } = options;
-      return new Session(new SessionCore(modules, new Cookies(new PartitionFile(path)), tls, link), null, fetch);
+      return new Session(
+        new SessionCore(modules, new Cookies(new PartitionFile(path), sessionCookies), tls, link),
+        null,
+        fetch,
+      );
     },
   };
   return electron;

@@ -26,6 +26,7 @@ interface GetOptions extends WireOptions {
   data?: string;
   upload?: string;
   chunked?: boolean;
+  head?: boolean;
 }
 
 /** Adds `tapwire get` to the program. */
@@ -49,7 +50,11 @@ export function registerGet(program: Command): void {
       'go through a proxy: http://, https://, socks5:// or socks4://[NAME:PASSWORD@]HOST:PORT',
       readProxy,
     )
-    .option('-c, --cookie-jar <file>', 'send the cookies in this file, and keep those that come in it')
+    .option(
+      '-c, --cookie-jar <file>',
+      'send the cookies in this file, and keep those that come in it, session cookies too',
+    )
+    .option('-I, --head', 'ask for the head only, and write it to the output')
     .option('-d, --data <text>', 'send this as the body; @FILE sends a file')
     .option('-T, --upload <file>', 'send this file as the body; - is standard input')
     .option('--chunked', 'send the body as it is read, without announcing its length')
@@ -63,7 +68,9 @@ connection to the kernel: every byte crosses two userspace TCPs, no privileges a
 With a device, what lies beyond this machine is reached only if the kernel forwards packets.
 The upload's progress counts the bytes that the server's TCP has acknowledged, not those that were handed on. Digest and
 Basic are answered with --user. Without --chunked a body is read whole before it is sent, to announce its length.
-A status of 400 or above is exit code 1; the body is written all the same.`;
+A status of 400 or above is exit code 1; the body is written all the same. A redirection that is not followed is told on
+standard error, and its body is not written. --user is for the server of the URL, and given to no other that it leads to.
+Exit codes: 0 done, 1 failed or refused by the server, 2 wrong options, 124 out of time, 130 interrupted.`;
 
 async function runGet(text: string, options: GetOptions): Promise<void> {
   const url = readUrl(text);
@@ -137,7 +144,13 @@ async function readTarget(
 ): Promise<FetchTarget> {
   const session = await openSession(options, electron);
   const body = readBody(options);
-  const usual = options.upload !== undefined ? 'PUT' : options.data !== undefined ? 'POST' : 'GET';
+  const usual = options.head
+    ? 'HEAD'
+    : options.upload !== undefined
+      ? 'PUT'
+      : options.data !== undefined
+        ? 'POST'
+        : 'GET';
   if (options.data !== undefined && !headers.some(([name]) => name.toLowerCase() === 'content-type')) {
     headers.push(['Content-Type', 'application/x-www-form-urlencoded']);
   }
@@ -163,7 +176,10 @@ async function openSession(options: GetOptions, electron: Electron): Promise<Ses
   let session: Session;
   if (cookieJar !== undefined) checkJar(cookieJar);
   try {
-    session = cookieJar === undefined ? electron.session.defaultSession : electron.sessionFromFile(cookieJar);
+    session =
+      cookieJar === undefined
+        ? electron.session.defaultSession
+        : electron.sessionFromFile(cookieJar, { sessionCookies: true });
   } catch (error) {
     throw new UsageError(`--cookie-jar ${cookieJar}: ${(error as Error).message}`);
   }
@@ -197,7 +213,8 @@ function rulesOf(proxy: URL): string {
   return `${proxy.protocol}//${login}${proxy.host}`;
 }
 
-function readBody({ data, upload, chunked = false }: GetOptions): FetchBody | null {
+function readBody({ data, upload, head, chunked = false }: GetOptions): FetchBody | null {
+  if (head && (data !== undefined || upload !== undefined)) throw new UsageError('--head asks without a body');
   if (data !== undefined && upload !== undefined) throw new UsageError('--data and --upload exclude each other');
   if (upload !== undefined) {
     if (upload !== '-' && !statSync(upload).isFile()) throw new UsageError(`--upload ${upload}: it is no file`);
@@ -266,7 +283,10 @@ async function get(target: FetchTarget, way: Way, options: GetOptions, signal: A
   try {
     const answer = await fetchTo(way.electron, target, out, signal, {
       onRequest: (lines) => say('>', ...lines),
-      onResponse: (lines) => say('<', ...lines),
+      onResponse: (lines) => {
+        say('<', ...lines);
+        if (options.head) out.write(`${lines.join('\r\n')}\r\n`);
+      },
       onProgress: (transfer) => bar.show(transfer),
       onUpload: (transfer) => {
         uploaded = transfer.done;
@@ -282,7 +302,9 @@ async function get(target: FetchTarget, way: Way, options: GetOptions, signal: A
     if (signal.aborted) return aborted(signal.reason as number, options);
     // The reader has what it wanted (`| head`).
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' && out === process.stdout) return EXIT_OK;
-    process.stderr.write(`tapwire get: ${target.url.href}: ${reasonOf(error as NetError, way.beyond?.() ?? null)}\n`);
+    process.stderr.write(
+      `tapwire get: ${target.url.href}: ${reasonOf(error as NetError, way.beyond?.() ?? null, options.proxy)}\n`,
+    );
     return EXIT_FAILURE;
   }
 }
@@ -291,8 +313,8 @@ async function get(target: FetchTarget, way: Way, options: GetOptions, signal: A
  * "net::ERR_CONNECTION_REFUSED (connect ECONNREFUSED 10.77.0.1:80)". What stopped the kernel reaches the stack as a reset
  * only, and is what the user wants to know.
  */
-function reasonOf({ message, cause }: NetError, beyond: Error | null): string {
-  if (beyond !== null) return `the server is not reached: ${beyond.message}`;
+function reasonOf({ message, cause }: NetError, beyond: Error | null, proxy: URL | undefined): string {
+  if (beyond !== null) return `the ${proxy === undefined ? 'server' : 'proxy'} is not reached: ${beyond.message}`;
   return cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 

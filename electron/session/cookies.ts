@@ -90,8 +90,14 @@ export class Cookies extends EventEmitter<CookiesEvents> {
   readonly _jar: CookieJar;
   readonly _file: PartitionFile | null;
 
-  /** @throws Error when the file is no file of cookies */
-  constructor(file: PartitionFile | null = null) {
+  /**
+   * @param keepsAll the file has the cookies of the session, too
+   * @throws Error when the file is no file of cookies
+   */
+  constructor(
+    file: PartitionFile | null = null,
+    private readonly keepsAll = false,
+  ) {
     super();
     this._store = new CookieStore((cookie, cause, removed) => this._changed(cookie, cause, removed));
     this._jar = new CookieJar(this._store, {
@@ -231,18 +237,22 @@ export class Cookies extends EventEmitter<CookiesEvents> {
   }
 
   _changed(cookie: JarCookie, cause: CookieChange, removed: boolean): void {
-    if (cookie.isPersistent()) this._file?.touch();
+    if (this._isKept(cookie)) this._file?.touch();
     if (this.listenerCount('changed') === 0) return;
     const about = shown(cookie);
     // A listener is the application's: what it throws must not end up in a request.
     process.nextTick(() => this.emit('changed', new ChangeEvent(), about, cause, removed));
   }
 
+  _isKept(cookie: JarCookie): boolean {
+    return this.keepsAll || cookie.isPersistent();
+  }
+
   _persistent(): object {
     return {
       cookies: this._store
         .list()
-        .filter((cookie) => cookie.isPersistent())
+        .filter((cookie) => this._isKept(cookie))
         .map((cookie) => cookie.toJSON()),
     };
   }

@@ -113,11 +113,16 @@ type SentRequest = OutgoingMessage & { _header: string };
 
 const headOf = (request: SentRequest): string[] => request._header.split('\r\n').slice(0, -1);
 
+const originOf = (host: string, port: number | string): string => `${host.replace(/^\[|\]$/g, '')} ${port}`;
+
 /** Each who asks is answered once: a second time, what was given was wrong. */
-function answerLogins(request: ClientRequest, { login, proxyLogin }: FetchTarget): void {
+function answerLogins(request: ClientRequest, { url, login, proxyLogin }: FetchTarget): void {
   const asked = new Set<boolean>();
-  request.on('login', ({ isProxy }, callback) => {
-    const given = isProxy ? proxyLogin : login;
+  const here = originOf(url.hostname, url.port || (url.protocol === 'https:' ? 443 : 80));
+  request.on('login', ({ isProxy, host, port }, callback) => {
+    // Where a redirection leads is the server's choice: the password is not for whoever that is.
+    const ours = originOf(host, port) === here ? login : null;
+    const given = isProxy ? proxyLogin : ours;
     if (given === null || asked.has(isProxy)) {
       callback();
       return;

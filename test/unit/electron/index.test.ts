@@ -69,6 +69,31 @@ describe('sessionFromFile', () => {
     expect(readFileSync(path, 'utf8')).toContain('kept');
   });
 
+  test('keeps those of the session, too, where that is asked for', async () => {
+    for (const [sessionCookies, names] of [
+      [true, ['long', 'short']],
+      [false, ['long']],
+    ] as const) {
+      const path = join(folder, `all-${sessionCookies}.json`);
+      const { cookies } = createElectron(lab.host).sessionFromFile(path, { sessionCookies });
+      await cookies.set({ url: 'http://a.test/', name: 'long', expirationDate: Date.now() / 1000 + 100 });
+      await cookies.set({ url: 'http://a.test/', name: 'short' });
+      await cookies.flushStore();
+      const again = await createElectron(lab.host).sessionFromFile(path).cookies.get();
+      expect(again.map(({ name, session }) => `${name} ${session}`).sort()).toEqual(
+        names.map((name) => `${name} ${name === 'short'}`),
+      );
+    }
+  });
+
+  test('one that is of the session alone is written as well', async () => {
+    const path = join(folder, 'short.json');
+    const { cookies } = createElectron(lab.host).sessionFromFile(path, { sessionCookies: true });
+    await cookies.set({ url: 'http://a.test/', name: 'short' });
+    await cookies.flushStore();
+    expect(readFileSync(path, 'utf8')).toContain('short');
+  });
+
   test('says so when the file is something else', () => {
     const path = join(folder, 'other');
     writeFileSync(path, 'no jar');

@@ -71,6 +71,18 @@ describe('login', () => {
     expect([...lab.session.credentials.values()]).toEqual([{ username: 'user', password: 'pass' }]);
   });
 
+  test('E-063: after an empty answer there is no other', async () => {
+    const { origin, requests } = await wire(lab, [challenge, ok]);
+    const request = lab.request(origin);
+    request.on('login', (_info, callback) => {
+      callback();
+      callback('user', 'pass');
+    });
+    const { status, body } = await run(request);
+    expect([status, body, headsOf(requests).length]).toEqual([401, 'nope', 1]);
+    expect(lab.session.credentials.size).toBe(0);
+  });
+
   test.each([
     ['an empty answer', (callback: LoginCallback) => callback()],
     ['an answer without a password', (callback: LoginCallback) => callback('user')],

@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +49,37 @@ test('a method is one word', async () => {
     2,
     'tapwire get: --request "G@T": a method is one word of letters, such as GET or PROPFIND\n',
   ]);
+});
+
+test('so is a proxy', async () => {
+  const port = await freePort();
+  const { code, said } = await tapwire('get', 'http://127.0.0.1:1/', '-x', `http://127.0.0.1:${port}`);
+  expect(said).toBe(
+    `tapwire get: http://127.0.0.1:1/: the proxy is not reached: connect ECONNREFUSED 127.0.0.1:${port}\n`,
+  );
+  expect(code).toBe(1);
+});
+
+test('--head writes the head, and sends no body', async () => {
+  const server = http.createServer((request, response) => {
+    response.setHeader('X-Method', request.method!);
+    response.end('never seen');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const file = join(folder, 'head');
+  try {
+    expect((await tapwire('get', '-I', '-o', file, url)).code).toBe(0);
+    expect(readFileSync(file, 'latin1')).toMatch(/^HTTP\/1\.1 200 OK\r\nX-Method: HEAD\r\n[\s\S]*\r\n\r\n$/);
+  } finally {
+    rmSync(file, { force: true });
+    server.close();
+    server.closeAllConnections();
+  }
+  expect(await tapwire('get', '-I', '-d', 'x', url)).toEqual({
+    code: 2,
+    said: 'tapwire get: --head asks without a body\n',
+  });
 });
 
 test('a network of several processes is a wire of its own', async () => {

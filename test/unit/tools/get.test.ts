@@ -121,6 +121,18 @@ test('--user answers once', async () => {
   expect((await get(origin, { login: { username: 'me', password: 'wrong' } })).status).toBe(401);
 });
 
+test('--user is for the server that was named, not for one that it leads to', async () => {
+  const login = { username: 'me', password: 'secret' };
+  const seen: (string | undefined)[] = [];
+  const last = await serve((request, response) => {
+    seen.push(request.headers.authorization);
+    response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r"' }).end('who?');
+  });
+  const first = await serve((_request, response) => response.writeHead(302, { Location: last }).end());
+  const { status, body } = await get(first, { follows: true, login });
+  expect([status, body, seen]).toEqual([401, 'who?', [undefined]]);
+});
+
 test.each([false, true])('a file is sent, and its progress told up to the last byte (chunked: %s)', async (chunked) => {
   const origin = await serve(echo);
   const source = join(folder, 'file');
