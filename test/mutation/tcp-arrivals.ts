@@ -263,6 +263,7 @@ export const ARRIVALS: readonly Mutant[] = [
       '    seg.textBytes = 0;',
       'tcp/corners',
     ],
+    ['repeated-text-shifted', 'RFC 9293 §3.10.7.4', '    at += before;\n', '', 'tcp/attacks'],
     ['urgent-behind-fin', 'MUST-30', '  if (c.finReceived) return;\n  // RFC 6093', '  // RFC 6093', 'tcp/corners'],
     [
       'only-next-text-reset-after-close',
