@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { parseCidr } from '../stack/base/address';
 import type { Drop } from '../stack/base/drops';
-import { EXIT_FAILURE, EXIT_USAGE } from './exit';
 import { packetLine } from './notation';
 import { printable } from './pcap/application';
 import { dissect } from './pcap/dissect';
@@ -112,7 +111,7 @@ export function guarded(
     const what = explain(error, name);
     if (what === null) throw error;
     complain(`tapwire ${command}: ${what}\n`);
-    return error instanceof OutputError ? EXIT_FAILURE : EXIT_USAGE;
+    return error instanceof OutputError ? 1 : 2;
   }
 }
 
