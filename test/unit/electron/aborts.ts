@@ -4,7 +4,7 @@ import { createElectron } from '../../../electron';
 import type { ClientRequest } from '../../../electron/client-request';
 import type { ElectronNet } from '../../../electron/net';
 import { cert, key } from '../http/tls-identity';
-import { Lab, until } from './lab';
+import { Lab, type PlainSession, until } from './lab';
 
 type Random = (below: number) => number;
 
@@ -96,10 +96,25 @@ async function closeWhenQuiet(lab: Lab, left: Left, timersGone: () => Promise<vo
   await timersGone();
 }
 
-/** Many requests of all kinds, each of which is let go, aborted or destroyed at a random moment. What is left then? */
-export async function abortMany(count: number, seed: number): Promise<Left> {
+/** Listeners that are asked answer later, some of them much later. */
+function hesitate({ webRequest }: PlainSession, next: Random): void {
+  const later = (callback: (answer: object) => void): void => {
+    if (next(10) > 0) setImmediate(callback, next(10) === 0 ? { cancel: true } : {});
+    else setTimeout(callback, 20, { cancel: true });
+  };
+  webRequest.onBeforeRequest((_details, callback) => later(callback));
+  webRequest.onBeforeSendHeaders((_details, callback) => later(callback));
+  webRequest.onHeadersReceived((_details, callback) => later(callback));
+}
+
+/**
+ * Many requests of all kinds, each of which is let go, aborted or destroyed at a random moment. What is left then?
+ * @param hesitates listeners of `webRequest` hold them up
+ */
+export async function abortMany(count: number, seed: number, hesitates = false): Promise<Left> {
   const timersGone = watchTimers();
   const lab = new Lab();
+  if (hesitates) hesitate(lab.session, random(seed + 1));
   const left = nothing();
   await requestMany(lab.electron, [await lab.serve(answer)], count, random(seed), left);
   left.tracked = lab.session.tracked.size;

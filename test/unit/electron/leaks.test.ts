@@ -13,6 +13,10 @@ test('400 requests, aborted anywhere, leave no socket, timer or listener behind'
   check(await abortMany(400, 1));
 }, 120_000);
 
+test('nor do 300 that listeners hold up at every step', async () => {
+  check(await abortMany(300, 3, true));
+}, 120_000);
+
 test('nor do 300 of real sessions, over TLS and through a proxy', async () => {
   check(await abortManyBehindProxies(300, 2));
 }, 120_000);
