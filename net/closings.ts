@@ -6,7 +6,8 @@ import type { Loop } from './loop';
  */
 export class Closings {
   private tasks: (() => void)[] = [];
-  private due = false;
+  /** Some wait for the end of this turn of the loop. */
+  isDue = false;
 
   constructor(
     private readonly loop: Loop,
@@ -19,10 +20,10 @@ export class Closings {
 
   /** What was added runs at the end of this turn of the loop. */
   arm(): void {
-    if (this.due || this.tasks.length === 0) return;
-    this.due = true;
+    if (this.isDue || this.tasks.length === 0) return;
+    this.isDue = true;
     const task = (): void => {
-      this.due = false;
+      this.isDue = false;
       this.finish();
     };
     if (this.loop.close === undefined) this.loop.later(task);

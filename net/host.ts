@@ -1,8 +1,8 @@
 import type { AsyncResource } from 'node:async_hooks';
-import type { Device } from '../device/device';
+import { type Device, FRAMES_PER_BATCH } from '../device/device';
 import { type Address, LOOPBACK_V4 } from '../stack/base/address';
 import { type Millis, NEVER } from '../stack/base/bytes';
-import { heapRegions } from '../stack/base/memory';
+import { FRAME_BYTES_MAX, heapRegions } from '../stack/base/memory';
 import { DEFAULT_CONFIG, DEFAULT_LIMITS, Stack } from '../stack/stack';
 import { closeListener, connect, listen, type OpenError } from '../stack/tcp/calls';
 import { type Connection, type ConnectionOwner, END, FAILED, READABLE } from '../stack/tcp/connection';
@@ -115,8 +115,10 @@ export class Host {
       const n = port.device.receive(port.batch);
       if (n === 0) break;
       frames += n;
+      // What comes in answer to a turn waits: handles that close, timers and immediates have theirs before it.
+      const isAll = n < FRAMES_PER_BATCH && port.batch.slab.room >= FRAME_BYTES_MAX;
       this.turn(port, n);
-      if (this.closed) return;
+      if (isAll || this.closed || this.closings.isDue) return;
     }
   }
 

@@ -131,7 +131,7 @@ module.exports = {
       const mine = await open(t, '/plain');
       mine.terminate();
       t.note(await closed(mine));
-      t.note((await t.saw('close', 8)).sort());
+      t.note((await t.saw('close', 9)).sort());
     },
     'refusals and errors': async (t) => {
       const fails = async (path, options) => {

@@ -1,3 +1,4 @@
+import { type Device, FRAMES_PER_BATCH, NO_OFFLOADS, newCounters, noteFrame } from '../../../device/device';
 import { memoryPair } from '../../../device/memory';
 import { addressOf, createHost, type Host } from '../../../net/host';
 import { consume, peek, send, shutdown, Text } from '../../../stack/tcp/calls';
@@ -72,4 +73,55 @@ test('a million bytes go there and back between two hosts in memory', async () =
   expect(server.stack.blocks.inUse).toBe(0);
   expect(client.stack.tcp.store.inUse).toBe(0);
   expect(server.stack.tcp.sent.inUse).toBe(0);
+});
+
+describe('a turn takes what waits, and leaves to the next what comes in answer to it', () => {
+  /** A device of which `wait` frames wait whenever it is asked; a frame here is one that the stack drops. */
+  function asked(wait: () => number) {
+    let ready = (): void => {};
+    let taken = 0;
+    const device: Device = {
+      name: 'asked',
+      linkType: 'ip',
+      mtu: 1500,
+      mac: null,
+      offloads: NO_OFFLOADS,
+      counters: newCounters(),
+      receive({ slab, records }) {
+        const count = Math.min(wait(), FRAMES_PER_BATCH);
+        for (let i = 0; i < count; i++) {
+          noteFrame(records, i, slab.fill, 20);
+          slab.fill += 64;
+        }
+        taken += count;
+        return count;
+      },
+      transmit: (_queue, _first, frames) => frames,
+      onReadable: (tell) => {
+        ready = tell ?? (() => {});
+      },
+      ref() {},
+      unref() {},
+      close() {},
+    };
+    hosts.push(createHost({ devices: [{ device, addresses: ['10.0.0.1/24'] }], seed: 1 }));
+    return {
+      ready: () => ready(),
+      get taken(): number {
+        return taken;
+      },
+    };
+  }
+
+  test('one frame whenever it is asked, as from a peer that answers at once: one', () => {
+    const link = asked(() => 1);
+    link.ready();
+    expect(link.taken).toBe(1);
+  });
+
+  test('as many as a batch holds and more: four batches', () => {
+    const link = asked(() => 1000);
+    link.ready();
+    expect(link.taken).toBe(4 * FRAMES_PER_BATCH);
+  });
 });
