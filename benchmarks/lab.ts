@@ -8,7 +8,7 @@ import { setPriority } from 'node:os';
  * that ended. Server processes run on CPU 0, clients on CPU 1.
  */
 
-export const KERNEL_SERVER = '10.91.0.2';
+const KERNEL_SERVER = '10.91.0.2';
 export const KERNEL_CLIENT = '10.91.0.1';
 
 const INSIDE = 'TAPWIRE_BENCH_INSIDE';

@@ -41,12 +41,6 @@ export function fieldName(head: Head, text: string, i: number): string {
   return text.slice(from, from + fields[at + FIELD_NAME_BYTES]!);
 }
 
-/** The name of field `i` in lower case; interned when it is known. */
-export function fieldKey(head: Head, text: string, i: number): string {
-  const name = head.fields[i * FIELD_INTS + FIELD_NAME_ID]! >> NAME_SHIFT;
-  return name !== 0 ? KNOWN_NAMES_LOWER[name]! : fieldName(head, text, i).toLowerCase();
-}
-
 /** The value of field `i`, without white space around it; a folded one without its line ends. */
 export function fieldValue(head: Head, text: string, i: number): string {
   const fields = head.fields;

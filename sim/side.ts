@@ -19,7 +19,7 @@ import type { SimHost } from './sim-host';
 const KEEP_ALIVE = { idleMs: 20_000, intervalMs: 5000, probes: 9 };
 
 /** The byte at `offset` of the stream that `key` names: known to both ends, different everywhere. */
-export const patternAt = (key: number, offset: number): number => (imul(offset ^ key, 0x9e3779b1) >>> 24) & 255;
+const patternAt = (key: number, offset: number): number => (imul(offset ^ key, 0x9e3779b1) >>> 24) & 255;
 
 // Called for every byte: a local name is many times faster than a global one where tests run in a context of their own.
 const { imul } = Math;

@@ -42,7 +42,7 @@ const flowKey = (port: number, remote: string, remotePort: number): string => `$
  *
  * `scout` first sees every packet, then `look` sees each again: initial sequence numbers are those of the capture.
  */
-export class StackReplay {
+class StackReplay {
   private readonly stack: Stack;
   private readonly iface: Interface;
   private readonly here: string;

@@ -57,8 +57,6 @@ export class Address {
 /** The third word of an IPv4-mapped address. */
 export const MAPPED = 0xffff;
 
-export const ANY_V4 = Address.v4(0);
-export const ANY_V6 = new Address(6, 0, 0, 0, 0);
 export const LOOPBACK_V4 = Address.v4(0x7f000001);
 export const LOOPBACK_V6 = new Address(6, 0, 0, 0, 1);
 

@@ -10,10 +10,10 @@ import type { Random } from '../../stack/base/random';
 
 /** Address words; IPv4 in the last one. */
 export type Words = readonly [number, number, number, number];
-export const LOCAL_V4: Words = [0, 0, 0, 0x0a000001];
-export const REMOTE_V4: Words = [0, 0, 0, 0x0a000002];
-export const LOCAL_V6: Words = [0xfd000000 | 0, 0, 0, 1];
-export const REMOTE_V6: Words = [0xfd000000 | 0, 0, 0, 2];
+const LOCAL_V4: Words = [0, 0, 0, 0x0a000001];
+const REMOTE_V4: Words = [0, 0, 0, 0x0a000002];
+const LOCAL_V6: Words = [0xfd000000 | 0, 0, 0, 1];
+const REMOTE_V6: Words = [0xfd000000 | 0, 0, 0, 2];
 const LINK_LOCAL: Words = [0xfe800000 | 0, 0, 0, 1];
 const REMOTE_LINK_LOCAL: Words = [0xfe800000 | 0, 0, 0, 2];
 const ALL_NODES: Words = [0xff020000 | 0, 0, 0, 1];
@@ -22,7 +22,7 @@ export const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const REMOTE_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2);
 
 /** Of each family; the peer's port is FIRST_PORT and so on. */
-export const FLOWS = 12;
+const FLOWS = 12;
 export const FIRST_PORT = 5000;
 export const TCP_PORT = 80;
 /** Sockets that the application has: the first echoes, the second is never read, the third is connected. */

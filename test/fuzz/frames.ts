@@ -26,7 +26,7 @@ interface Step {
   readonly frame: Uint8Array;
 }
 
-export class FrameFuzzer {
+class FrameFuzzer {
   readonly host: FrameHost;
   private readonly random: Random;
   private readonly builder: FrameBuilder;

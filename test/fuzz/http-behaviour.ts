@@ -36,7 +36,7 @@ async function onOurs(program: HttpProgram): Promise<Told> {
 }
 
 /** What differs, and is to, or what Node's own order among sockets decides. */
-export const KNOWN_HTTP_DIFFERENCES: readonly {
+const KNOWN_HTTP_DIFFERENCES: readonly {
   name: string;
   why: string;
   explains(finding: HttpFinding): boolean;
@@ -82,7 +82,7 @@ export const KNOWN_HTTP_DIFFERENCES: readonly {
 ];
 
 /** Plays a program on both; null: they agree. */
-export async function compareHttp(program: HttpProgram, more = MORE_PLAYS): Promise<HttpFinding | null> {
+async function compareHttp(program: HttpProgram, more = MORE_PLAYS): Promise<HttpFinding | null> {
   const played = await playBoth({ onNode, onOurs, differs: whoDiffers, plays: PLAYS }, program, more);
   if (played === null) return null;
   const finding = { program, ...played };

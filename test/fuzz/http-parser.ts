@@ -131,7 +131,7 @@ interface NativeParserClass {
 let native: { HTTPParser: NativeParserClass; allMethods: string[] } | null = null;
 
 /** Node's own parser. Only tests and benchmarks look at it. */
-export function nativeParser(): { HTTPParser: NativeParserClass; allMethods: string[] } {
+function nativeParser(): { HTTPParser: NativeParserClass; allMethods: string[] } {
   if (native === null) {
     const old = process.noDeprecation;
     process.noDeprecation = true;

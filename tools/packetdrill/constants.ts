@@ -68,7 +68,7 @@ export function errnoOf(word: string): Errno | null {
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
-export const SOL_UDP = 17;
+const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 
 /** Socket options: level and number. The names are unique across levels. */
@@ -195,7 +195,7 @@ export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
+const SHUT_RDWR = 2;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;

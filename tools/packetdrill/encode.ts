@@ -86,7 +86,7 @@ export function encodeOptions(options: readonly TcpOption[]): Bytes {
 }
 
 /** The bytes that two-digit hexadecimal text stands for. */
-export function hexBytes(text: string): number[] {
+function hexBytes(text: string): number[] {
   const bytes: number[] = [];
   for (let i = 0; i < text.length; i += 2) bytes.push(Number.parseInt(text.slice(i, i + 2), 16));
   return bytes;

@@ -16,7 +16,7 @@ export function explainScript(script: Script): string[] {
 }
 
 /** One event as a sentence. */
-export function explainEvent(event: Event): string {
+function explainEvent(event: Event): string {
   const { action } = event;
   return `${explainTime(event.time)} ${explainAction(action)}.`;
 }

@@ -53,7 +53,7 @@ export function printOption(option: TcpOption): string {
 }
 
 /** `<mss 1460,nop,wscale 8>`, or nothing for none. */
-export const printOptions = (options: readonly TcpOption[] | 'any'): string =>
+const printOptions = (options: readonly TcpOption[] | 'any'): string =>
   options === 'any' ? '<...>' : options.length === 0 ? '' : `<${options.map(printOption).join(',')}>`;
 
 const range = (from: number, length: number): string => `${from}:${(from + length) >>> 0}(${length})`;

@@ -38,7 +38,7 @@ function parseList(c: Cursor): Expression[] {
  * An argument, a result or a part of either. A word that names a member may be `sized`, which says nothing that the
  * value does not: `msg_iov(2)=[...]`.
  */
-export function parseExpression(c: Cursor, sized = false): Expression {
+function parseExpression(c: Cursor, sized = false): Expression {
   const first = c.nested(() => parsePrimary(c, sized));
   if (!c.isSign('|')) return first;
   const parts = [first];

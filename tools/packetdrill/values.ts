@@ -3,7 +3,7 @@ import { AF_UNSPEC, constant } from './constants';
 import { Unsupported } from './source';
 
 /** A null pointer as an argument. */
-export const isNull = (e: Expression | undefined): boolean => e?.kind === 'word' && e.name === 'NULL';
+const isNull = (e: Expression | undefined): boolean => e?.kind === 'word' && e.name === 'NULL';
 
 /** The number that an expression stands for. Throws Unsupported for a word that names none. */
 export function numberOf(e: Expression): number {

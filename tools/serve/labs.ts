@@ -67,7 +67,7 @@ export function sendText(res: ServerResponse, statusCode: number, text: string):
   send(res, statusCode, 'text/plain; charset=utf-8', text);
 }
 
-export function sendJson(res: ServerResponse, statusCode: number, value: unknown): void {
+function sendJson(res: ServerResponse, statusCode: number, value: unknown): void {
   send(res, statusCode, 'application/json', `${JSON.stringify(value)}\n`);
 }
 

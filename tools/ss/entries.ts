@@ -81,7 +81,7 @@ function listenerEntry(listener: Listener): SocketEntry {
 }
 
 /** One connection as a line of `ss`. */
-export function connectionEntry(c: Connection, now: Millis): SocketEntry {
+function connectionEntry(c: Connection, now: Millis): SocketEntry {
   return {
     netid: 'tcp',
     state: STATE_CODES[c.state],

@@ -42,7 +42,7 @@ export interface Program {
   readonly rules: readonly Rule[];
 }
 
-export const READINGS = ['data', 'resume', 'readable', 'nothing'] as const;
+const READINGS = ['data', 'resume', 'readable', 'nothing'] as const;
 export type Reading = (typeof READINGS)[number];
 
 const CLIENT_EVENTS = ['start', 'start', 'connect', 'connect', 'ready', 'data', 'data', 'end', 'finish', 'close'];

@@ -25,8 +25,8 @@ export interface Wire {
 
 export const KERNEL4 = '10.0.0.1';
 export const STACK4 = '10.0.0.2';
-export const KERNEL6 = 'fd00::1';
-export const STACK6 = 'fd00::2';
+const KERNEL6 = 'fd00::1';
+const STACK6 = 'fd00::2';
 
 export const command = (name: string, ...args: string[]): string => execFileSync(name, args, { encoding: 'utf8' });
 export const ip = (...args: string[]): string => command('ip', ...args);

@@ -51,7 +51,7 @@ export interface PythonProgram {
 }
 
 /** Functions that a block may call. */
-export const FUNCTIONS = ['print', 'abs', 'min', 'max', 'int', 'float', 'round', 'len', 'str', 'bool'] as const;
+const FUNCTIONS = ['print', 'abs', 'min', 'max', 'int', 'float', 'round', 'len', 'str', 'bool'] as const;
 
 const COMPOUND = new Set([
   'if',

@@ -296,7 +296,7 @@ export function solicitation(f: NdpFields = {}): Uint8Array {
   return ip6(ICMP6, icmp6(135, f.code ?? 0, 0, body, { from, to }), { from, to, hops: f.hops ?? 255 });
 }
 
-export const SOLICITED_FLAG = 0x40000000;
+const SOLICITED_FLAG = 0x40000000;
 export const OVERRIDE_FLAG = 0x20000000;
 
 /** A neighbour advertisement. Default: the peer answers us. */
