@@ -15,8 +15,8 @@ export const SERVER_ADDRESS = '10.0.0.2';
 /** More than a turn of a virtual loop, so that a frame which comes so much later is read in a turn of its own. */
 const WAKE_GAP_MS = 1;
 
-/** A machine as Node meets it: the `linux` profile with the number of SYNs that a kernel sends unless it is told otherwise. */
-const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6 };
+/** A machine as Node meets it: the `linux` profile with a kernel's own timetable for SYNs, that of Linux from 6.5 on. */
+const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6, synLinearTimeouts: 4 };
 
 /** The TCP constants of a name: 'linux-node20', or one of the stack's own. */
 export const profileNamed = (name: string): string | TcpProfile => (name === 'linux-node20' ? LINUX_NODE20 : name);

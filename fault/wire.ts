@@ -39,7 +39,10 @@ import { CLIENT_ADDRESS, profileNamed, SERVER_ADDRESS, VirtualMedium } from './v
 export interface WireOptions {
   /** Everything random comes from it. Default 1. */
   readonly seed?: number;
-  /** TCP's constants: 'linux-node20' (default), 'linux' (that of packetdrill scripts), 'rfc', or a table of your own. */
+  /**
+   * TCP's constants: 'linux-node20' (default: Linux from 6.5 on, the kernel that the truth table is compared with), 'linux' (that
+   * of packetdrill scripts: SYNs as before 6.5), 'rfc', or a table of your own.
+   */
   readonly profile?: string | TcpProfile;
   /** From where to where the client's own ports go. Default: as in the profile. */
   readonly clientPorts?: readonly [number, number];

@@ -16,6 +16,11 @@ export interface TcpProfile {
   /** Retransmissions of a SYN or SYN-ACK before giving up. */
   readonly synRetries: number;
   readonly synAckRetries: number;
+  /**
+   * So many times a SYN is sent again without doubling the wait, as Linux does from 6.5 on (its default: 4). It is given up
+   * when as much time has passed as `synRetries` doublings take, whether there were more SYNs or not.
+   */
+  readonly synLinearTimeouts: number;
   /** R1: after so many retransmissions the IP layer is advised (MUST-20). */
   readonly retries1: number;
   /** R2: after so many doublings of the RTO the connection fails with ETIMEDOUT. */
@@ -111,6 +116,7 @@ export const LINUX: TcpProfile = {
   rtoFloorsVariance: true,
   synRetries: 5,
   synAckRetries: 5,
+  synLinearTimeouts: 0,
   retries1: 3,
   retries2: 15,
   orphanRetries: 8,

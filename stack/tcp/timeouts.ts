@@ -59,7 +59,7 @@ export const TIMER_NUMBERS = { none: 0, rto: 1, probe: 2, reorder: 3, persist: 4
 function handshakeTimer(tcp: Tcp, c: Connection, now: Millis): void {
   const child = c.fast?.child === true;
   const most = c.passive ? tcp.profile.synAckRetries : c.synRetries >= 0 ? c.synRetries : tcp.profile.synRetries;
-  const expired = c.retransmits >= most + (child ? 1 : 0) || userTimedOut(c, c.stalledAt, now);
+  const expired = synTimedOut(tcp, c, most + (child ? 1 : 0), now) || userTimedOut(c, c.stalledAt, now);
   fastOpenTimedOut(tcp, c, c.retransmits + 1, expired, now);
   if (expired) {
     if (c.passive && c.owner === null && !child) return tcp.remove(c, now);
@@ -67,10 +67,18 @@ function handshakeTimer(tcp: Tcp, c: Connection, now: Millis): void {
   }
   c.retransmits++;
   if (c.stalledAt < 0) c.stalledAt = now;
-  c.backoff++;
+  if (c.passive || c.retransmits > tcp.profile.synLinearTimeouts) c.backoff++;
   // MUST-20 for SYN: whoever does not answer may be behind a dead gateway.
   tcp.paths.doubt(c.path);
   c.synDue = true;
+}
+
+/** Whether a SYN or SYN-ACK is given up: after so many, or, when waits do not double from the first on, as much time. */
+function synTimedOut(tcp: Tcp, c: Connection, retries: number, now: Millis): boolean {
+  const { synLinearTimeouts, rtoInitialMs } = tcp.profile;
+  if (c.passive || synLinearTimeouts === 0) return c.retransmits >= retries;
+  // The first timeout is one wait after the first SYN.
+  return c.stalledAt >= 0 && now - c.stalledAt >= (2 ** (retries + 1) - 2) * rtoInitialMs;
 }
 
 function retransmissionTimer(tcp: Tcp, c: Connection, now: Millis): void {

@@ -40,7 +40,6 @@ if (!isRoot) console.warn('skipped: the truth table over the kernel needs root')
       'no descriptor left',
       'listen: a port of the privileged',
       'the program is gone with text in front of a closed window: the orphan goes on probing',
-      'SYN lost: sent again, with the constants of Linux from 6.5 on',
     ]);
   },
   180_000,

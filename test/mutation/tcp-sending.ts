@@ -327,8 +327,10 @@ export const SENDING: readonly Mutant[] = [
       'isStalled(tcp, c, retriesMost(tcp, c), now);',
       'isStalled(tcp, c, retriesMost(tcp, c) - 9, now);',
     ],
-    ['syn-given-up-early', 'MUST-22', 'c.retransmits >= most + (child ? 1 : 0)', 'c.retransmits >= most - 1'],
-    ['syn-not-backed-off', 'MUST-22', '  c.backoff++;\n  // MUST-20 for SYN', '  // MUST-20 for SYN'],
+    ['syn-given-up-early', 'MUST-22', 'return c.retransmits >= retries;', 'return c.retransmits >= retries - 1;'],
+    ['syn-not-backed-off', 'MUST-22', ' > tcp.profile.synLinearTimeouts) c.backoff++;', ' > 1000) c.backoff++;'],
+    ['syn-linear-ignored', 'MUST-22', 'c.retransmits > tcp.profile.synLinearTimeouts', 'c.retransmits > 0'],
+    ['syn-linear-for-longer', 'MUST-22', '(2 ** (retries + 1) - 2)', '(2 ** (retries + 2) - 2)'],
     [
       'user-timeout-ignored',
       'RFC 5482',

@@ -1,5 +1,6 @@
 /** Fault catalogue §3: connecting, listening, established connections, and what closing sends. */
 import type net from 'node:net';
+import { LINUX } from '../../../../stack/tcp/profile';
 import type { RawPeer } from './raw-peer';
 import {
   closed,
@@ -144,10 +145,9 @@ export const connectRows: readonly Row[] = [
 ];
 
 /** When SYNs that nobody answers are sent, to the nearest second, within eight. */
-const timetable = (name: string, more: Pick<Row, 'kernel' | 'settings'>): Row => ({
+const timetable = (name: string, seconds: string, more: Pick<Row, 'wire' | 'settings'>): Row => ({
   name,
-  said: ['SYNs at 0, 1, 3, 7 s'],
-  wire: { profile: 'linux-node20' },
+  said: [`SYNs at ${seconds} s`],
   ...more,
   async run(world, port) {
     const peer = world.peer(port);
@@ -164,15 +164,13 @@ const timetable = (name: string, more: Pick<Row, 'kernel' | 'settings'>): Row =>
 
 /** SYNs that are never answered, over a longer time than the other rows have. */
 export const patientRows: readonly Row[] = [
-  timetable('SYN lost: sent again with doubled waits (tcp_syn_linear_timeouts 0, as before Linux 6.5)', {
+  timetable('SYN lost: sent again with doubled waits (tcp_syn_linear_timeouts 0, as before Linux 6.5)', '0, 1, 3, 7', {
     settings: { tcp_syn_retries: 6, tcp_syn_linear_timeouts: 0 },
+    wire: { profile: { ...LINUX, synRetries: 6 } },
   }),
-  timetable('SYN lost: sent again, with the constants of Linux from 6.5 on', {
+  timetable('SYN lost: sent again, with the constants of Linux from 6.5 on', '0, 1, 2, 3, 4, 5, 7', {
     settings: { tcp_syn_retries: 6 },
-    kernel: {
-      said: ['SYNs at 0, 1, 2, 3, 4, 5, 7 s'],
-      why: 'from 6.5 on four waits more, not doubled (tcp_syn_linear_timeouts); the profile linux-node20 has none',
-    },
+    wire: { profile: 'linux-node20' },
   }),
 ];
 

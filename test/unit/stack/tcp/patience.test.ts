@@ -118,6 +118,24 @@ everywhere('MUST-20 to MUST-23 (SHLD-9 to SHLD-11): when nobody answers', (g) =>
     expect([t.c.state, t.errors]).toEqual(['CLOSED', ['ETIMEDOUT']]);
   });
 
+  test('RFC 6298 §5.5: waits for an answer to a SYN double, from the fifth on where four are linear; both take as long', () => {
+    const sentAt = (synLinearTimeouts: number, synRetries: number): number[] => {
+      const t = g.harness({ profile: { synLinearTimeouts, synRetries } }).connect();
+      const times: number[] = [];
+      while (t.errors.length === 0) {
+        if (t.drain().length > 0) times.push(Math.round(t.nowMs / 1000));
+        t.at(t.stack.nextDeadline() - EPOCH);
+      }
+      expect(t.errors).toEqual(['ETIMEDOUT']);
+      return [...times, Math.round(t.nowMs / 1000)];
+    };
+    expect(sentAt(0, 3)).toEqual([0, 1, 3, 7, 15]);
+    // As Linux 6.18 does it: as much time as so many doublings take, however many SYNs there were.
+    expect(sentAt(4, 1)).toEqual([0, 1, 2, 3]);
+    expect(sentAt(4, 2)).toEqual([0, 1, 2, 3, 4, 5, 7]);
+    expect(sentAt(4, 3)).toEqual([0, 1, 2, 3, 4, 5, 7, 11, 19]);
+  });
+
   test('MUST-19: every timeout doubles the next, slow start begins anew', () => {
     const t = g.established({ profile: { tailLossProbe: false } }, { window: 1000 }).write(10_000);
     t.drain();
