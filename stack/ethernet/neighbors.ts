@@ -61,13 +61,16 @@ export interface NeighborWatcher {
   framesLost(frames: number, now: Millis): void;
 }
 
+/** No frame of ours has gone, or waited to go, to it. */
+const UNUSED: Millis = -1e9;
+
 export class Neighbor implements Timed {
   state: NeighborState = 'FAILED';
   readonly mac = new Uint8Array(MAC_BYTES);
   /** Requests sent without an answer, in INCOMPLETE and PROBE. */
   probes = 0;
   deadline: Millis = NEVER;
-  usedAt: Millis = 0;
+  usedAt: Millis = UNUSED;
   /** When an ARP packet last set `mac`. */
   setAt: Millis = -1e9;
   /** A request is due: to all for INCOMPLETE, to the neighbour for PROBE. */
@@ -321,11 +324,18 @@ export class Neighbors {
     this.enter(entry, 'FAILED', NEVER, now);
   }
 
-  /** The cache is bounded: an entry without an address makes room first, then the one used longest ago. */
+  /**
+   * The cache is bounded. First go strangers who made themselves known, and who does not answer; then whom we ask for, if
+   * they fill half of it, else who was used longest ago.
+   */
   private makeRoom(now: Millis): void {
-    if (this.entries.size < this.config.entriesMax) return;
+    const { entries, config } = this;
+    if (entries.size < config.entriesMax) return;
+    let asked = 0;
+    for (const entry of entries.values()) if (!entry.usable) asked++;
+    const askedFirst = asked * 2 > config.entriesMax;
     let victim: Neighbor | null = null;
-    for (const entry of this.entries.values()) if (victim === null || isWorse(entry, victim)) victim = entry;
+    for (const entry of entries.values()) if (victim === null || isWorse(entry, victim, askedFirst)) victim = entry;
     if (victim !== null) this.forget(victim, now);
   }
 
@@ -334,8 +344,14 @@ export class Neighbors {
   }
 }
 
-/** A flood of unknown addresses must not push out the gateway that everything goes through. */
-function isWorse(a: Neighbor, b: Neighbor): boolean {
-  if (a.usable !== b.usable) return !a.usable;
+/**
+ * A flood of unknown addresses must not push out the gateway that everything goes through, nor one of strangers those whom
+ * we ask for.
+ */
+function isWorse(a: Neighbor, b: Neighbor, askedFirst: boolean): boolean {
+  if (isNoLoss(a) !== isNoLoss(b)) return isNoLoss(a);
+  if (a.usable !== b.usable) return b.usable === askedFirst;
   return a.usedAt < b.usedAt;
 }
+
+const isNoLoss = (entry: Neighbor): boolean => entry.usedAt === UNUSED || entry.state === 'FAILED';

@@ -254,6 +254,14 @@ export const BELOW_TCP: readonly Mutant[] = [
   ]),
   ...bugsIn('stack/ethernet/neighbors.ts', 'ethernet/neighbors', [
     [
+      'strangers-push-out-whom-we-ask',
+      'RFC 4861, RFC 1122 §2.3.2',
+      '    const askedFirst = asked * 2 > config.entriesMax;',
+      '    const askedFirst = asked > 0;',
+      'ethernet/link',
+    ],
+    ['least-used-stays', 'RFC 4861', '  return a.usedAt < b.usedAt;', '  return a.usedAt > b.usedAt;'],
+    [
       'unsolicited-is-reachable',
       'RFC 4861',
       '      if (solicited) this.becomeReachable(entry, now);\n      else this.becomeStale(entry, now);\n      return entry;',

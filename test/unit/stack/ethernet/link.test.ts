@@ -368,6 +368,24 @@ describe('bounds', () => {
     expect(lab.answer(f.arp())[0]).toHaveLength(1);
   });
 
+  test.each([
+    ['10.0.0.77', (i: number) => f.arp({ sender: `10.0.0.${100 + i}` }), f.arp({ sender: '10.0.0.77', operation: 2 })],
+    [
+      'fd00::77',
+      (i: number) => f.ethernet(f.solicitation({ from: `fd00::1${i}` })),
+      f.ethernet(f.advertisement({ from: 'fd00::77' })),
+    ],
+  ])('strangers who make themselves known do not push out whom we ask for: %s', (asked, stranger, answer) => {
+    const lab = new Lab({ ...ETHERNET, config: { neighbors: { ...DEFAULT_CONFIG.neighbors, entriesMax: 8 } } });
+    for (let i = 0; i < 20; i++) lab.rx(stranger(i));
+    udpSend(lab, udpSocket(lab, 9), asked);
+    for (let i = 20; i < 40; i++) lab.rx(stranger(i));
+    lab.sent();
+    lab.rx(answer);
+    expect(lab.sent()).toEqual([expect.stringContaining(`${asked}.7 udp (1)`)]);
+    expect(lab.drops()).toEqual({});
+  });
+
   test('a large datagram to an unknown neighbour arrives whole', () => {
     const lab = new Lab(ETHERNET);
     udpSend(lab, udpSocket(lab, 9), f.PEER, 7, new Uint8Array(60_000));
