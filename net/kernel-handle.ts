@@ -132,23 +132,41 @@ export class KernelHandle {
   }
 }
 
+/** The socket's handle is its own no longer. */
+function takeHandle(socket: nodeNet.Socket): KernelHandle {
+  const holder = socket as unknown as { _handle: KernelHandle | null };
+  const handle = holder._handle!;
+  holder._handle = null;
+  return handle;
+}
+
 /** A path or a descriptor that a server listens on, in the kernel. */
 export class KernelServerHandle {
+  /** What the server gave. The primary of a cluster puts its own in its place, and sends the kernel's handles to workers. */
   onconnection: ((error: number, handle: KernelHandle) => void) | null = null;
+  ours: ((error: number, handle: KernelHandle) => void) | null = null;
 
   private constructor(private readonly inner: nodeNet.Server) {
-    inner.on('connection', (socket: nodeNet.Socket) => this.onconnection?.(0, new KernelHandle(socket)));
+    inner.on('connection', (socket: nodeNet.Socket) => {
+      this.onconnection?.(0, this.onconnection === this.ours ? new KernelHandle(socket) : takeHandle(socket));
+    });
   }
 
-  /** Listens; `failed` is called with the reason when that cannot be, by nextTick, and null returned. */
+  /**
+   * Listens. `failed` is called with the reason when that cannot be, by nextTick, and null returned. In a worker of a cluster
+   * the primary is asked first: null, too, and `opened` is called.
+   */
   static listen(
     options: nodeNet.ListenOptions & { fd?: number },
     failed: (error: Error) => void,
+    opened: (handle: KernelServerHandle) => void,
   ): KernelServerHandle | null {
     const inner = new NodeServer({ allowHalfOpen: true, pauseOnConnect: true });
     inner.on('error', failed);
     inner.listen(options);
-    return inner.listening ? new KernelServerHandle(inner) : null;
+    if (inner.listening) return new KernelServerHandle(inner);
+    inner.once('listening', () => opened(new KernelServerHandle(inner)));
+    return null;
   }
 
   address(): nodeNet.AddressInfo | string | null {

@@ -13,6 +13,7 @@ import { type KernelHandle, KernelServerHandle } from './kernel-handle';
 import { StreamOptions } from './lazy-stream';
 import { lookup } from './names';
 import { ServerHandle } from './server-handle';
+import { sharedPort } from './shared-port';
 import { Socket } from './socket';
 import { nextTick } from './time';
 import { validateAbortSignal, validateNumber, validatePort } from './validate';
@@ -109,14 +110,24 @@ class ServerMethods extends EventEmitter {
   }
 
   private _listenOnPort(options: ListenOptions, port: number, backlog: number): void {
-    const ipv6Only = options.ipv6Only === true;
-    if (!options.host) return this._listen2(null, port, 4, backlog, undefined, Number(ipv6Only));
+    if (!options.host) return this._listenAt(options, null, port, 4, backlog);
     const id = this._listeningId;
     lookup(this._stackHost, options.host, {}, (error: Error | null, address?: unknown, family?: number) => {
       if (id !== this._listeningId) return;
       if (error) this.emit('error', error);
-      else this._listen2(address as string, port, family ?? 4, backlog, undefined, Number(ipv6Only));
+      else this._listenAt(options, address as string, port, family ?? 4, backlog);
     });
+  }
+
+  private _listenAt(
+    options: ListenOptions,
+    address: string | null,
+    port: number,
+    family: number,
+    backlog: number,
+  ): void {
+    if (!options.exclusive) sharedPort.asked?.(this, { address, port, addressType: family });
+    this._listen2(address, port, family, backlog, undefined, Number(options.ipv6Only === true));
   }
 
   /** Opens the port; the outcome is told by nextTick. Node's name for it, which some programs wrap. */
@@ -135,10 +146,14 @@ class ServerMethods extends EventEmitter {
   _listenInKernel(options: ListenOptions, backlog: number): void {
     const { path, fd, readableAll, writableAll } = options;
     const wanted = { path, fd, readableAll, writableAll, backlog: backlog || BACKLOG };
-    const handle = KernelServerHandle.listen(wanted, (error) => this._listenFailed(error));
-    if (handle === null) return;
-    this._connectionKey = `-1:${path ?? null}:-1`;
-    this._listens(handle);
+    const id = this._listeningId;
+    const opened = (handle: KernelServerHandle): void => {
+      if (id !== this._listeningId) return handle.close();
+      this._connectionKey = `-1:${path ?? null}:-1`;
+      this._listens(handle);
+    };
+    const handle = KernelServerHandle.listen(wanted, (error) => this._listenFailed(error), opened);
+    if (handle !== null) opened(handle);
   }
 
   _listens(handle: ServerHandle | KernelServerHandle): void {
@@ -147,6 +162,7 @@ class ServerMethods extends EventEmitter {
     handle.onconnection = (error: number, connection: TcpHandle | KernelHandle) => {
       if (error === 0) this._accepted(connection);
     };
+    if (handle instanceof KernelServerHandle) handle.ours = handle.onconnection;
     if (listening.asyncEnd.hasSubscribers) listening.asyncEnd.publish({ server: this });
     if (this._unref) this.unref();
     nextTick(() => {

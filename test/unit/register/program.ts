@@ -6,10 +6,15 @@ const ROOT = join(__dirname, '..', '..', '..');
 const run = promisify(execFile);
 
 /** Runs a program as it is, or under a drop-in from the sources as they are. Gives what it prints. */
-export async function program(source: string, preload: 'index' | 'transport' | null): Promise<string> {
+export const program = (source: string, preload: Preload): Promise<string> => runNode(['-e', source], preload);
+
+type Preload = 'index' | 'transport' | null;
+
+/** The same for a file, or whatever else Node takes. */
+export async function runNode(what: string[], preload: Preload): Promise<string> {
   const preloads =
     preload === null ? [] : ['-r', join(ROOT, 'test/typescript.cjs'), '-r', join(ROOT, `register/${preload}.ts`)];
-  const { stdout, stderr } = await run(process.execPath, [...preloads, '-e', source], { cwd: ROOT, timeout: 100_000 });
+  const { stdout, stderr } = await run(process.execPath, [...preloads, ...what], { cwd: ROOT, timeout: 100_000 });
   return stdout.trim() + stderr.trim();
 }
 
