@@ -406,6 +406,14 @@ export const ARRIVALS: readonly Mutant[] = [
       'tcp/closing tcp/states',
     ],
   ]),
+  ...bugsIn('stack/tcp/timeouts.ts', 'tcp/closing', [
+    [
+      'closing-gives-up-its-fin',
+      'RFC 9293 §3.6',
+      '  if (c.packetsOut === 0) return;\n  if (c.sndWnd === 0 &&',
+      "  if (c.packetsOut === 0 || c.state === 'CLOSING') return;\n  if (c.sndWnd === 0 &&",
+    ],
+  ]),
   ...bugsIn('stack/tcp/fast-open.ts', 'tcp/fast-open', [
     ['fast-open-for-everybody', 'RFC 7413', '  if ((flags & FAST_OPEN_SERVER) === 0 || (seg', '  if ((seg'],
     ['any-cookie-is-good', 'RFC 7413', 'cookie[i]! ^ seg.bytes[seg.cookieAt + i]!;', 'cookie[i]! ^ cookie[i]!;'],

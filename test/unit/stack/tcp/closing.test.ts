@@ -46,6 +46,21 @@ everywhere('RFC 9293 §3.6: the ways to close', (g) => {
     expect([t.c.state, waiting(t)]).toEqual(['CLOSED', 1]);
   });
 
+  test('... the last ACK is lost: our FIN comes again, however often; a newer SYN then takes the place', () => {
+    const t = g
+      .established({ profile: { tailLossProbe: false } })
+      .shutdown()
+      .tx('F. 1:1(0) ack 1');
+    t.rx('F. 1:1(0) ack 1 win 257').tx('. 2:2(0) ack 2');
+    expect(t.c.state).toBe('CLOSING');
+    t.after(300).tx('F. 1:1(0) ack 2').after(600).tx('F. 1:1(0) ack 2');
+    // The peer waits as well, and acknowledges both.
+    t.rx('. 2:2(0) ack 2 win 257', '. 2:2(0) ack 2 win 257').txNothing();
+    expect([waiting(t), connections(t)]).toEqual([1, 0]);
+    t.rx(`S ${g.raw(90_000)}:${g.raw(90_000)}(0) win 1000 <mss 1000>`);
+    expect([waiting(t), connections(t)]).toEqual([0, 1]);
+  });
+
   test('FIN and the acknowledgment of ours in one segment: TIME-WAIT at once', () => {
     const t = g.established().shutdown().tx('F. 1:1(0) ack 1');
     t.rx('F. 1:1(0) ack 2 win 257').tx('. 2:2(0) ack 2');
