@@ -1,6 +1,7 @@
 import type * as http from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { BodyFraming, Phase } from './errors';
+import { PATIENT } from './patience';
 import { orderQueue, type Priority } from './priority';
 import { UploadMeter } from './progress';
 import type { ElectronModules, Route } from './session-types';
@@ -19,6 +20,8 @@ export interface ExchangePlan {
   /** Null: no body. */
   readonly upload: Upload | null;
   readonly priority: Priority;
+  /** Each of a host's addresses is waited for as long as it takes. */
+  readonly patient: boolean;
 }
 
 /** Whoever hears of an exchange. At most one of the first two is told. */
@@ -64,6 +67,7 @@ export class Exchange {
       agent: route.agent,
       headers: plan.lines as string[],
       setHost: false,
+      ...(plan.patient ? PATIENT : {}),
     });
     this.request.on('socket', (socket) => this.started(socket));
     this.request.on('response', (response) => this.responded(response));

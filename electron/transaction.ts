@@ -4,6 +4,7 @@ import { Exchange, type ExchangeOwner, hostnameOf, portOf } from './exchange';
 import { FIRST_PARTY, metadataOffence, step } from './fetch-metadata';
 import { Interception } from './interception';
 import type { RequestSpec } from './options';
+import { wasHasty } from './patience';
 import { headersAfter, REDIRECTS_MAX, type Redirect, redirectOf } from './redirects';
 import { policyFrom } from './referrer';
 import { type Hop, requestLines } from './request-fields';
@@ -75,6 +76,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   private readonly discarded = new Set<Exchange>();
   private redirects = 0;
   private revivals = 0;
+  private patient = false;
   private proxies: readonly ProxyServer[] = [];
   private proxyIndex = 0;
   private origin = new Login();
@@ -185,11 +187,11 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
   }
 
   private exchangeOn(route: Route, target: string, lines: string[]): void {
-    const { modules, spec } = this;
+    const { modules, spec, patient } = this;
     const { url, method, upload } = this.hop;
     const priority = spec.priority ?? 'idle';
     try {
-      this.exchange = new Exchange({ modules, route, url, method, target, lines, upload, priority }, this);
+      this.exchange = new Exchange({ modules, route, url, method, target, lines, upload, priority, patient }, this);
     } catch (error) {
       // What a header or a path turned out not to be.
       this.end(netError('ERR_INVALID_ARGUMENT', error));
@@ -219,6 +221,9 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
     const { code, refusal } = error as Partial<RouteError>;
     if (this.canRevive(exchange, error)) {
       this.revivals++;
+      this.send();
+    } else if (!this.patient && exchange.phase === 'connect' && wasHasty(error)) {
+      this.patient = true;
       this.send();
     } else if (code === 'ERR_PROXY_CONNECTION_FAILED' && this.proxyIndex + 1 < this.proxies.length) {
       this.spec.session.proxyFailed(this.proxies[this.proxyIndex]!);
@@ -360,6 +365,7 @@ export class Transaction implements TrackedRequest, ExchangeOwner {
       hop.upload = null;
     }
     this.origin = new Login();
+    this.patient = false;
     this.beginHop();
   }
 

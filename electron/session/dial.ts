@@ -1,6 +1,7 @@
 import type * as NodeHttp from 'node:http';
 import { isIP, type Socket, SocketAddress } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { PATIENT, wasHasty } from '../patience';
 import type { ElectronModules, ProxyServer, RouteError } from '../session-types';
 import { type Attempt, abandon, type Dialed } from './attempt';
 import { bracketed, type ProxyLogin, proxyKey } from './proxy-rules';
@@ -33,7 +34,13 @@ const unreachable = (proxy: RealProxy, cause: Error): RouteError =>
   routeError('ERR_PROXY_CONNECTION_FAILED', `${proxyKey(proxy)} cannot be reached: ${cause.message}`, { cause });
 
 /** A connection to a proxy; with TLS, to one that speaks that. Fails with ERR_PROXY_CONNECTION_FAILED. */
-export function dialProxy(context: DialContext, attempt: Attempt, proxy: RealProxy, done: Dialed): void {
+export function dialProxy(
+  context: DialContext,
+  attempt: Attempt,
+  proxy: RealProxy,
+  done: Dialed,
+  patience: object = {},
+): void {
   const { host, port, type } = proxy;
   const { modules } = context;
   const secured = type === 'https';
@@ -41,15 +48,17 @@ export function dialProxy(context: DialContext, attempt: Attempt, proxy: RealPro
   const socket: Duplex = secured
     ? modules.tls.connect({
         ...context.tls,
+        ...patience,
         host,
         port,
         servername: isIP(host) ? '' : host,
         ALPNProtocols: ['http/1.1'],
       })
-    : modules.net.connect({ host, port, noDelay: true });
+    : modules.net.connect({ ...patience, host, port, noDelay: true });
   const stop = attempt.watch(socket, (error) => {
     abandon(socket);
-    done(unreachable(proxy, error));
+    if (patience !== PATIENT && wasHasty(error)) attempt.run(() => dialProxy(context, attempt, proxy, done, PATIENT));
+    else done(unreachable(proxy, error));
   });
   socket.once(secured ? 'secureConnect' : 'connect', () => {
     if (stop()) done(null, socket);

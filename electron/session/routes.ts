@@ -188,8 +188,10 @@ const destinationOf = ({ host, port }: ConnectOptions): { host: string; port: nu
 
 /** What of a secured connection's options concerns the one below. */
 function below(options: ConnectOptions): object {
-  const { localAddress, family, lookup, autoSelectFamily, noDelay = true, keepAlive, keepAliveInitialDelay } = options;
-  const wanted = { localAddress, family, lookup, autoSelectFamily, noDelay, keepAlive, keepAliveInitialDelay };
+  const { localAddress, family, lookup, noDelay = true, keepAlive, keepAliveInitialDelay } = options;
+  const { autoSelectFamily, autoSelectFamilyAttemptTimeout } = options;
+  const choosing = { autoSelectFamily, autoSelectFamilyAttemptTimeout };
+  const wanted = { localAddress, family, lookup, ...choosing, noDelay, keepAlive, keepAliveInitialDelay };
   return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
 }
 

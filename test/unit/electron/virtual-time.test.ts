@@ -18,8 +18,8 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-function build(linkType: 'ip' | 'ethernet' = 'ip'): void {
-  link = world.link({ delayMs: 10, linkType });
+function build(linkType: 'ip' | 'ethernet' = 'ip', delayMs = 10): void {
+  link = world.link({ delayMs, linkType });
   client = world.host('client', { link, address: '10.0.0.1/24' });
   electron = createElectron(client.host);
 }
@@ -75,6 +75,68 @@ describe('E-097: a SYN that nobody answers', () => {
       'net::ERR_CONNECTION_TIMED_OUT',
     );
     expect(Math.round(world.now / 1000)).toBe(63);
+  });
+});
+
+describe('a name with several addresses', () => {
+  const HERE = '10.0.0.1';
+  const FAR = '10.0.0.2';
+  const name = (...addresses: string[]): void => {
+    (client.host.names as Map<string, readonly string[]>).set('several.test', addresses);
+  };
+
+  // Node gives each address but the last 250 ms.
+  test.each([
+    ['http', '', /^204$/],
+    ['https', '', /^net::ERR_CONNECTION_(RESET|CLOSED)$/],
+    ['http', 'http://several.test:80', /^204$/],
+    ['http', 'socks5://several.test:80', /^net::ERR_SOCKS_CONNECTION_FAILED$/],
+  ])('of which one is far away, and the other refuses: the far one is waited for (%s %s)', async (...all) => {
+    const [scheme, proxyRules, expected] = all;
+    build('ip', 400);
+    const { host } = server();
+    let accepted = 0;
+    for (const port of [80, 443]) {
+      createNet(host)
+        .createServer((socket) => {
+          accepted++;
+          socket.on('error', () => {});
+          // What it speaks does not matter: it was reached.
+          if (expected.test('204')) socket.on('data', () => socket.end('HTTP/1.1 204 There\r\n\r\n'));
+          else socket.destroy();
+        })
+        .listen(port);
+    }
+    name(FAR, HERE);
+    await electron.session.defaultSession.setProxy({ proxyRules });
+    const { status, error } = await take(electron.net.request(`${scheme}://several.test/`));
+    expect(String(error?.message ?? status)).toMatch(expected);
+    expect(accepted).toBe(1);
+  });
+
+  test('of which one does not answer, and the other does: no longer than Node', async () => {
+    build();
+    const { host } = server();
+    createHttp(createNet(host))
+      .createServer((_request, response) => response.end())
+      .listen(80);
+    name('10.0.0.9', FAR);
+    const { status, seconds } = await take(electron.net.request('http://several.test/'));
+    expect([status, seconds < 1]).toEqual([200, true]);
+  });
+
+  test('of which none answers: as long as SYNs are repeated, and not again', async () => {
+    build();
+    name('10.0.0.8', '10.0.0.9');
+    const outcome = await take(electron.net.request('http://several.test/'));
+    expect(failure(outcome)).toEqual(['net::ERR_CONNECTION_TIMED_OUT', ['ETIMEDOUT', undefined], TOLD, 63]);
+  });
+
+  test('of which one never answers, and the other refuses: it is asked twice, once with patience', async () => {
+    build();
+    name('10.0.0.9', HERE);
+    const outcome = await take(electron.net.request('http://several.test/'));
+    expect(failure(outcome)).toEqual(['net::ERR_CONNECTION_TIMED_OUT', ['ETIMEDOUT', undefined], TOLD, 60]);
   });
 });
 
