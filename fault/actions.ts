@@ -60,6 +60,9 @@ const ends = (what: string, name: EndName | 'both'): EndName | 'both' => named(w
 const direction = (what: string, name: Dir): Dir => named(what, name, 'c2s', 's2c');
 const host = (what: string, name: HostName): HostName => named(what, name, 'client', 'server', 'c', 's');
 
+/** What a program in JavaScript has left out, so that the check of the end says which ones there are. */
+const NOWHERE = { to: undefined as unknown as 'c' };
+
 /** The segment is lost. */
 export const drop = (): Action => ({ do: 'drop' });
 
@@ -144,7 +147,7 @@ export const rst = ({
   to: EndName | 'both';
   exact?: boolean;
   off?: number;
-}): Action => ({
+} = NOWHERE): Action => ({
   do: 'rst',
   to: ends('rst to', to),
   exact,
@@ -155,7 +158,7 @@ export const rst = ({
  * The end of the stream comes to an end of the connection, as if its peer had closed: what the end sends from then on is
  * answered by a reset, as a closed socket answers.
  */
-export const fin = ({ to }: { to: EndName | 'both' }): Action => ({ do: 'fin', to: ends('fin to', to) });
+export const fin = ({ to }: { to: EndName | 'both' } = NOWHERE): Action => ({ do: 'fin', to: ends('fin to', to) });
 
 /** An ICMP error about the last segment of an end comes to it. IPv4: 3/0 network, 3/1 host, 3/3 port unreachable, 3/4 too big. */
 export const icmp = (type: number, code: number, { to, mtu = 0 }: { to: EndName; mtu?: number }): Action => ({
@@ -249,6 +252,47 @@ export const split = (gapMs?: Millis): Action => ({ do: 'split', gapMs });
 
 /** Runs a function of the test at this moment. */
 export const call = (task: () => void): Action => ({ do: 'call', task });
+
+const NAMES: Readonly<Record<Action['do'], true>> = {
+  drop: true,
+  delay: true,
+  duplicate: true,
+  reorder: true,
+  corrupt: true,
+  truncate: true,
+  modify: true,
+  slice: true,
+  throttle: true,
+  pace: true,
+  rst: true,
+  fin: true,
+  icmp: true,
+  inject: true,
+  hold: true,
+  release: true,
+  blackhole: true,
+  window: true,
+  stall: true,
+  freeze: true,
+  jump: true,
+  reboot: true,
+  down: true,
+  up: true,
+  partition: true,
+  heal: true,
+  coalesce: true,
+  split: true,
+  call: true,
+};
+
+/** @throws TypeError when something is given for an action that is none, such as `rst` instead of `rst({ to: 'c' })` */
+export function checkAction(given: unknown): void {
+  if (typeof given === 'function')
+    throw new TypeError(`do(…) takes actions, not functions: call it, ${given.name}(…); or call(…) to run a function`);
+  const name = (given as Partial<Action> | null | undefined)?.do;
+  if (name === undefined || !Object.hasOwn(NAMES, name))
+    throw new TypeError(`do(…) takes actions such as rst({ to: 'c' }), not ${JSON.stringify(given)}`);
+}
 
 /** An action in words, for logs and comments. */
 export function actionText(a: Action): string {

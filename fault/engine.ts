@@ -6,7 +6,7 @@ import { Departures } from './departures';
 import { type Exchange, Exchanges } from './exchanges';
 import { Fitting, type Hit } from './fitting';
 import { dirFrom, Flow, opposite } from './flow';
-import type { Dir, EndName, Match } from './match';
+import { type Dir, type EndName, type Match, matchText } from './match';
 import { foreignHosts, type HostControl, type Medium } from './medium';
 import { Box, type BoxOptions } from './middlebox';
 import { isUnused, missOf, noteMiss, type Unused } from './misses';
@@ -19,6 +19,9 @@ import { emit, type Outlet, verdictsOf } from './verdicts';
 /** Connections whose segments are known for what they are; those that are remembered for reports. */
 const CONNS_MAX = 10_000;
 const CONNS_KEPT = 20_000;
+/** Of those that were begun and not finished. */
+const RULES_MAX = 1000;
+const NOTHING_TO_DO = 'nothing was said to do: a rule is on(…).do(…)';
 
 /** What an engine may be told. */
 export interface EngineOptions {
@@ -47,6 +50,8 @@ export class FaultEngine {
   private readonly flows = new Map<string, Flow>();
   private readonly taps = new Set<Tap>();
   private readonly boxes: Box[] = [];
+  /** Matches that nothing was said to do for. */
+  private readonly unfinished = new Set<RuleBuilder>();
   private readonly blocked: Record<Side, boolean> = { left: false, right: false };
   private readonly downs: Record<Side, 'rst' | 'silent' | null> = { left: null, right: null };
   private readonly openGates = new Set<string>();
@@ -77,7 +82,12 @@ export class FaultEngine {
 
   /** A rule for what fits `match`: `on(syn()).times(2).do(drop())`. */
   on(match: Match): RuleBuilder {
-    return new RuleBuilder(match, (rule) => this.add(rule));
+    const builder = new RuleBuilder(match, (rule) => {
+      this.unfinished.delete(builder);
+      return this.add(rule);
+    });
+    if (this.unfinished.size < RULES_MAX) this.unfinished.add(builder);
+    return builder;
   }
 
   add(rule: Rule): Rule {
@@ -416,7 +426,8 @@ export class FaultEngine {
     if (!this.armed) return [];
     const rules = this.rules.filter(isUnused).map((rule) => ({ label: rule.label, why: missOf(rule, this) }));
     const boxes = this.boxes.filter((box) => box.isUnused);
-    return [...rules, ...boxes.map((box) => ({ label: box.label, why: box.miss() }))];
+    const silent = [...this.unfinished].map(({ match }) => ({ label: matchText(match), why: NOTHING_TO_DO }));
+    return [...rules, ...boxes.map((box) => ({ label: box.label, why: box.miss() })), ...silent];
   }
 }
 

@@ -8,7 +8,7 @@ import type { Report } from './report';
 import { makeFolder, writeReport } from './report-files';
 import { Rule } from './rule';
 import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
-import { createWire, type Wire, type WireOptions } from './wire';
+import { Wire, type WireOptions } from './wire';
 
 /**
  * A test that is given a fresh wire every time, and the numbers of the requests that it is to make: all from 1 to the
@@ -110,7 +110,7 @@ function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
 
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
   const { faults: _, requests: __, ...wireOptions } = options;
-  const wire = createWire({ ...wireOptions, seed: plan.seed, unused: 'ignore' });
+  const wire = new Wire({ ...wireOptions, seed: plan.seed, unused: 'ignore' });
   let error: Error | null = null;
   let placed: readonly Placement[] = [];
   // It never acts, and counts what the others count.

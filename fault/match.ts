@@ -175,6 +175,12 @@ const HTTP_FIELDS = new Set('side exchange at byte header path'.split(' '));
 
 /** What a program in JavaScript may write instead of a field or a word would be a rule that fits everything, or nothing. */
 function checkWords(m: Match): void {
+  if (typeof m !== 'object' || m === null)
+    throw new TypeError(
+      typeof m === 'function'
+        ? `on(…) takes a match, not a function: call it, ${(m as { name: string }).name}(…)`
+        : `on(…) takes a match such as res(1) or { dir: 's2c' }, not ${JSON.stringify(m)}`,
+    );
   for (const [known, given] of [
     [MATCH_FIELDS, m],
     [HTTP_FIELDS, m.http ?? {}],

@@ -1,7 +1,7 @@
 import { call, fin, rst } from './actions';
 import { res } from './match';
 import { failUnused } from './misses';
-import { createWire, type Wire, type WireOptions } from './wire';
+import { Wire, type WireOptions } from './wire';
 
 /** What is put into every order: the end of the response, a FIN and a RST to the client, and the client's next write. */
 export type Step = 'res' | 'fin' | 'rst' | 'write';
@@ -43,7 +43,7 @@ export async function permute<T>(
 }
 
 async function once<T>(order: readonly Step[], options: PermuteOptions<T>): Promise<T> {
-  const wire = createWire({ ...options, unused: 'ignore' });
+  const wire = new Wire({ ...options, unused: 'ignore' });
   try {
     await options.setup(wire);
     arrange(wire, order);

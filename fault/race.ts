@@ -2,7 +2,7 @@ import { call } from './actions';
 import { isPoint, type Match, matchText } from './match';
 import { failUnused } from './misses';
 import { Rule } from './rule';
-import { createWire, type Wire, type WireOptions } from './wire';
+import { Wire, type WireOptions } from './wire';
 
 /** In which order two things come to the end that both concern. */
 export type Order = 'first' | 'second' | 'same-wakeup';
@@ -50,7 +50,7 @@ export class Race {
   }
 
   private async once(order: Order, body: (wire: Wire, order: Order) => Promise<void>): Promise<unknown> {
-    const wire = createWire({ ...this.options, unused: 'ignore' });
+    const wire = new Wire({ ...this.options, unused: 'ignore' });
     try {
       const [rule, other] = await this.setup(wire);
       arrange(wire, rule, other, order);

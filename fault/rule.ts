@@ -1,5 +1,5 @@
 import type { Millis } from '../stack/base/bytes';
-import { type Action, actionText } from './actions';
+import { type Action, actionText, checkAction } from './actions';
 import type { Conn } from './conn';
 import { checkMatch, isPoint, type Match, matchText } from './match';
 import { verdictsOf } from './verdicts';
@@ -48,6 +48,7 @@ export class Rule {
     readonly optional = false,
   ) {
     checkMatch(match);
+    actions.forEach(checkAction);
     if (actions.length === 0) throw new RangeError('a rule needs an action');
     if (match.idle !== undefined && verdictsOf(actions).length > 0)
       throw new RangeError(`${verdictsOf(actions)[0]!.do} acts on a segment, and in silence there is none`);
@@ -96,7 +97,7 @@ export class RuleBuilder {
   private mayRest = false;
 
   constructor(
-    private readonly match: Match,
+    readonly match: Match,
     private readonly add: (rule: Rule) => Rule,
   ) {
     checkMatch(match);

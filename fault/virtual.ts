@@ -15,11 +15,22 @@ export const SERVER_ADDRESS = '10.0.0.2';
 /** More than a turn of a virtual loop, so that a frame which comes so much later is read in a turn of its own. */
 const WAKE_GAP_MS = 1;
 
-/** A machine as Node meets it: the `linux` profile with a kernel's own timetable for SYNs, that of Linux from 6.5 on. */
-const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6, synLinearTimeouts: 4 };
+/** A machine as Node 20 met it: the `linux` profile with the number of SYNs that a kernel sends unless it is told otherwise. */
+const LINUX_NODE20: TcpProfile = { ...LINUX, synRetries: 6 };
+/** Kernels from 6.5 on send four SYNs more before they double the waits. */
+const LINUX_6_5: TcpProfile = { ...LINUX_NODE20, name: 'linux-6.5', synLinearTimeouts: 4 };
 
 /** The TCP constants of a name: 'linux-node20', or one of the stack's own. */
-export const profileNamed = (name: string): string | TcpProfile => (name === 'linux-node20' ? LINUX_NODE20 : name);
+export function profileNamed(name: string): TcpProfile {
+  const known: Readonly<Record<string, TcpProfile>> = {
+    'linux-node20': LINUX_NODE20,
+    'linux-6.5': LINUX_6_5,
+    ...PROFILES,
+  };
+  const profile = Object.hasOwn(known, name) ? known[name] : undefined;
+  if (profile === undefined) throw new RangeError(`there is no profile '${name}': ${Object.keys(known).join(', ')}`);
+  return profile;
+}
 
 function withPorts(
   profile: string | TcpProfile,

@@ -40,8 +40,8 @@ export interface WireOptions {
   /** Everything random comes from it. Default 1. */
   readonly seed?: number;
   /**
-   * TCP's constants: 'linux-node20' (default: Linux from 6.5 on, the kernel that the truth table is compared with), 'linux' (that
-   * of packetdrill scripts: SYNs as before 6.5), 'rfc', or a table of your own.
+   * TCP's constants: 'linux-node20' (default; SYNs as kernels before 6.5 send them), 'linux-6.5' (the same, and SYNs as from 6.5
+   * on), 'linux' (that of packetdrill scripts), 'rfc', or a table of your own.
    */
   readonly profile?: string | TcpProfile;
   /** From where to where the client's own ports go. Default: as in the profile. */
@@ -200,6 +200,7 @@ export class Wire {
 
   /** `on(res(1).bodyByte(4096)).do(rst({ to: 'c' }))` */
   on(match: Match): RuleBuilder {
+    this.mustBeOpen();
     return this.engine.on(match);
   }
   /** At once: `do(freeze('client', 3_600_000))`. */
@@ -266,6 +267,7 @@ export class Wire {
   }
   /** The built-in fetch over the wire. Relative URLs are of the first origin. */
   async fetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
+    this.mustBeOpen();
     const target = new URL(url, this.origins[0]?.url ?? `http://${SERVER_ADDRESS}`);
     return fetch(target, { dispatcher: await this.dispatcher(), ...init } as RequestInit);
   }
@@ -283,6 +285,7 @@ export class Wire {
   }
   /** One request with Node's http (or ours: option `http`) and an agent that keeps connections. */
   request(options: RequestOptions & { host?: string; port?: number; secure?: boolean } = {}): Promise<Reply> {
+    this.mustBeOpen();
     const own = this.options.http === 'tapwire';
     const secure = options.secure === true;
     const base = {
@@ -451,6 +454,11 @@ export class Wire {
     return words;
   }
 
+  /** @throws Error that says so, where what a closed wire does would look like a fault */
+  private mustBeOpen(): void {
+    if (this.closed) throw new Error('the wire is closed: each test makes its own, and the tear-down closes all');
+  }
+
   get isClosed(): boolean {
     return this.closed;
   }
@@ -476,7 +484,25 @@ function checkMs(ms: Millis): Millis {
   return ms;
 }
 
+const OPTIONS: Readonly<Record<keyof WireOptions, true>> = {
+  seed: true,
+  profile: true,
+  clientPorts: true,
+  rtt: true,
+  mode: true,
+  mtu: true,
+  timers: true,
+  patience: true,
+  http: true,
+  faults: true,
+  leaks: true,
+  unused: true,
+};
+
 /** A wire in memory and virtual time: `const wire = createWire({ seed: 42 })`. */
 export function createWire(options: WireOptions = {}): Wire {
+  const strange = Object.keys(options).find((key) => !Object.hasOwn(OPTIONS, key));
+  if (strange !== undefined)
+    throw new RangeError(`a wire has no option '${strange}': ${Object.keys(OPTIONS).join(', ')}`);
   return new Wire(options);
 }

@@ -35,11 +35,11 @@ export const NEWER_PACKAGES: Readonly<Record<string, Newer<Said>>> = {
   'listener-closed-with-unaccepted': { node24: { got: [`GET /: ${CLOSED_BEFORE}`, 'requests handled: 0'] } },
   'conntrack-table-full': {
     node24: {
-      got: ['GET /1: 200, 10 bytes', `GET /new: ${CLOSED_BEFORE}`, 'given up after 131 s', 'GET /2: 200, 10 bytes'],
+      got: ['GET /1: 200, 10 bytes', `GET /new: ${CLOSED_BEFORE}`, 'given up after 127 s', 'GET /2: 200, 10 bytes'],
     },
   },
   'snat-port-exhaustion': {
-    node24: { got: ['16 requests: 200', `GET /new: ${CLOSED_BEFORE}`, 'given up after 131 s'] },
+    node24: { got: ['16 requests: 200', `GET /new: ${CLOSED_BEFORE}`, 'given up after 127 s'] },
   },
   'content-length-short-rst-together': {
     resetBehindText: { undici: ['GET /: 200, 4 bytes, then read ECONNRESET'], axios: ['GET /: read ECONNRESET'] },
@@ -156,13 +156,13 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
     axios: [
       'GET /1: 200, 10 bytes',
       'GET /new: connect ETIMEDOUT 10.0.0.2:80',
-      'given up after 131 s',
+      'given up after 127 s',
       'GET /2: 200, 10 bytes',
     ],
     got: [
       'GET /1: 200, 10 bytes',
       'GET /new: connect ETIMEDOUT 10.0.0.2:80',
-      'given up after 396 s',
+      'given up after 384 s',
       'GET /2: 200, 10 bytes',
     ],
   },
@@ -181,8 +181,8 @@ export const PACKAGES: Readonly<Record<string, Partial<Record<ClientName, readon
       'GET /new: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',
       'given up after 10 s',
     ],
-    axios: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 131 s'],
-    got: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 396 s'],
+    axios: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 127 s'],
+    got: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80', 'given up after 384 s'],
   },
   'ephemeral-ports-gone': {
     undici: [

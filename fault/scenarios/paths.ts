@@ -92,7 +92,7 @@ export const paths: readonly Scenario[] = [
       http: [
         'GET /1: 200, 10 bytes',
         'GET /new: connect ETIMEDOUT 10.0.0.2:80 (not reused)',
-        'given up after 131 s',
+        'given up after 127 s',
         'GET /2: 200, 10 bytes',
       ],
       fetch: [
@@ -211,7 +211,7 @@ export const paths: readonly Scenario[] = [
     node: 'http: "connect ETIMEDOUT". fetch: UND_ERR_CONNECT_TIMEOUT after its ten seconds.',
     cope: 'Keep-alive and a limit on sockets (maxSockets, connections).',
     expect: {
-      http: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80 (not reused)', 'given up after 131 s'],
+      http: ['16 requests: 200', 'GET /new: connect ETIMEDOUT 10.0.0.2:80 (not reused)', 'given up after 127 s'],
       fetch: [
         '16 requests: 200',
         'GET /new: fetch failed: Connect Timeout Error (attempted address: 10.0.0.2:80, timeout: 10000ms) [UND_ERR_CONNECT_TIMEOUT]',

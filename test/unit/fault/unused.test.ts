@@ -125,6 +125,14 @@ describe('what came nearest', () => {
     expect(wire.unused().map(({ label }) => label)).toEqual(['early end']);
   });
 
+  test('a match for which nothing was said to do', async () => {
+    const wire = await plainWire();
+    wire.on(res(1).bodyByte(4)).times(2);
+    wire.on(res(2)).optional().do(drop());
+    await wire.get('/');
+    expect(wire.unused()).toEqual([{ label: 'res(1).body(4)', why: 'nothing was said to do: a rule is on(…).do(…)' }]);
+  });
+
   test('boxes that forgot and refused nothing', async () => {
     const wire = await plainWire();
     wire.middlebox({ idle: 350_000, expired: 'rst-sender', probes: 'ignore', label: 'NAT' });

@@ -262,6 +262,14 @@ test('before its FIN is a place: the bytes that come with it pass, and what foll
   expect(wire.trace.delivered().some(({ dir, flags }) => dir === 's2c' && flags.includes('F'))).toBe(true);
 });
 
+test('a closed wire says that it is closed', async () => {
+  open();
+  wire.close();
+  expect(() => wire.on({})).toThrow('the wire is closed');
+  expect(() => wire.get('/')).toThrow('the wire is closed');
+  await expect(wire.fetch('/')).rejects.toThrow('the wire is closed');
+});
+
 describe('rules without sense are refused', () => {
   test.each([
     ['p', () => wire.on({ p: 2 }), 'a chance is from 0 to 1'],
@@ -277,6 +285,21 @@ describe('rules without sense are refused', () => {
     ['a word that there is not', () => wire.on({ dir: 'down' as 's2c' }), 'dir is "down"; it is one of c2s, s2c'],
     ['a step that there is not', () => wire.on({ handshake: 'synack' as 'syn' }), 'one of syn, syn-ack, ack'],
     ['no side', () => wire.on({ http: { at: 'body' } as never }), 'side is undefined; it is one of req, res'],
+    ['a match that is text', () => wire.on('res(1)' as never), `such as res(1) or { dir: 's2c' }, not "res(1)"`],
+    ['a selector that was not called', () => wire.on(res as never), 'call it, res(…)'],
+    ['an action that is text', () => wire.on({}).do('rst' as never), `such as rst({ to: 'c' }), not "rst"`],
+    ['an action that was not called', () => wire.on({}).do(rst as never), 'call it, rst(…)'],
+    ['an action without its end', () => (rst as () => void)(), 'rst to is undefined; it is one of c, s, both'],
+    [
+      'an option that there is not',
+      () => createWire({ sed: 1 } as never),
+      "a wire has no option 'sed': seed, profile,",
+    ],
+    [
+      'a profile that there is not',
+      () => createWire({ profile: 'macos' }),
+      "'macos': linux-node20, linux-6.5, linux, rfc",
+    ],
     ['a byte that is none', () => wire.on({ dir: 's2c', seqAt: -1 }), "seqAt is -1: a byte from 0 on, or 'fin'"],
     ['a verdict outside of a segment', () => wire.do(drop()), 'acts on a segment'],
     ['rst without a connection', () => wire.do(rst({ to: 'c' })), 'needs a connection'],

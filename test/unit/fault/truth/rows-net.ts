@@ -1,6 +1,5 @@
 /** Fault catalogue §3: connecting, listening, established connections, and what closing sends. */
 import type net from 'node:net';
-import { LINUX } from '../../../../stack/tcp/profile';
 import type { RawPeer } from './raw-peer';
 import {
   closed,
@@ -166,11 +165,11 @@ const timetable = (name: string, seconds: string, more: Pick<Row, 'wire' | 'sett
 export const patientRows: readonly Row[] = [
   timetable('SYN lost: sent again with doubled waits (tcp_syn_linear_timeouts 0, as before Linux 6.5)', '0, 1, 3, 7', {
     settings: { tcp_syn_retries: 6, tcp_syn_linear_timeouts: 0 },
-    wire: { profile: { ...LINUX, synRetries: 6 } },
+    wire: { profile: 'linux-node20' },
   }),
   timetable('SYN lost: sent again, with the constants of Linux from 6.5 on', '0, 1, 2, 3, 4, 5, 7', {
     settings: { tcp_syn_retries: 6 },
-    wire: { profile: 'linux-node20' },
+    wire: { profile: 'linux-6.5' },
   }),
 ];
 
