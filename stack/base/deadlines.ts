@@ -58,12 +58,12 @@ export class DeadlineQueue<T extends Timed> {
     }
   }
 
-  /** An item whose deadline is at or before `now`, or null. The item stays queued until its deadlines change. */
+  /** The item with the earliest deadline, if that is at or before `now`, or null. It stays queued until its deadlines change. */
   due(now: Millis): T | null {
     while (this.heap.length > 0 && this.heap[0]!.queueKey <= now) {
       const top = this.heap[0]!;
       const deadline = top.nextDeadline();
-      if (deadline <= now) return top;
+      if (deadline <= top.queueKey) return top;
       this.settle(top, deadline);
     }
     return null;

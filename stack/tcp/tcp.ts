@@ -420,10 +420,17 @@ export class Tcp {
   poll(now: Millis): boolean {
     if (this.blocks.refused && this.blocks.hasRoom) this.tellStarved();
     for (let c = this.deadlines.due(now); c !== null; c = this.deadlines.due(now)) {
+      // What pacing held up goes in the order in which it was due, a burst at a time, however late the timer is: in that of
+      // acknowledgments the same flow would come first each time, and a short queue be full for the others.
+      const paced = c.pacingAt <= now;
       expire(this, c, now);
       assert(c.nextDeadline() > now, 'a deadline that came was dealt with');
       this.deadlines.update(c, c.nextDeadline());
-      this.wantsOutput(c);
+      if (paced && !output(this, c, now)) {
+        this.wantsOutput(c);
+        return false;
+      }
+      if (!paced) this.wantsOutput(c);
     }
     this.timeWaits.expire(now);
     while (this.replies.length > 0) {
@@ -436,6 +443,7 @@ export class Tcp {
         this.wantsOutput(c);
         return false;
       }
+      if (c.pacingAt <= now) this.wantsOutput(c);
     }
     return true;
   }

@@ -105,6 +105,12 @@ export const SENDING: readonly Mutant[] = [
   ...bugsIn('stack/tcp/sending/syn.ts', 'tcp/sending tcp/windows', [
     ['mss-not-announced', 'MUST-14, SHLD-5', '    announcedMss(c),\n    scale,', '    0,\n    scale,', 'tcp/segments'],
   ]),
+  ...bugsIn('stack/base/deadlines.ts', 'base/deadlines', [
+    ['due-out-of-order', '', 'if (deadline <= top.queueKey) return top;', 'if (deadline <= now) return top;'],
+  ]),
+  ...bugsIn('stack/tcp/tcp.ts', 'tcp/congestion', [
+    ['held-up-and-out-of-turn', '', '      const paced = c.pacingAt <= now;\n', '      const paced = false;\n'],
+  ]),
   ...bugsIn('stack/tcp/sending/text.ts', 'tcp/sending tcp/windows', [
     [
       'fin-waits-for-window',
@@ -121,8 +127,15 @@ export const SENDING: readonly Mutant[] = [
       'tcp/corners',
     ],
     ['cork-forgotten', '', '  if (c.corked || c.more) return true;\n', '', 'tcp/corners'],
-    ['pacing-without-bursts', '', '(burst === 0 || burst >= burstBytes(c))', '(burst >= 0)', 'tcp/congestion'],
-    ['burst-without-end', '', '(burst === 0 || burst >= burstBytes(c))', '(burst === 0)', 'tcp/congestion'],
+    ['pacing-without-bursts', '', 'burst >= burstBytes(c) || c.pacingNext <= now', 'true', 'tcp/congestion'],
+    ['burst-without-end', '', 'burst >= burstBytes(c) || c.pacingNext <= now', 'false', 'tcp/congestion'],
+    [
+      'late-burst-out-of-turn',
+      '',
+      'burst >= burstBytes(c) || c.pacingNext <= now',
+      'burst >= burstBytes(c)',
+      'tcp/congestion',
+    ],
     ['silly-windows-filled', 'MUST-38', '  if (bytes < available) return 0;\n', ''],
     ['last-not-pushed', 'MUST-60, MUST-61', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | (fin ? FIN : 0)'],
     ['everything-pushed', 'SHLD-27', 'ACK | (last ? PSH : 0) | (fin ? FIN : 0)', 'ACK | PSH | (fin ? FIN : 0)'],

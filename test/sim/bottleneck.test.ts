@@ -58,6 +58,20 @@ test(
   5 * MINUTES,
 );
 
+test.each([
+  ['exact', 0],
+  ['late by up to a millisecond', 1],
+])(
+  'eight flows of BBR share it evenly where timers are %s',
+  (_how, stepMs) => {
+    const options = { ...SHARED, flows: 8, rttMs: [100, 100], fromMs: 10_000, forMs: 40_000, stepMs } as const;
+    const { total, jain } = share({ ...options, profile: { congestion: 'bbr' } });
+    expect(total).toBeGreaterThan(22_000_000);
+    expect(jain).toBeGreaterThan(0.8);
+  },
+  5 * MINUTES,
+);
+
 test('the same seed gives the same shares', () => {
   const options = { ...SHARED, flows: 4, rttMs: [50, 150] as const, forMs: 1000 };
   expect(share(options)).toEqual(share(options));

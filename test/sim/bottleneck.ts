@@ -14,7 +14,7 @@ import { LINUX, type TcpProfile } from '../../stack/tcp/profile';
  * Flows that share one slow link with a short queue, in virtual time: how fast are they together, and how evenly do they
  * share it? As a command:
  *     node -r ./test/typescript.cjs test/sim/bottleneck.ts [--flows N,...] [--rtt MIN-MAX,...] [--congestion NAME,...]
- *       [--from S] [--seconds S] [--seed N]
+ *       [--from S] [--seconds S] [--seed N] [--step MS]
  * One line of a Markdown table for each: FAIRNESS.md has those of the usual ones.
  */
 
@@ -28,6 +28,8 @@ export interface BottleneckOptions {
   readonly queueBytes: number;
   /** The round trips of the flows, spread evenly from the first to the last. */
   readonly rttMs: readonly [Millis, Millis];
+  /** The senders run at multiples of so many milliseconds only, as where a timer is no more exact. Default 0: any time. */
+  readonly stepMs?: Millis;
   readonly seed?: number;
   readonly profile?: Partial<TcpProfile>;
 }
@@ -55,12 +57,15 @@ class End implements ConnectionOwner, ListenerOwner {
   readonly received = new Map<number, number>();
   private readonly text = new calls.Text();
   private wakeAt: Millis = NEVER;
+  private turnAt: Millis = -1;
 
   constructor(
     readonly address: Address,
     private readonly link: SharedLink,
     profile: TcpProfile,
     seed: number,
+    /** Length of the steps in which it runs; 0: at any time. */
+    readonly steps: Millis,
     private readonly transmit: (frame: Uint8Array) => void,
   ) {
     this.stack = new Stack({ ...DEFAULT_CONFIG, seed, profile });
@@ -100,8 +105,16 @@ class End implements ConnectionOwner, ListenerOwner {
     slab.bytes.set(frame, at);
     slab.fill = at + frame.length;
     this.stack.receive(this.iface, slab, at, frame.length, true, 0, this.link.now);
-    this.turn();
+    if (this.steps > 0) this.turnAfterAll();
+    else this.turn();
     if (!this.stack.rotateSlab()) throw new Error('a receiver that reads everything has no memory left');
+  }
+
+  /** What arrives in one step is one batch. */
+  private turnAfterAll(): void {
+    if (this.turnAt === this.link.now) return;
+    this.turnAt = this.link.now;
+    this.link.scheduler.at(this.turnAt, () => this.turn());
   }
 
   /** Tells the application, sends what is due, and arms the timer. */
@@ -118,9 +131,10 @@ class End implements ConnectionOwner, ListenerOwner {
       queue.clear();
     }
     const next = this.stack.nextDeadline();
-    if (next >= this.wakeAt) return;
-    this.wakeAt = next;
-    this.link.scheduler.at(next, () => {
+    const at = this.steps > 0 ? Math.ceil(next / this.steps) * this.steps : next;
+    if (at >= this.wakeAt) return;
+    this.wakeAt = at;
+    this.link.scheduler.at(at, () => {
       if (this.wakeAt > this.link.now) return;
       this.wakeAt = NEVER;
       this.turn();
@@ -153,8 +167,10 @@ class SharedLink {
   constructor(readonly options: BottleneckOptions) {
     const profile = { ...LINUX, ...options.profile };
     const seed = 2 * (options.seed ?? 1);
-    this.sender = new End(parseAddress('10.0.0.1')!, this, profile, seed, (frame) => this.forward(frame));
-    this.receiver = new End(parseAddress('10.0.0.2')!, this, profile, seed + 1, (frame) => this.back(frame));
+    this.sender = new End(parseAddress('10.0.0.1')!, this, profile, seed, options.stepMs ?? 0, (frame) =>
+      this.forward(frame),
+    );
+    this.receiver = new End(parseAddress('10.0.0.2')!, this, profile, seed + 1, 0, (frame) => this.back(frame));
   }
 
   get now(): Millis {
@@ -183,7 +199,9 @@ class SharedLink {
   }
 
   private back(frame: Uint8Array): void {
-    this.scheduler.at(this.now + this.oneWay(u16(frame, 22)), () => this.sender.arrives(frame));
+    const { steps } = this.sender;
+    const at = this.now + this.oneWay(u16(frame, 22));
+    this.scheduler.at(steps > 0 ? Math.ceil(at / steps) * steps : at, () => this.sender.arrives(frame));
   }
 
   open(): void {
@@ -236,12 +254,13 @@ function main(words: readonly string[]): void {
   };
   const [fromMs, forMs] = [1000 * Number(list('from', '30')[0]), 1000 * Number(list('seconds', '120')[0])] as const;
   const seed = Number(list('seed', '1')[0]);
+  const stepMs = Number(list('step', '0')[0]);
   for (const congestion of list('congestion', 'cubic')) {
     for (const rtt of list('rtt', '50-150')) {
       const [first, last] = rtt.split('-').map(Number);
       const rttMs = [first!, last ?? first!] as const;
       for (const flows of list('flows', '1,2,4,8,16,32,64').map(Number)) {
-        const shares = share({ ...SHARED, flows, rttMs, fromMs, forMs, seed, profile: { congestion } });
+        const shares = share({ ...SHARED, flows, rttMs, fromMs, forMs, seed, stepMs, profile: { congestion } });
         console.log(`| ${[congestion, `${rtt} ms`, flows, ...figures(shares)].join(' | ')} |`);
       }
     }

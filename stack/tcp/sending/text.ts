@@ -57,9 +57,13 @@ function sendFrames(tcp: Tcp, c: Connection, pushing: boolean, now: Millis): boo
   while (!c.finSent) {
     const available = seqDiff(c.sendBuffer.end, c.sndNxt);
     if (available <= 0) return c.finQueued ? sendFin(tcp, c, now) : true;
-    if (c.pacingRate !== NEVER && (burst === 0 || burst >= burstBytes(c))) {
+    if (c.pacingRate !== NEVER && (burst === 0 || burst >= burstBytes(c) || c.pacingNext <= now)) {
       if (isPaced(c, now)) return true;
-      burst = 0;
+      if (burst > 0) {
+        // The timer was late, and the next is due as well: in its turn.
+        c.pacingAt = c.pacingNext;
+        return true;
+      }
     }
     if (c.mtuSearch !== null && !pushing) {
       const probe = mtuProbeBytes(tcp, c, available, now);

@@ -1,8 +1,12 @@
+import { NEVER, u16 } from '../../../../stack/base/bytes';
+import { connect, listen, send } from '../../../../stack/tcp/calls';
 import { controllerNames, newController } from '../../../../stack/tcp/congestion/controllers';
 import { WindowedMax } from '../../../../stack/tcp/congestion/windowed-max';
+import type { Connection } from '../../../../stack/tcp/connection';
 import { LINUX, RFC } from '../../../../stack/tcp/profile';
 import { expectFields } from './fields';
 import { established, type Harness } from './harness';
+import { Pair } from './pair';
 
 /** A connection with plenty to send and a peer whose window never limits; `cwnd` packets are out at once. */
 function bulk(profile: Record<string, unknown>, rttMs = 100): Harness {
@@ -263,6 +267,12 @@ describe('Hybla', () => {
   });
 });
 
+function connectionOf(pair: Pair): Connection {
+  const c = connect(pair.a.stack.tcp, pair.b.address, 80, null, 0, pair.a, pair.now);
+  if (typeof c === 'string') throw new Error(c);
+  return c;
+}
+
 describe('BBR', () => {
   test('paces: a window does not go out in one burst', () => {
     const t = established({ profile: { congestion: 'bbr', sendBufferInitial: 1_000_000 } }, { window: 60_000 });
@@ -313,6 +323,32 @@ describe('BBR', () => {
     ];
     expect(bursts(false)).toEqual(expected);
     expect(bursts(true)).toEqual(expected);
+  });
+
+  test('when the timer was late for two connections, their segments go in the order in which they were due', () => {
+    const pair = new Pair({ profile: { congestion: 'bbr', sendBufferInitial: 1_000_000 } });
+    expect(typeof listen(pair.b.stack.tcp, null, 0, 80, 8)).not.toBe('string');
+    const fast = connectionOf(pair);
+    const slow = connectionOf(pair);
+    while (fast.state !== 'ESTABLISHED' || slow.state !== 'ESTABLISHED') pair.step(NEVER);
+    for (const c of [slow, fast]) {
+      expect(send(pair.a.stack.tcp, c, new Uint8Array(50_000), 0, 50_000)).toBe(50_000);
+      c.cwnd = 100;
+    }
+    // Milliseconds a segment: 0.48 and 1.03. Both have bursts of two.
+    fast.pacingRate = 3000;
+    slow.pacingRate = 1400;
+    let sent = '';
+    pair.transmit = (_from, frame) => {
+      sent += u16(frame, 20) === fast.localPort ? 'f' : 's';
+    };
+    pair.a.poll();
+    expect([...sent].sort().join('')).toBe('ffss');
+    sent = '';
+    pair.now += 4;
+    pair.a.poll();
+    // Due at 0.97, 1.45, 1.93, then 2.07, 2.41 and so on; with the last of each, the rest of a burst.
+    expect(sent).toBe('fffsffssfff');
   });
 
   test('the maximum filter keeps the best of the window, and has a successor when it is over', () => {
