@@ -241,12 +241,19 @@ function closeTogether(secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void
   else secured.once('close', () => socket.destroy());
 }
 
+/** What concerns the secured socket, or streams of other kinds, is not for the socket below. */
+const NOT_BELOW = Object.fromEntries(
+  ['timeout', 'signal', 'onread', 'encoding', 'objectMode', 'readableObjectMode', 'writableObjectMode'].map((name) => [
+    name,
+    undefined,
+  ]),
+);
+
 function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
   const [options, callback] = readArguments(net, args);
   let { socket } = options;
   const own = !socket && !options.path;
-  // What concerns the secured socket is not for the one below.
-  const below = { ...options, timeout: undefined, signal: undefined, onread: undefined, allowHalfOpen: false };
+  const below = { ...options, ...NOT_BELOW, allowHalfOpen: false };
   if (own) {
     // It sets out when TLS has found nothing wrong with the options.
     socket = new net.Socket(below as unknown as NodeNet.SocketConstructorOpts);

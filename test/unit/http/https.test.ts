@@ -153,6 +153,27 @@ describe('tls over our sockets', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  test.each([
+    ['Node', nodeTls],
+    ['ours', tls],
+  ] as [string, typeof nodeTls][])(
+    'options that make other streams of sockets do not count (%s)',
+    async (_side, module) => {
+      const server = module.createServer({ key, cert }, (socket) => void socket.pipe(socket));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { port: number };
+      for (const option of [{ encoding: 'binary' }, { objectMode: true }, { readableObjectMode: true }]) {
+        const to: object = { host: '127.0.0.1', port, ca: cert, servername: 'localhost', ...option };
+        const socket = module.connect(to);
+        socket.write('echo');
+        expect((await event(socket, 'data'))[0]).toEqual(Buffer.from('echo'));
+        socket.end();
+        await event(socket, 'close');
+      }
+      await new Promise((resolve) => server.close(resolve));
+    },
+  );
+
   test('a socket that is connected already can be secured', async () => {
     const server = tls.createServer({ key, cert }, (socket: TLSSocket) => void socket.end('hello'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
