@@ -248,7 +248,7 @@ export const bodies: readonly Scenario[] = [
       await serve(untilClose);
       wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
       await ask({ path: '/together' });
-      wire.on(res(2).bodyByte(4)).do(rst({ to: 'c' }));
+      wire.on(res(nextOf(wire)).bodyByte(4)).do(rst({ to: 'c' }));
       await ask({ path: '/later' });
     },
   },
