@@ -263,7 +263,7 @@ export const paths: readonly Scenario[] = [
     seen: ['nodejs/node#46781', 'golang/go#13667'],
     picture: 'SYN, SYN-ACK, ACK, RST; the reset may come before the client’s program hears that it is connected.',
     node: 'Together with the SYN-ACK: "connect ECONNRESET ip:port". A wake-up later: connected, then "read ECONNRESET".',
-    cope: 'Both are safe to retry before a byte was written.',
+    cope: 'Both are safe to retry while no byte was written. A client that writes as soon as it is connected, as these do, cannot know whether the server took the request: here it did.',
     expect: {
       http: [
         'GET /1: connect ECONNRESET 10.0.0.2:80 (not reused)',
