@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { Controller, createHost, LINUX, memoryPair, type TcpProfile } from '../../../index';
+import { parseAddress } from '../../../stack/base/address';
+import { connect, send } from '../../../stack/tcp/calls';
+import type { Connection } from '../../../stack/tcp/connection';
+import { beginFastOpen } from '../../../stack/tcp/fast-open';
 import { icmpForTcp } from '../../../stack/tcp/icmp';
+import { Settings } from '../../../stack/tcp/settings';
 import { hostSockets, type SocketEntry } from '../../../tools/ss/entries';
 
 const hostWith = (profile: unknown): ReturnType<typeof createHost> =>
@@ -74,6 +79,30 @@ test("MUST-56: by the RFC's profile an open goes on although a router knows no w
   server.net.createServer((other) => other.end('here')).listen(80);
   const [text] = (await once(socket, 'data')) as [Buffer];
   expect(String(text)).toBe('here');
+  client.close();
+  server.close();
+});
+
+test('RFC 7413: by a profile that says so a server reads the text of a SYN', async () => {
+  const [a, b] = memoryPair();
+  const client = createHost({ device: a, addresses: '10.0.0.1/24', profile: { fastOpen: 1 } });
+  const server = createHost({ device: b, addresses: '10.0.0.2/24', profile: { fastOpen: 0x402 } });
+  const listening = server.net.createServer().listen(80);
+  await once(listening, 'listening');
+  const early = new Promise((read) => listening.on('connection', (socket) => socket.once('data', read)));
+  const { tcp } = client.stack;
+  const nobody = { onSignals: () => {} };
+  const open = async (text: Buffer): Promise<Connection> => {
+    const c = connect(tcp, parseAddress('10.0.0.2')!, 80, null, 0, nobody, client.now());
+    if (typeof c === 'string') throw new Error(c);
+    if (beginFastOpen(tcp, c, new Settings(), client.now()) > 0) send(tcp, c, text, 0, text.length);
+    client.schedule();
+    while (c.state !== 'ESTABLISHED') await new Promise(setImmediate);
+    return c;
+  };
+  expect((await open(Buffer.from('no cookie yet'))).fast!.text).toBe(0);
+  const c = await open(Buffer.from('early'));
+  expect([c.fast!.textAcked, String(await early)]).toEqual([true, 'early']);
   client.close();
   server.close();
 });
