@@ -168,6 +168,11 @@ export class HttpReader {
     }
   }
 
+  /** The body under way is that of a message that asks to leave HTTP, which nobody took it up on. */
+  get asksInVain(): boolean {
+    return this.head.upgrade && (this.receiving === 'body-length' || this.receiving === 'body-chunked');
+  }
+
   /** Stops reading as soon as the handler returns; `read` then returns how far it came. */
   pause(): void {
     this.paused = true;

@@ -107,7 +107,8 @@ export class ServerConnection extends MessageConnection implements MessageWriter
   ended(): void {
     this.readLast();
     const { reader, server, socket } = this;
-    if (reader !== null && reader.error === null) {
+    // Node says nothing of what lacks to such a body.
+    if (reader !== null && reader.error === null && !reader.asksInVain) {
       reader.finish();
       // Set by `finish`.
       if ((reader.error as ParseError | null) !== null) {

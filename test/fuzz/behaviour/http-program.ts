@@ -126,8 +126,7 @@ function requestOf(random: Random): HttpProgram['requests'][number] {
   if (random.below(6) === 0) headers['expect'] = pick(random, ['100-continue', '100-continue', 'much']);
   if (random.below(8) === 0) headers['content-length'] = String(1 + random.below(20));
   if (random.below(12) === 0) headers['transfer-encoding'] = 'chunked';
-  if (random.below(14) === 0 && headers['content-length'] === undefined)
-    Object.assign(headers, { connection: 'upgrade', upgrade: 'other' });
+  if (random.below(14) === 0) Object.assign(headers, { connection: 'upgrade', upgrade: 'other' });
   return { method, headers, ends: random.below(6) !== 0 };
 }
 

@@ -28,4 +28,25 @@ describe.each(['node', 'our http and net'] as const)('%s', (name) => {
       await once(server, 'close');
     },
   );
+
+  test('nobody is told of a body that is cut when its request asks to leave HTTP in vain', async () => {
+    const server = http.createServer();
+    const failed = jest.fn();
+    server.on('clientError', failed);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const head = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 7\r\n\r\nab';
+    const client = net.connect(port, '127.0.0.1', () => void client.end(head)).resume();
+    const [request] = (await once(server, 'request')) as [NodeJS.EventEmitter & { errored: { code: string } | null }];
+    request.on('error', () => {});
+    const told: string[] = [];
+    request.on('aborted', () => told.push('aborted'));
+    await once(client, 'close');
+    if (told.length === 0) await once(request, 'aborted');
+    expect(request.errored?.code).toBe('ECONNRESET');
+    expect(failed).not.toHaveBeenCalled();
+    server.close();
+    await once(server, 'close');
+  });
 });
