@@ -190,8 +190,8 @@ export const classKeys: { message: PropertyKey; response: PropertyKey } = {
 /** Makes a server of somebody else's, such as http2's that speaks HTTP/1 too, one that can serve; it keeps what it has. */
 function adopt(server: HttpServing): void {
   const own = server as unknown as Record<string, unknown>;
-  own['_IncomingMessage'] = own[classKeys.message as string];
-  own['_ServerResponse'] = own[classKeys.response as string];
+  own['_IncomingMessage'] = own[classKeys.message as string] ?? own['_IncomingMessage'];
+  own['_ServerResponse'] = own[classKeys.response as string] ?? own['_ServerResponse'];
   const ready = {} as HttpServing;
   initializeServing(ready, {}, undefined, PROFILES.node20);
   storeOptions(ready, { requestTimeout: server.requestTimeout, headersTimeout: server.headersTimeout });
@@ -209,7 +209,7 @@ function sharedBy(server: Server, { write }: MessageSocket, pool: ReaderPool, he
 
 /** The 'connection' listener: `http._connectionListener`. Any Duplex can be served. */
 export function connectionListener(this: Server, socket: MessageSocket): void {
-  if (this._IncomingMessage === undefined) adopt(this);
+  if (this._profile === undefined) adopt(this);
   socket.server = this;
   if (this.timeout && typeof socket.setTimeout === 'function') socket.setTimeout(this.timeout);
   const pool = readerPool('request', this.maxHeaderSize || maxHeaderSize, isInsecure(this.insecureHTTPParser));
