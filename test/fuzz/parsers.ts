@@ -83,6 +83,7 @@ function bodyOf(read: (d: Datagram) => string | null): Reader {
     datagram.headerAt = datagram.bodyAt = at;
     datagram.end = end;
     datagram.ttl = 255;
+    datagram.fragmented = false;
     datagram.pseudoSum = 0;
     datagram.s0 = 0xfe800000 | 0;
     datagram.s1 = datagram.s2 = datagram.s3 = datagram.d0 = datagram.d1 = datagram.d2 = datagram.d3 = 1;
