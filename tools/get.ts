@@ -99,12 +99,21 @@ function readUrl(text: string): URL {
   try {
     url = new URL(text.includes('://') ? text : `http://${text}`);
   } catch {
-    throw new UsageError(`"${text}" is not a URL: give http://HOST[:PORT]/PATH`);
+    throw new UsageError(`"${withoutLogin(text)}" is not a URL: give http://HOST[:PORT]/PATH`);
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new UsageError(`${url.protocol} is not spoken here: give an http:// or https:// URL`);
   }
   return url;
+}
+
+/** What is said aloud has no password in it: error lines end up in logs. */
+const withoutLogin = (text: string): string => text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/i, '$1');
+
+function bare(url: URL): string {
+  const copy = new URL(url);
+  copy.username = copy.password = '';
+  return copy.href;
 }
 
 function readMethod(text: string): string {
@@ -129,7 +138,7 @@ function readLogin(text: string): Login {
 function readProxy(text: string): URL {
   const whole = text.includes('://') ? text : `http://${text}`;
   if (!URL.canParse(whole) || new URL(whole).hostname === '') {
-    throw new UsageError(`--proxy "${text}": give http://HOST:PORT, https://, socks5:// or socks4://`);
+    throw new UsageError(`--proxy "${withoutLogin(text)}": give http://HOST:PORT, https://, socks5:// or socks4://`);
   }
   return new URL(whole);
 }
@@ -169,7 +178,16 @@ async function readTarget(
 }
 
 const loginIn = ({ username, password }: URL): Login | null =>
-  username === '' ? null : { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  username === '' ? null : { username: decoded(username), password: decoded(password) };
+
+/** Of a stray "%" there is nothing to decode. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 async function openSession(options: GetOptions, electron: Electron): Promise<Session> {
   const { cookieJar, proxy, insecure } = options;
@@ -303,7 +321,7 @@ async function get(target: FetchTarget, way: Way, options: GetOptions, signal: A
     // The reader has what it wanted (`| head`).
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' && out === process.stdout) return EXIT_OK;
     process.stderr.write(
-      `tapwire get: ${target.url.href}: ${reasonOf(error as NetError, way.beyond?.() ?? null, options.proxy)}\n`,
+      `tapwire get: ${bare(target.url)}: ${reasonOf(error as NetError, way.beyond?.() ?? null, options.proxy)}\n`,
     );
     return EXIT_FAILURE;
   }

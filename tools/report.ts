@@ -118,7 +118,7 @@ const mebibytes = (bytes: number): number => Math.round(bytes / 104_857.6) / 10;
 export function reportText(report: Report, pid = process.pid): string {
   const { descriptors, resources, heapMiB, buffersMiB, uptimeSeconds } = report.process;
   const lines = [
-    `process ${pid}: up ${uptimeSeconds} s, ${descriptors ?? '?'} descriptors, heap ${heapMiB} MiB, buffers ${buffersMiB} MiB`,
+    `process ${pid}: up ${uptimeSeconds} s, ${counted(descriptors, 'descriptor')}, heap ${heapMiB} MiB, buffers ${buffersMiB} MiB`,
     `  loop: ${pairs(resources)}`,
   ];
   for (const [name, host] of Object.entries(report.hosts)) lines.push(...hostLines(name, host));
@@ -128,17 +128,23 @@ export function reportText(report: Report, pid = process.pid): string {
 function hostLines(name: string, r: HostReport): string[] {
   const devices = r.devices.map(
     (d) =>
-      `  ${d.name}: in ${d.rxFrames} frames ${d.rxBytes} bytes, out ${d.txFrames} frames ${d.txBytes} bytes, ${d.txErrors} errors`,
+      `  ${d.name}: in ${traffic(d.rxFrames, d.rxBytes)}, out ${traffic(d.txFrames, d.txBytes)}, ${counted(d.txErrors, 'error')}`,
   );
   return [
-    `${name}: ${r.connectionsTotal} connections (${pairs(r.connections)}), ${r.timeWaits} in TIME-WAIT, ${r.listeners} listeners, ${r.acceptQueue} to accept`,
-    `  slots: slabs ${r.slabs.pinned} of ${r.slabs.total} pinned (${r.slabs.replaced} replaced), ${r.receiveNodes} pieces unread, ` +
-      `send blocks ${r.sendBlocks} (${r.sendBytes} bytes), ${r.segmentsInFlight} segments in flight`,
+    `${name}: ${counted(r.connectionsTotal, 'connection')} (${pairs(r.connections)}), ${r.timeWaits} in TIME-WAIT, ` +
+      `${counted(r.listeners, 'listener')}, ${r.acceptQueue} to accept`,
+    `  slots: slabs ${r.slabs.pinned} of ${r.slabs.total} pinned (${r.slabs.replaced} replaced), ${counted(r.receiveNodes, 'piece')} unread, ` +
+      `send blocks ${r.sendBlocks} (${counted(r.sendBytes, 'byte')}), ${counted(r.segmentsInFlight, 'segment')} in flight`,
     `  drops: ${pairs(r.drops)}`,
     `  tcp: ${pairs(r.tcp as unknown as Record<string, number>)}`,
     ...devices,
   ];
 }
+
+const traffic = (frames: number, bytes: number): string => `${counted(frames, 'frame')} ${counted(bytes, 'byte')}`;
+
+/** "1 connection", "2 connections"; null: the system does not tell. */
+const counted = (count: number | null, thing: string): string => `${count ?? '?'} ${thing}${count === 1 ? '' : 's'}`;
 
 function pairs(counts: Readonly<Partial<Record<string, number>>>): string {
   const text = Object.entries(counts).map(([name, count]) => `${name} ${count}`);

@@ -43,6 +43,24 @@ test('a server that the kernel does not reach is told as what it is, though the 
   expect(code).toBe(1);
 });
 
+test('a password is not said aloud', async () => {
+  const port = await freePort();
+  const at = `127.0.0.1:${port}`;
+  const cases: [string[], string][] = [
+    [[`http://alice:secret@${at}/x`], `http://${at}/x: the server is not reached: connect ECONNREFUSED ${at}`],
+    [
+      ['http://127.0.0.1:1/', '-x', `http://al%ice:secret@${at}`],
+      `http://127.0.0.1:1/: the proxy is not reached: connect ECONNREFUSED ${at}`,
+    ],
+    [['http://alice:sec/ret@nowhere'], '"http://nowhere" is not a URL: give http://HOST[:PORT]/PATH'],
+    [
+      ['http://127.0.0.1:1/', '-x', 'http://alice:sec/ret@nowhere'],
+      '--proxy "http://nowhere": give http://HOST:PORT, https://, socks5:// or socks4://',
+    ],
+  ];
+  for (const [args, line] of cases) expect((await tapwire('get', ...args)).said).toBe(`tapwire get: ${line}\n`);
+});
+
 test('a method is one word', async () => {
   const { code, said } = await tapwire('get', 'http://127.0.0.1:1/', '-X', 'G@T');
   expect([code, said]).toEqual([

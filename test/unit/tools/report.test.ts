@@ -51,6 +51,9 @@ test('what connections hold is told, by stack and by state', async () => {
   expect(told['server']!.tcp.passiveOpens).toBe(1);
   expect(told['client']!.devices[0]).toMatchObject({ name: 'memory-a', txErrors: 0 });
   expect(told['client']!.devices[0]!.txFrames).toBeGreaterThanOrEqual(2);
+  expect(reportText(reportOn({ server }))).toMatch(
+    /^server: 1 connection \(ESTABLISHED 1\), 0 in TIME-WAIT, 1 listener, 0 to accept\n {2}slots: .*, 1 piece unread, /m,
+  );
   socket.destroy();
   listener.close();
 });
