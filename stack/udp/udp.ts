@@ -129,14 +129,25 @@ export class Udp {
     return result;
   }
 
+  /** Several that are to be one sender's stay apart: the device joined them, or never had to cut them (UDP_SEGMENT). */
   private take(socket: UdpSocket, d: Datagram, sourcePort: number): Drop | null {
-    const from = d.bodyAt + UDP_HEADER_BYTES;
     const end = d.bodyAt + u16(d.bytes, d.bodyAt + LENGTH);
-    if (socket.queuedBytes + end - from + QUEUE_COST > socket.receiveMax) return 'udp-queue-full';
     const source = new Address(d.family, d.s0, d.s1, d.s2, d.s3);
     const destination = new Address(d.family, d.d0, d.d1, d.d2, d.d3);
-    this.queue(socket, d.bytes.slice(from, end), source, sourcePort, destination);
-    return null;
+    let refused: Drop | null = null;
+    let from = d.bodyAt + UDP_HEADER_BYTES;
+    do {
+      const next = d.segmentBytes > 0 ? Math.min(from + d.segmentBytes, end) : end;
+      if (socket.queuedBytes + next - from + QUEUE_COST > socket.receiveMax) {
+        // The caller counts one of them.
+        if (refused !== null) this.drops.count(refused);
+        refused = 'udp-queue-full';
+      } else {
+        this.queue(socket, d.bytes.slice(from, next), source, sourcePort, destination);
+      }
+      from = next;
+    } while (from < end);
+    return refused;
   }
 
   private queue(socket: UdpSocket, bytes: Uint8Array, source: Address, sourcePort: number, destination: Address): void {

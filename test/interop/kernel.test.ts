@@ -207,6 +207,12 @@ describe('datagrams', () => {
     },
   );
 
+  test.each(FAMILIES)('sent in one call (UDP_SEGMENT), they arrive one by one: %s', async (_name, v6) => {
+    const seen = await kernel('joined', v6, 4500, 1000);
+    if (seen === null) return console.warn('python3 is not installed: not sent');
+    expect(seen).toEqual([1000, 1000, 1000, 1000, 500]);
+  });
+
   test.each(FAMILIES.flatMap(([name, v6]) => SIDES.map((side) => [name, v6, side] as const)))(
     'a closed port: %s (%s), the %s hears of it',
     async (_name, v6, side) => {

@@ -386,9 +386,15 @@ export const BELOW_TCP: readonly Mutant[] = [
     [
       'udp-queue-without-limit',
       'RFC 1122 §4.1',
-      "    if (socket.queuedBytes + end - from + QUEUE_COST > socket.receiveMax) return 'udp-queue-full';\n",
-      '',
+      '      if (socket.queuedBytes + next - from + QUEUE_COST > socket.receiveMax) {',
+      '      if (socket.queuedBytes < 0) {',
       'udp/udp ip/drops',
+    ],
+    [
+      'udp-joined-stay-joined',
+      'RFC 1122 §4.1',
+      '      const next = d.segmentBytes > 0 ? Math.min(from + d.segmentBytes, end) : end;',
+      '      const next = end;',
     ],
     [
       'udp-error-to-everybody',

@@ -8,6 +8,7 @@ const TCP = 6;
 const UDP = 17;
 const TCP_HEADER = 20;
 const TCP_CHECKSUM = 16;
+const UDP_HEADER = 8;
 const UDP_CHECKSUM = 6;
 const FIN_PSH = 0x09;
 const CWR = 0x80;
@@ -54,7 +55,7 @@ export function findParts(b: Bytes, at: number, end: number, ethernet: boolean, 
     return false;
   }
   if (into.transportAt < ipAt + IPV4_HEADER) return false;
-  const header = into.protocol === TCP ? TCP_HEADER : into.protocol === UDP ? 8 : Infinity;
+  const header = into.protocol === TCP ? TCP_HEADER : into.protocol === UDP ? UDP_HEADER : Infinity;
   return into.transportAt + header <= into.end;
 }
 
@@ -95,17 +96,23 @@ export function completeReceived(b: Bytes, p: Parts, partial: boolean): void {
   completeChecksum(b, p.transportAt, field, p.end);
 }
 
+/** Where the text of a TCP or UDP message begins. */
+const textOf = (b: Bytes, p: Parts): number =>
+  p.transportAt + (p.protocol === TCP ? (u8(b, p.transportAt + 12) >>> 4) * 4 : UDP_HEADER);
+
 /** How many frames of at most `segmentBytes` of payload the super-frame is worth; 1 when it is not to be cut. */
 export function segmentCount(b: Bytes, p: Parts, segmentBytes: number): number {
-  if (p.protocol !== TCP || segmentBytes <= 0) return 1;
-  const textAt = p.transportAt + (u8(b, p.transportAt + 12) >>> 4) * 4;
-  if (textAt < p.transportAt + TCP_HEADER || textAt >= p.end) return 1;
+  if (segmentBytes <= 0) return 1;
+  const textAt = textOf(b, p);
+  const header = p.protocol === TCP ? TCP_HEADER : UDP_HEADER;
+  if (textAt < p.transportAt + header || textAt >= p.end) return 1;
   return Math.ceil((p.end - textAt) / segmentBytes);
 }
 
 /**
  * Writes segment number `index` of `count` that a device would cut from the super-frame at [at, p.end) to `into` at `to`;
- * returns its length. Lengths, IPv4 identification, sequence number, flags and both checksums are those of a real segment.
+ * returns its length. Lengths, IPv4 identification, sequence number, flags and both checksums are those of a real segment,
+ * or datagram.
  */
 export function cutSegment(
   b: Bytes,
@@ -117,7 +124,7 @@ export function cutSegment(
   into: Bytes,
   to: number,
 ): number {
-  const textAt = p.transportAt + (u8(b, p.transportAt + 12) >>> 4) * 4;
+  const textAt = textOf(b, p);
   const from = textAt + index * segmentBytes;
   const bytes = Math.min(segmentBytes, p.end - from);
   into.set(b.subarray(at, textAt), to);
@@ -125,20 +132,27 @@ export function cutSegment(
   const shift = to - at;
   const end = textAt + shift + bytes;
   const ip = p.ipAt + shift;
-  const tcp = p.transportAt + shift;
+  const transport = p.transportAt + shift;
   if (p.version === 4) {
     put16(into, ip + 2, end - ip);
     put16(into, ip + 4, u16(b, p.ipAt + 4) + index);
     put16(into, ip + 10, 0);
-    put16(into, ip + 10, finish(sum(into, ip, tcp, 0)));
+    put16(into, ip + 10, finish(sum(into, ip, transport, 0)));
   } else {
-    put16(into, ip + 4, end - tcp);
+    put16(into, ip + 4, end - transport);
   }
-  put32(into, tcp + 4, u32(b, p.transportAt + 4) + index * segmentBytes);
-  // FIN and PSH belong to the last byte, CWR to the first segment (RFC 3168 §6.1.2).
-  if (index < count - 1) into[tcp + 13] = u8(into, tcp + 13) & ~FIN_PSH;
-  if (index > 0) into[tcp + 13] = u8(into, tcp + 13) & ~CWR;
-  put16(into, tcp + TCP_CHECKSUM, 0);
-  put16(into, tcp + TCP_CHECKSUM, finish(sum(into, tcp, end, pseudoSum(b, p, end - tcp))));
+  const isTcp = p.protocol === TCP;
+  if (isTcp) {
+    put32(into, transport + 4, u32(b, p.transportAt + 4) + index * segmentBytes);
+    // FIN and PSH belong to the last byte, CWR to the first segment (RFC 3168 §6.1.2).
+    if (index < count - 1) into[transport + 13] = u8(into, transport + 13) & ~FIN_PSH;
+    if (index > 0) into[transport + 13] = u8(into, transport + 13) & ~CWR;
+  } else {
+    put16(into, transport + 4, end - transport);
+  }
+  const field = transport + (isTcp ? TCP_CHECKSUM : UDP_CHECKSUM);
+  put16(into, field, 0);
+  const value = finish(sum(into, transport, end, pseudoSum(b, p, end - transport)));
+  put16(into, field, isTcp || value !== 0 ? value : 0xffff);
   return end - to;
 }

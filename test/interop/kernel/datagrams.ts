@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import kernelDgram from 'node:dgram';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
+import { openPacket } from '../../../device/packet';
 import { createDgram } from '../../../net/dgram';
+import { createHost } from '../../../net/host';
 import { digest, ip, Lab, pattern, settled, until, type Wire } from './lab';
 
 type Side = 'kernel' | 'stack';
@@ -103,4 +105,43 @@ export async function toMany(wire: Wire, side: Side): Promise<{ heard: string[];
   const left = await settled(lab);
   lab.close();
   return { heard, left };
+}
+
+/** One call of `send` for several datagrams of one size, as programs that speak QUIC do (UDP_SEGMENT). */
+const JOINED_SENDER = `
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(17, 103, int(sys.argv[3]))
+s.sendto(sys.stdin.buffer.read(), (sys.argv[1], int(sys.argv[2])))
+`;
+
+/** `bytes` bytes that the kernel sends in one call, to be cut by its device, which is a cable to the stack. Their lengths. */
+export async function joined(v6: boolean, bytes: number, each: number): Promise<number[] | null> {
+  const [kernel, own, bits] = v6 ? ['fd00::1', 'fd00::2', 64] : ['10.0.0.1', '10.0.0.2', 24];
+  ip('link', 'add', 'left0', 'type', 'veth', 'peer', 'name', 'right0');
+  ip('address', 'add', `${kernel}/${bits}`, 'dev', 'left0', ...(v6 ? ['nodad'] : []));
+  for (const name of ['left0', 'right0']) ip('link', 'set', name, 'up');
+  const host = createHost({
+    devices: [{ device: openPacket({ interface: 'right0' }), addresses: [`${own}/${bits}`] }],
+    poison: true,
+  });
+  const socket = createDgram(host).createSocket(v6 ? 'udp6' : 'udp4');
+  const got: Buffer[] = [];
+  socket.on('message', (text: Buffer) => got.push(text));
+  socket.bind(9000);
+  await once(socket, 'listening');
+  const text = pattern(bytes);
+  const sent = run('python3', ['-c', JOINED_SENDER, own, '9000', String(each)]);
+  sent.child.stdin!.end(text);
+  try {
+    await sent;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  await until('heard', () => got.reduce((sum, piece) => sum + piece.length, 0) >= bytes);
+  socket.close();
+  host.close();
+  if (digest(Buffer.concat(got)) !== digest(text)) throw new Error('other bytes came than were sent');
+  return got.map((piece) => piece.length);
 }

@@ -103,6 +103,11 @@ export class Lab {
   }
 
   rxOn(link: number, ...frames: Uint8Array[]): this {
+    return this.rxJoined(link, 0, ...frames);
+  }
+
+  /** Frames that the device joined, of `segmentBytes` of text each. */
+  rxJoined(link: number, segmentBytes: number, ...frames: Uint8Array[]): this {
     const { stack } = this;
     if (!stack.rotateSlab()) throw new Error('the stack has no memory left to receive into');
     const slab = stack.slabs.current;
@@ -113,7 +118,7 @@ export class Lab {
       return at;
     });
     for (const [i, frame] of frames.entries()) {
-      stack.receive(this.links[link]!, slab, places[i]!, frame.length, false, 0, this.now);
+      stack.receive(this.links[link]!, slab, places[i]!, frame.length, false, segmentBytes, this.now);
     }
     this.poll();
     return this;

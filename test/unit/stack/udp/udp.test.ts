@@ -119,6 +119,20 @@ describe('what arrives (RFC 768)', () => {
     expect(lab.answer(to(7, f.bytesOf(100)))[1]).toEqual({});
   });
 
+  test('datagrams that the device joined (UDP_SEGMENT, GRO) come apart again, the last one shorter', () => {
+    const lab = new Lab();
+    const socket = bind(lab, 7);
+    const text = [...f.bytesOf(25)];
+    lab.rxJoined(0, 10, to(7, text), to6(7, text), to(7, text.slice(0, 10)), to(7, []));
+    const parts = [text.slice(0, 10), text.slice(10, 20), text.slice(20)];
+    expect(texts(socket)).toEqual([...parts, ...parts, text.slice(0, 10), []]);
+    // Each is one of its own where they are counted.
+    socket.receiveMax = 2 * (QUEUE_COST + 10);
+    lab.rxJoined(0, 10, to(7, [...f.bytesOf(50)]));
+    expect([socket.queue.length, lab.drops()]).toEqual([2, { 'udp-queue-full': 3 }]);
+    expect(lab.stack.udp.counters.received).toBe(10);
+  });
+
   test('the owner is told once, however much has come', () => {
     const lab = new Lab();
     const socket = bind(lab, 7);

@@ -343,6 +343,26 @@ describe('partial checksums', () => {
       for (const p of found) expect(finish(sum(p.frame, 0, 20, 0))).toBe(0);
     });
 
+    test.each([
+      ['IPv4', 20, {}],
+      ['IPv6', 40, { from: CLIENT6, to: SERVER6 }],
+    ])('%s: datagrams that were joined are recorded each for itself', (_name, ipBytes, ends) => {
+      const frame = udp({ ...ends, text });
+      const found = frames(
+        capture(
+          (w) => {
+            w.addInterface({ name: 'a', linkType: 'ip' });
+            w.writeReceived(0, 0, frame, 0, frame.length, RX_CHECKSUM_VALID | RX_CHECKSUM_PARTIAL, 1472);
+          },
+          { segment: true },
+        ),
+      );
+      expect(found.map((p) => (p.frame[ipBytes + 4]! << 8) | p.frame[ipBytes + 5]!)).toEqual([1480, 1480, 1064]);
+      for (const p of found) expect(intact(p.frame, ends, 17)).toBe(true);
+      const joined = Buffer.concat(found.map((p) => p.frame.subarray(ipBytes + 8)));
+      expect(Buffer.compare(joined, text)).toBe(0);
+    });
+
     test('without the option the super-frame is recorded whole and intact', () => {
       const found = cut(tcp(fields), 20, { segment: false });
       expect(found.map((p) => p.frame.length)).toEqual([4040]);
