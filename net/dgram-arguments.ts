@@ -1,6 +1,9 @@
 import { invalidArgType, nodeError } from './errors';
 import { validatePort, validateString } from './validate';
 
+/** Whatever is called back: who calls decides with what. */
+export type Callback = (...args: never[]) => void;
+
 /** Told when a datagram is out of our hands: why not, or its bytes. */
 export type Sent = (error: Error | null, bytes?: number) => void;
 

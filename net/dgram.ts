@@ -1,13 +1,23 @@
 import diagnostics from 'node:diagnostics_channel';
-import type { LookupAddress } from 'node:dns';
 import { EventEmitter } from 'node:events';
 import { type Callable, callable, derive } from './callable';
 import { defaultHost } from './default-host';
-import { readSend, type Sent } from './dgram-arguments';
-import { addressException, bufferSizeError, errnoException, missingArgs, nodeError } from './errors';
+import { type Callback, readSend, type Sent } from './dgram-arguments';
+import {
+  afterBinding,
+  type BindState,
+  bindFailed,
+  bindNow,
+  bufferSize,
+  type ConnectState,
+  connectNow,
+  loopbackOf,
+  onceBound,
+  resolve,
+} from './dgram-opening';
+import { addressException, errnoException, missingArgs, nodeError } from './errors';
 import type { SocketName } from './handle';
 import type { Host } from './host';
-import { lookup as lookupName } from './names';
 import { nextTick } from './time';
 import { UdpHandle } from './udp-handle';
 import {
@@ -52,15 +62,10 @@ export interface RemoteInfo extends SocketName {
   size: number;
 }
 
-type Callback = (...args: never[]) => void;
 type Piece = string | NodeJS.ArrayBufferView;
 type Text = Piece | readonly Piece[];
 
 const created = diagnostics.channel('udp.socket');
-
-/** Where a socket is on its way from unbound to bound, and from there to connected. */
-type BindState = 'unbound' | 'binding' | 'bound';
-type ConnectState = 'disconnected' | 'connecting' | 'connected';
 
 const notRunning = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
 const isConnected = (): Error => nodeError(Error, 'ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected');
@@ -316,99 +321,6 @@ function check(refused: string | null, syscall: string): void {
 /** Node lists the address first. */
 const shape = ({ address, family, port }: SocketName): SocketName => ({ address, family, port });
 
-const loopbackOf = (socket: SocketMethods): string => (socket.type === 'udp4' ? '127.0.0.1' : '::1');
-
-/** Finds an address of the socket's family for a name, by the caller's function or the host's table and dns. */
-function resolve(socket: SocketMethods, name: string, done: (error: Error | null, ip: string) => void): void {
-  const family = socket.type === 'udp4' ? 4 : 6;
-  const { lookup } = socket._options;
-  if (lookup !== undefined) return lookup(name || loopbackOf(socket), family, done);
-  const answer = (error: Error | null, found?: string | LookupAddress[]): void => done(error, found as string);
-  lookupName(socket._stackHost, name || loopbackOf(socket), { family }, answer);
-}
-
-// ── binding ──
-
-/** The callback of `bind` is called when the socket listens, and forgotten when it cannot. */
-function onceBound(socket: SocketMethods, callback: Callback): void {
-  const forget = (): void => {
-    socket.removeListener('error', forget);
-    socket.removeListener('listening', listening);
-  };
-  const listening = (): void => {
-    forget();
-    callback.call(socket);
-  };
-  socket.on('error', forget);
-  socket.on('listening', listening);
-}
-
-function bindFailed(socket: SocketMethods, error: Error): void {
-  socket._bindState = 'unbound';
-  socket.emit('error', error);
-}
-
-function bindNow(socket: SocketMethods, ip: string, port: number): void {
-  const { reuseAddr, ipv6Only, recvBufferSize, sendBufferSize } = socket._options;
-  const handle = socket._handle!;
-  const refused = handle.bind(ip, port & 0xffff, reuseAddr === true, ipv6Only === true);
-  if (refused !== null) return bindFailed(socket, addressException(refused, 'bind', ip, port));
-  handle.owner = socket;
-  handle.recvStart();
-  socket._bindState = 'bound';
-  if (recvBufferSize) bufferSize(socket, recvBufferSize, true);
-  if (sendBufferSize) bufferSize(socket, sendBufferSize, false);
-  socket.emit('listening');
-}
-
-/** Runs `task` now if the socket is bound, else after binding it, in the order of the calls. */
-function afterBinding(socket: SocketMethods, task: () => void): void {
-  if (socket._bindState === 'unbound') socket.bind({ port: 0, exclusive: true }, null);
-  if (socket._bindState === 'bound') return task();
-  if (socket._queue !== undefined) {
-    socket._queue.push(task);
-    return;
-  }
-  socket._queue = [task];
-  const giveUp = (): void => {
-    socket.removeListener('listening', goOn);
-    socket._queue = undefined;
-  };
-  const goOn = (): void => {
-    socket.removeListener(EventEmitter.errorMonitor, giveUp);
-    const queue = socket._queue ?? [];
-    socket._queue = undefined;
-    for (const next of queue) next();
-  };
-  socket.once(EventEmitter.errorMonitor, giveUp);
-  socket.once('listening', goOn);
-}
-
-// ── connecting ──
-
-function connectNow(socket: SocketMethods, port: number, name: string, callback: Callback | undefined): void {
-  if (callback !== undefined) socket.once('connect', callback as () => void);
-  resolve(socket, name, (error, ip) => {
-    if (socket._handle === null) return;
-    let failure: Error | null = error;
-    if (failure === null) {
-      const refused = socket._handle.connect(ip, port);
-      if (refused !== null) failure = addressException(refused, 'connect', name, port);
-    }
-    if (failure === null) {
-      socket._connectState = 'connected';
-      nextTick(() => socket.emit('connect'));
-      return;
-    }
-    socket._connectState = 'disconnected';
-    nextTick(() => {
-      if (callback === undefined) return socket.emit('error', failure);
-      socket.removeListener('connect', callback as () => void);
-      return (callback as (error: Error) => void)(failure as Error);
-    });
-  });
-}
-
 // ── sending ──
 
 function failed(socket: SocketMethods, error: Error, callback: Sent | undefined): void {
@@ -432,19 +344,6 @@ function sendNow(
     if (code === null) nextTick(callback, null, bytes.length);
     else nextTick(callback, addressException(code, 'send', address as string, port));
   });
-}
-
-// ── buffers ──
-
-function bufferSize(socket: SocketMethods, size: number, isReceive: boolean): number {
-  if (size >>> 0 !== size) {
-    throw nodeError(TypeError, 'ERR_SOCKET_BAD_BUFFER_SIZE', 'Buffer size must be a positive integer');
-  }
-  const result = socket._handle!.bufferSize(size, isReceive);
-  if (typeof result === 'string') {
-    throw bufferSizeError(result, isReceive ? 'uv_recv_buffer_size' : 'uv_send_buffer_size');
-  }
-  return result;
 }
 
 // ── construction ──

@@ -6,12 +6,11 @@ import type { HandleOwner } from './handle-owner';
 import { HandleResource } from './handle-resource';
 import type { Host } from './host';
 import { handleOpened } from './live-handles';
+import { HOLD_FLAGS, ProcessHold } from './process-hold';
 import type { SendQueue } from './send-queue';
 
 /** What a handle knows, and the two things that follow from it: whether it keeps the process, and in whose context it calls. */
-export abstract class HandleState {
-  /** Booleans: `FLAGS` below. */
-  bits = 0;
+export abstract class HandleState extends ProcessHold {
   /** Whether text may be delivered. Node's socket code sets and reads it. */
   declare reading: boolean;
   bytesRead = 0;
@@ -22,7 +21,6 @@ export abstract class HandleState {
   declare userBuffer: Uint8Array | null;
   connection: Connection | null = null;
   declare readonly fd: number;
-  declare protected closed: boolean;
   declare protected connecting: boolean;
   declare protected mayConnectAgain: boolean;
   /** The end of text, or the error, has been told: there is nothing more to read. */
@@ -38,8 +36,6 @@ export abstract class HandleState {
   protected endsAsText = false;
   /** The turn of the host in which it was accepted: libuv begins to read in its next. */
   declare protected acceptedIn: number;
-  declare protected refed: boolean;
-  declare protected holding: boolean;
   declare protected bound: { address: Address; port: number } | null;
   declare protected reader: ((...told: unknown[]) => unknown) | null;
   /** The socket waits in a pool of Node's, where it must get nothing. */
@@ -60,8 +56,8 @@ export abstract class HandleState {
     readonly host: Host,
     mapped = false,
   ) {
+    super();
     this.mapped = mapped;
-    this.refed = true;
     this.resource = new HandleResource('TCPWRAP', this);
     handleOpened(this);
   }
@@ -83,32 +79,13 @@ export abstract class HandleState {
     return this.queue === null ? 0 : this.queue.waiting;
   }
 
-  ref(): void {
-    this.refed = true;
-    this.hold();
-  }
-
-  unref(): void {
-    this.refed = false;
-    this.hold();
-  }
-
-  /** Of a closed one, too: Node's is gone by then. */
-  hasRef(): boolean {
-    return this.refed;
-  }
-
   /**
    * Node's rule for what keeps a process alive: requests under way always, the wish to read only of a ref'd handle. A
    * connection that nobody reads from and nobody waits to write to does not.
    */
-  protected hold(): void {
+  protected get awaited(): boolean {
     const requests = this.connecting || this.writeQueueSize > 0 || this.shutdownDone !== null;
-    const held = !this.closed && (requests || (this.refed && this.reading && !this.eof));
-    if (held === this.holding) return;
-    this.holding = held;
-    if (held) this.host.retain();
-    else this.host.release();
+    return requests || (this.refed && this.reading && !this.eof);
   }
 
   getAsyncId(): number {
@@ -127,20 +104,8 @@ export abstract class HandleState {
   }
 }
 
-const FLAGS = [
-  'reading',
-  'closed',
-  'connecting',
-  'mayConnectAgain',
-  'eof',
-  'errorTold',
-  'textTold',
-  'refed',
-  'holding',
-  'guarded',
-  'mapped',
-];
-defineFlags(HandleState.prototype, FLAGS);
+const FLAGS = ['reading', 'connecting', 'mayConnectAgain', 'eof', 'errorTold', 'textTold', 'guarded', 'mapped'];
+defineFlags(HandleState.prototype, FLAGS, HOLD_FLAGS);
 /** What hardly any handle has stands here until it does: every one of a hundred thousand would pay for a field of its own. */
 Object.assign(HandleState.prototype, {
   fd: -1,

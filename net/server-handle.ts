@@ -4,15 +4,13 @@ import { type SocketName, TcpHandle } from './handle';
 import { HandleResource } from './handle-resource';
 import { addressOf, type Host } from './host';
 import { handleClosed, handleOpened } from './live-handles';
+import { ProcessHold } from './process-hold';
 
 /** A listening port as its server sees it: the counterpart of Node's `server._handle`. */
-export class ServerHandle implements ListenerOwner {
+export class ServerHandle extends ProcessHold implements ListenerOwner {
   /** Called with 0 and each connection, in the context that listened. */
   onconnection: ((error: number, handle: TcpHandle) => void) | null = null;
   private listener: Listener | null = null;
-  private refed = true;
-  private holding = false;
-  private closed = false;
   private readonly resource = new HandleResource('TCPSERVERWRAP', this);
   readonly kind = 'TCPServerWrap';
   readonly requests = [];
@@ -23,7 +21,13 @@ export class ServerHandle implements ListenerOwner {
     readonly host: Host,
     /** The address as the program gave it. */
     private readonly address: string,
-  ) {}
+  ) {
+    super();
+  }
+
+  protected get awaited(): boolean {
+    return this.refed;
+  }
 
   /** Listens. Returns why not: EADDRINUSE, EADDRNOTAVAIL. `::` takes IPv4 as well, unless `ipv6Only`. */
   static listen(host: Host, address: string, port: number, backlog: number, ipv6Only: boolean): ServerHandle | string {
@@ -73,28 +77,6 @@ export class ServerHandle implements ListenerOwner {
     out.family = this.address.includes(':') ? 'IPv6' : 'IPv4';
     out.port = this.listener.port;
     return 0;
-  }
-
-  ref(): void {
-    this.refed = true;
-    this.hold();
-  }
-
-  unref(): void {
-    this.refed = false;
-    this.hold();
-  }
-
-  hasRef(): boolean {
-    return this.refed;
-  }
-
-  private hold(): void {
-    const held = this.refed && !this.closed;
-    if (held === this.holding) return;
-    this.holding = held;
-    if (held) this.host.retain();
-    else this.host.release();
   }
 
   getAsyncId(): number {

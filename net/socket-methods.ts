@@ -17,7 +17,7 @@ import { destroySocket } from './socket-destroy';
 import { adopt, useUserBuffer } from './socket-handle';
 import { setIdleTime } from './socket-idle';
 import type { OnReadOptions } from './socket-options';
-import { bytesOf, bytesWritten, type Chunks, type WriteCallback, writeOnceConnected } from './socket-writes';
+import { bytesWritten, type Chunks, type WriteCallback, writeGeneric } from './socket-writes';
 
 /** Whatever a listener takes: the events decide. */
 // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own listener type
@@ -341,25 +341,7 @@ export class SocketMethods extends Duplex implements HandleOwner {
   }
 
   _writeGeneric(several: boolean, data: Uint8Array | string | Chunks, encoding: string, callback: WriteCallback): void {
-    if (this.connecting) return writeOnceConnected(this, several, data, encoding, callback);
-    if (this._pendingData !== null) {
-      this._pendingData = null;
-      this._pendingEncoding = '';
-    }
-    const handle = this._handle;
-    if (handle === null) return callback(nodeError(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
-    if (encoding === 'buffer' && typeof data === 'string') {
-      throw nodeError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Second argument must be a buffer');
-    }
-    this._unrefTimer();
-    const chunks = several
-      ? (data as Chunks).map((entry) => bytesOf(entry.chunk, entry.encoding))
-      : [bytesOf(data as Uint8Array | string, encoding)];
-    const outcome = handle.write(chunks, (code) => this._written(code, callback));
-    if (outcome === true) callback();
-    // All of it, as in Node: that some fitted at once already counts as progress.
-    else if (outcome === false) this._wroteLast = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    else callback(errnoException(outcome, 'write'));
+    writeGeneric(this, several, data, encoding, callback);
   }
 
   /** A write that had to wait is done. */

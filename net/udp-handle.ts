@@ -5,6 +5,7 @@ import type { SocketName } from './handle';
 import { HandleResource } from './handle-resource';
 import type { Host } from './host';
 import { handleClosed, handleOpened } from './live-handles';
+import { ProcessHold } from './process-hold';
 
 /** What a handle tells its socket, in the handle's asynchronous context. */
 export interface UdpHandleOwner {
@@ -29,13 +30,10 @@ interface Waiting {
 }
 
 /** One UDP socket as Node's `socket._handle` has it. Methods that answer a string say why not, by Linux's names. */
-export class UdpHandle implements UdpOwner {
+export class UdpHandle extends ProcessHold implements UdpOwner {
   owner: UdpHandleOwner | null = null;
   private socket: UdpSocket | null = null;
   private receiving = false;
-  private refed = true;
-  private holding = false;
-  private closed = false;
   /** What the stack had no room for. */
   private waiting: Waiting[] = [];
   private retryDue = false;
@@ -46,6 +44,7 @@ export class UdpHandle implements UdpOwner {
     readonly host: Host,
     readonly isV6: boolean,
   ) {
+    super();
     handleOpened(this);
   }
 
@@ -182,14 +181,14 @@ export class UdpHandle implements UdpOwner {
 
   recvStart(): void {
     this.receiving = true;
-    this.updateHold();
+    this.hold();
     const { socket } = this;
     if (socket !== null && (socket.queue.length > 0 || socket.error !== null)) this.again(socket);
   }
 
   recvStop(): void {
     this.receiving = false;
-    this.updateHold();
+    this.hold();
   }
 
   private again(socket: UdpSocket): void {
@@ -314,34 +313,16 @@ export class UdpHandle implements UdpOwner {
 
   // ── life ──
 
-  ref(): void {
-    this.refed = true;
-    this.updateHold();
-  }
-
-  unref(): void {
-    this.refed = false;
-    this.updateHold();
-  }
-
-  hasRef(): boolean {
-    return this.refed;
-  }
-
   /** The process waits for a socket that listens. */
-  private updateHold(): void {
-    const wanted = this.receiving && this.refed && !this.closed;
-    if (wanted === this.holding) return;
-    this.holding = wanted;
-    if (wanted) this.host.retain();
-    else this.host.release();
+  protected get awaited(): boolean {
+    return this.receiving && this.refed;
   }
 
   /** What waits to be sent fails with ECANCELED. Safe to call twice. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.updateHold();
+    this.hold();
     const { socket } = this;
     if (socket !== null) {
       this.host.schedule();
