@@ -6,6 +6,7 @@ import { exitCode } from '../../../../tools/packetdrill/report';
 import { runScript } from '../../../../tools/packetdrill/run';
 import { Source, Unsupported } from '../../../../tools/packetdrill/source';
 import { numberOf } from '../../../../tools/packetdrill/values';
+import { ACCEPTED } from './toy-script';
 import { toyStack } from './toy-stack';
 
 describe('commands in back quotes', () => {
@@ -48,14 +49,7 @@ describe('commands in back quotes', () => {
   });
 });
 
-const SCRIPT = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 bind(3, ..., ...) = 0
-+0 listen(3, 1) = 0
-+0 < S 0:0(0) win 1000 <mss 1000>
-+0 > S. 0:0(0) ack 1 <mss 1460>
-+.1 < . 1:1(0) ack 1 win 1000
-+0 accept(3, ..., ...) = 4
-+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
+const SCRIPT = `${ACCEPTED}+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
 +0 read(4, ..., 10) = -1 EAGAIN
 +0 write(4, ..., 2500) = 2500
 +0 > P. 1:2501(2500) ack 1
