@@ -87,7 +87,7 @@ function cutFollowing(c: Connection, store: ReceiveStore, node: number): void {
 }
 
 function noteDuplicate(c: Connection, start: Seq, end: Seq): void {
-  if (c.hasDsack) return;
+  if (c.hasDsack || !c.sackOk || !c.tcp.profile.dsack) return;
   c.dsackStart = start;
   c.dsackEnd = end;
   c.hasDsack = true;

@@ -71,10 +71,10 @@ function arrivesSynSent(tcp: Tcp, c: Connection, seg: Segment, slab: Slab, now: 
     established(tcp, c, now);
     tcp.signal(c, CONNECTED);
     c.ackNow = true;
-    if (seg.textBytes > 0) {
-      seg.seq = seqAdd(seg.seq, 1);
-      takeText(tcp, c, seg, null, slab, now);
-    }
+    // What else it carries is dealt with from the sixth step on; the SYN stands before the text.
+    if ((seg.flags & URG) !== 0) checkUrgent(tcp, c, seg);
+    seg.seq = seqAdd(seg.seq, 1);
+    if (seg.textBytes > 0) takeText(tcp, c, seg, null, slab, now);
     if ((seg.flags & FIN) !== 0) checkFin(tcp, c, seg, now);
     return;
   }

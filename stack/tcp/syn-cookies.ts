@@ -125,7 +125,8 @@ export function answerWithCookie(tcp: Tcp, listener: Listener, seg: Segment, d: 
 function synOptions(tcp: Tcp, listener: Listener, seg: Segment, path: Path, now: Millis): SynReply {
   const { profile } = tcp;
   const headers = path.local.family === 4 ? 40 : 60;
-  const most = Math.min(path.linkMtu, 65_535) - headers;
+  // As in every SYN,ACK: where the path takes less than the link, its way back most likely does as well.
+  const most = Math.min(path.linkMtu, path.mtu, 65_535) - headers;
   const userMss = listener.settings?.userMss ?? 0;
   const timestamps = profile.timestamps && seg.hasTimestamps;
   const sackPermitted = timestamps && profile.sack && seg.sackPermitted;

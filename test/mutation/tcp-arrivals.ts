@@ -49,6 +49,20 @@ export const ARRIVALS: readonly Mutant[] = [
   ]),
   ...bugsIn('stack/tcp/segment-arrives.ts', 'tcp/segment-acceptance tcp/states', [
     [
+      'fin-without-text-lost-on-syn-ack',
+      'RFC 9293 §3.10.7.3',
+      '    seg.seq = seqAdd(seg.seq, 1);\n    if (seg.textBytes > 0) takeText(tcp, c, seg, null, slab, now);',
+      '    if (seg.textBytes > 0) {\n      seg.seq = seqAdd(seg.seq, 1);\n      takeText(tcp, c, seg, null, slab, now);\n    }',
+      'tcp/opening',
+    ],
+    [
+      'urgent-forgotten-on-syn-ack',
+      'RFC 9293 §3.10.7.3',
+      '    if ((seg.flags & URG) !== 0) checkUrgent(tcp, c, seg);\n    seg.seq',
+      '    seg.seq',
+      'tcp/opening',
+    ],
+    [
       'simultaneous-open-ignored',
       'MUST-10, simultaneous open',
       "  // Simultaneous open (MUST-10): answer with a SYN-ACK that carries our first SYN's number.\n",
@@ -450,6 +464,13 @@ export const ARRIVALS: readonly Mutant[] = [
       '  r[0] = s0;\n  r[1] = e0;',
       '  r[2 * kept] = s0;\n  r[2 * kept + 1] = e0;',
     ],
+    [
+      'duplicates-reported-uninvited',
+      'RFC 2883',
+      '  if (c.hasDsack || !c.sackOk || !c.tcp.profile.dsack) return;',
+      '  if (c.hasDsack) return;',
+      'tcp/acknowledging',
+    ],
     ['reported-blocks-stay', 'RFC 2018', '    if (!seqAfter(r[2 * i + 1]! as Seq, c.rcvNxt)) continue;\n', ''],
     [
       'overlap-kept-twice',
@@ -496,6 +517,12 @@ export const ARRIVALS: readonly Mutant[] = [
       'RFC 4987',
       '  return Number.isInteger(index) && index < mssTable(remote.family).length ? index : -1;',
       '  return Math.min(Math.floor(index), 3);',
+    ],
+    [
+      'path-not-announced-by-cookies',
+      'SHLD-6, RFC 4987',
+      'Math.min(path.linkMtu, path.mtu, 65_535)',
+      'Math.min(path.linkMtu, 65_535)',
     ],
     ['cookie-forgets-mss', 'RFC 4987', '  remembered.mss = mss;', '  remembered.mss = 1460;'],
   ]),

@@ -1,6 +1,7 @@
 import { type Millis, NEVER } from '../../base/bytes';
 import type { AckSample } from '../ack-sample';
 import type { Connection } from '../connection';
+import { SSTHRESH_INFINITE } from '../prr';
 import { type Seq, seqAfter } from '../seq';
 
 /** When slow start has found the capacity before it loses packets for it. */
@@ -86,6 +87,8 @@ function trainSlack(c: Connection): Millis {
 
 const CSS_ROUNDS = 5;
 const CSS_GROWTH_DIVISOR = 4;
+/** §4.3, L: of one acknowledgment no more counts where packets are not paced, or what it lets out is a burst. */
+const UNPACED_GROWTH_MAX = 8;
 
 /** HyStart++ (RFC 9406): a growth of the delay slows slow start down; only if it lasts is it ended. */
 export class HyStartPlusPlus implements SlowStartExit {
@@ -113,6 +116,8 @@ export class HyStartPlusPlus implements SlowStartExit {
   }
 
   sampled(c: Connection, s: AckSample): void {
+    // §4.3: for the first slow start only; later ones know from their threshold where to end.
+    if (c.ssthresh < SSTHRESH_INFINITE) return this.forget();
     if (!seqAfter(this.roundEnd, c.sndUna)) {
       // §4.3: five rounds of it, and slow start is over.
       if (this.rounds > 0 && --this.rounds === 0) c.ssthresh = c.cwnd;
@@ -129,9 +134,10 @@ export class HyStartPlusPlus implements SlowStartExit {
     }
   }
 
-  growth(_c: Connection, acked: number): number {
-    if (this.rounds === 0) return acked;
-    this.credit += acked;
+  growth(c: Connection, acked: number): number {
+    const counted = c.pacingRate === NEVER ? Math.min(acked, UNPACED_GROWTH_MAX) : acked;
+    if (this.rounds === 0) return counted;
+    this.credit += counted;
     const packets = Math.floor(this.credit / CSS_GROWTH_DIVISOR);
     this.credit -= packets * CSS_GROWTH_DIVISOR;
     return packets;

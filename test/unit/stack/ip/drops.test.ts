@@ -105,6 +105,13 @@ const CAUSES: Partial<Record<Drop, Cause>> = {
 };
 
 const LAYERS = /^(ethernet|arp|ip|icmp|ndp|udp|link|interface)-/;
+/** TCP's own, and what memory refuses: ../tcp/drops.test.ts. */
+const TCP = /^(tcp-|memory-pressure$)/;
+
+test('every reason is looked for, here or among those of TCP', () => {
+  expect(DROPS.filter((reason) => LAYERS.test(reason) === TCP.test(reason))).toEqual([]);
+  expect(Object.keys(CAUSES).filter((reason) => !LAYERS.test(reason))).toEqual([]);
+});
 
 test.each(DROPS.filter((reason) => LAYERS.test(reason)))('%s is produced, and once', (reason) => {
   const cause = CAUSES[reason];

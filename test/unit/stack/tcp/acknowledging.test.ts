@@ -140,6 +140,15 @@ everywhere('RFC 2018: selective acknowledgments that are sent', (g) => {
     t.rx('. 1001:1501(500) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 1001:1501 1001:2001>');
   });
 
+  test('RFC 2883: where it is switched off no duplicate is reported, wherever it lies', () => {
+    const t = g.established({ profile: { dsack: false } });
+    t.rx('. 1001:2001(1000) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 1001:2001>');
+    t.rx('. 1501:2501(1000) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 1001:2501>');
+    t.rx('. 901:1101(200) ack 1 win 257').tx('. 1:1(0) ack 1 <nop,nop,sack 901:2501>');
+    t.rx('. 1:1001(1000) ack 1 win 257').tx('. 1:1(0) ack 2501');
+    t.rx('. 1:1001(1000) ack 1 win 257').tx('. 1:1(0) ack 2501').txNothing();
+  });
+
   test('RFC 2018 §8: what was reported is kept until it is acknowledged', () => {
     const t = g.established({ profile: { receiveBufferInitial: 20_000, receiveBufferMax: 20_000, windowScale: 0 } });
     for (let at = 1001; at < 15_000; at += 1000) t.rx(`. ${at}:${at + 1000}(1000) ack 1 win 257`);

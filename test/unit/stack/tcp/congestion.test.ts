@@ -223,6 +223,27 @@ describe('leaving slow start', () => {
     expect(jitter.c.ssthresh).toBe(0x7fffffff);
   });
 
+  test('RFC 9406 §4.3: of one acknowledgment eight packets count where nothing is paced', () => {
+    const t = bulk({ slowStartExit: 'rfc9406' }, 100);
+    t.after(100).rx('. 1:1(0) ack 10001 win 60000').drain();
+    expectFields(t.c, { cwnd: 18, ssthresh: 0x7fffffff });
+    const linux = bulk({}, 100);
+    linux.after(100).rx('. 1:1(0) ack 10001 win 60000').drain();
+    expectFields(linux.c, { cwnd: 20 });
+  });
+
+  test('RFC 9406 §4.3: after a loss slow start ends at its threshold, whatever the delay does', () => {
+    const t = bulk({ slowStartExit: 'rfc9406' }, 100);
+    t.c.ssthresh = 1000;
+    const growth = [100, 100, 130, 130, 160, 160].map((rttMs) => {
+      const before = t.c.cwnd;
+      round(t, 1, rttMs);
+      return t.c.cwnd / before;
+    });
+    expect(growth).toEqual([2, 2, 2, 2, 2, 2]);
+    expectFields(t.c, { ssthresh: 1000 });
+  });
+
   test('switched off: until a loss', () => {
     const t = bulk({ slowStartExit: 'off' }, 50);
     for (let i = 1; i < 6; i++) round(t, 2, 50 * i);

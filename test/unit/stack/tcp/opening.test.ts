@@ -1,5 +1,6 @@
 import { Address, parseAddress, parseCidr } from '../../../../stack/base/address';
 import * as calls from '../../../../stack/tcp/calls';
+import { URGENT } from '../../../../stack/tcp/connection';
 import { LINUX } from '../../../../stack/tcp/profile';
 import * as f from '../ip/frames';
 import { drops, everywhere, receive } from './grounds';
@@ -158,6 +159,13 @@ everywhere('RFC 9293 §3.10.7.3: SYN-SENT', (g) => {
     const t = g.connecting();
     t.rx(`SF. ${g.irs}:${g.raw(100)}(100) ack 1 win 1000 ${OPTIONS}`).tx('. 1:1(0) ack 102');
     expect([t.c.state, t.c.readable]).toEqual(['CLOSE-WAIT', 100]);
+  });
+
+  test('... the FIN without text as well, and what is said to be urgent', () => {
+    const ended = g.connecting().rx(`SF. ${g.syn} ack 1 win 1000 ${OPTIONS}`).tx('. 1:1(0) ack 2');
+    expect(ended.c.state).toBe('CLOSE-WAIT');
+    const urgent = g.connecting().rx(`SU. ${g.irs}:${g.raw(10)}(10) ack 1 win 1000 urg 7 ${OPTIONS}`);
+    expect([urgent.signals & URGENT, calls.urgentLeft(urgent.c)]).toEqual([URGENT, 6]);
   });
 
   test('what was written before the answer goes out behind it', () => {

@@ -1,4 +1,6 @@
 import * as calls from '../../../../stack/tcp/calls';
+import { STATE_NUMBERS } from '../../../../stack/tcp/connection';
+import { tcpInfo } from '../../../../stack/tcp/info';
 import { Ground, PLACES } from './grounds';
 import type { Harness } from './harness';
 
@@ -37,9 +39,30 @@ const ackedAt = (state: string): number => (['FIN-WAIT-1', 'CLOSING', 'LAST-ACK'
 
 const hasConnection = (state: string): boolean => state !== 'CLOSED' && state !== 'LISTEN' && state !== 'TIME-WAIT';
 
-type Event = (t: Harness, state: string, g: Ground) => void;
+/** Does it, and says what the call answered, if it did. */
+type Event = (t: Harness, state: string, g: Ground) => unknown;
+
+const EPOCH_MS = 1_000_000;
 
 const EVENTS: Record<string, Event> = {
+  OPEN: (t, state) => {
+    if (state === 'CLOSED' || state === 'LISTEN') return void t.connect();
+    const { local, localPort, remote, remotePort } = state === 'TIME-WAIT' ? t.c : connectionOf(t);
+    const opened = calls.connect(t.stack.tcp, remote, remotePort, local, localPort, t, EPOCH_MS + t.nowMs);
+    return typeof opened === 'string' ? opened : undefined;
+  },
+  RECEIVE: (t, state, g) => {
+    if (!hasConnection(state)) return undefined;
+    t.rx(`P. ${at(g, state, 0, 5)} ack ${ackedAt(state)} win 257`).drain();
+    const c = connectionOf(t) ?? t.connection;
+    const { readable } = c;
+    if (readable > 0) calls.consume(t.stack.tcp, c, readable, EPOCH_MS + t.nowMs);
+    return `${readable} bytes`;
+  },
+  STATUS: (t, state) => {
+    if (!hasConnection(state)) return undefined;
+    return `number ${tcpInfo(t.stack.tcp, connectionOf(t), EPOCH_MS + t.nowMs).tcpi_state}`;
+  },
   SEND: (t, state) => {
     if (hasConnection(state)) calls.send(t.stack.tcp, connectionOf(t), new Uint8Array(10), 0, 10);
   },
@@ -69,6 +92,19 @@ const EVENTS: Record<string, Event> = {
   FIN: (t, state, g) => t.rx(`F. ${at(g, state, 0)} ack ${ackedAt(state)} win 257`),
   'FIN and ACK of all': (t, state, g) => t.rx(`F. ${at(g, state, 0)} ack ${ackedFor(state)} win 257`),
   'the FIN again': (t, state, g) => t.rx(`F. ${at(g, state, 1 - peerAt(state))} ack 2 win 257`),
+  'RETRANSMISSION TIMEOUT': (t, state) => {
+    if (hasConnection(state)) calls.send(t.stack.tcp, connectionOf(t), new Uint8Array(10), 0, 10);
+    t.drain();
+    t.after(1500);
+  },
+  'USER TIMEOUT': (t, state) => {
+    if (hasConnection(state)) {
+      const c = connectionOf(t);
+      c.userTimeout = 1000;
+      calls.send(t.stack.tcp, c, new Uint8Array(10), 0, 10);
+    }
+    t.after(5000).drain();
+  },
   'two minutes': (t) => t.after(120_000),
 };
 
@@ -88,7 +124,7 @@ const connectionOf = (t: Harness): Parameters<typeof calls.close>[1] =>
   t.connection ?? [...t.stack.tcp.connections][0]!;
 
 /** What came of it, the same wherever the streams began. */
-function outcome(t: Harness, state: string, event: string, g: Ground): string {
+function outcome(t: Harness, state: string, event: string, g: Ground, answer: unknown): string {
   t.at(t.nowMs);
   const { tcp } = t.stack;
   const sent = t.drain().map((line) => plain(line, state, event, g));
@@ -98,7 +134,7 @@ function outcome(t: Harness, state: string, event: string, g: Ground): string {
   else if (state === 'LISTEN' || state === 'SYN-RECEIVED passive')
     now = tcp.listenersOn(8080).length > 0 ? 'LISTEN' : 'CLOSED';
   else now = 'CLOSED';
-  return [now, ...new Set(sent), ...t.errors].join(' | ');
+  return [now, ...new Set(sent), ...t.errors, ...(typeof answer === 'string' ? [answer] : [])].join(' | ');
 }
 
 /** Without time, window and options; numbers counted from where the peer's stream begins. */
@@ -108,13 +144,16 @@ function plain(line: string, state: string, event: string, g: Ground): string {
   const knowsPeer = !isRaw(state) || event === 'SYN,ACK' || (!active && event.includes('SYN'));
   const shift = flags!.includes('S') || !knowsPeer ? g.irs : 0;
   // The successor of a TIME-WAIT begins somewhere beyond it.
-  const from = state === 'TIME-WAIT' && flags === 'S.' ? 'beyond' : seq;
+  const from = state === 'TIME-WAIT' && flags!.startsWith('S') ? 'beyond' : seq;
   const acked = ack === undefined ? '' : ` ack ${(Number(ack) - shift) >>> 0}`;
   return `${flags!.replace('P', '')} ${from}(${bytes})${acked}`;
 }
 
 const TABLE: Record<string, Record<string, string>> = {
   CLOSED: {
+    OPEN: 'SYN-SENT | S 0(0)',
+    RECEIVE: 'CLOSED',
+    STATUS: 'CLOSED',
     SEND: 'CLOSED',
     CLOSE: 'CLOSED',
     SHUTDOWN: 'CLOSED',
@@ -135,9 +174,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSED | R 1(0)',
     'FIN and ACK of all': 'CLOSED | R 9(0)',
     'the FIN again': 'CLOSED | R 2(0)',
+    'RETRANSMISSION TIMEOUT': 'CLOSED',
+    'USER TIMEOUT': 'CLOSED',
     'two minutes': 'CLOSED',
   },
   LISTEN: {
+    OPEN: 'SYN-SENT | S 0(0)',
+    RECEIVE: 'LISTEN',
+    STATUS: 'LISTEN',
     SEND: 'LISTEN',
     CLOSE: 'CLOSED',
     SHUTDOWN: 'LISTEN',
@@ -158,9 +202,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'LISTEN | R 1(0)',
     'FIN and ACK of all': 'LISTEN | R 9(0)',
     'the FIN again': 'LISTEN | R 2(0)',
+    'RETRANSMISSION TIMEOUT': 'LISTEN',
+    'USER TIMEOUT': 'LISTEN',
     'two minutes': 'LISTEN',
   },
   'SYN-SENT': {
+    OPEN: 'SYN-SENT | EADDRINUSE',
+    RECEIVE: 'SYN-SENT | 0 bytes',
+    STATUS: 'SYN-SENT | number 2',
     SEND: 'SYN-SENT',
     CLOSE: 'CLOSED',
     SHUTDOWN: 'SYN-SENT',
@@ -181,9 +230,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'SYN-SENT',
     'FIN and ACK of all': 'SYN-SENT',
     'the FIN again': 'SYN-SENT | R 2(0)',
+    'RETRANSMISSION TIMEOUT': 'SYN-SENT | S 0(0)',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'CLOSED | S 0(0) | ETIMEDOUT',
   },
   'SYN-RECEIVED passive': {
+    OPEN: 'SYN-RECEIVED | EADDRINUSE',
+    RECEIVE: 'ESTABLISHED | 5 bytes',
+    STATUS: 'SYN-RECEIVED | number 3',
     SEND: 'SYN-RECEIVED',
     CLOSE: 'SYN-RECEIVED',
     SHUTDOWN: 'SYN-RECEIVED',
@@ -204,9 +258,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSE-WAIT | . 1(0) ack 2',
     'FIN and ACK of all': 'CLOSE-WAIT | . 1(0) ack 2',
     'the FIN again': 'SYN-RECEIVED | R 2(0)',
+    'RETRANSMISSION TIMEOUT': 'SYN-RECEIVED | S. 0(0) ack 1',
+    'USER TIMEOUT': 'LISTEN',
     'two minutes': 'LISTEN | S. 0(0) ack 1',
   },
   'SYN-RECEIVED active': {
+    OPEN: 'SYN-RECEIVED | EADDRINUSE',
+    RECEIVE: 'ESTABLISHED | 5 bytes',
+    STATUS: 'SYN-RECEIVED | number 3',
     SEND: 'SYN-RECEIVED',
     CLOSE: 'SYN-RECEIVED',
     SHUTDOWN: 'SYN-RECEIVED',
@@ -227,9 +286,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSE-WAIT | . 1(0) ack 2',
     'FIN and ACK of all': 'CLOSE-WAIT | . 1(0) ack 2',
     'the FIN again': 'SYN-RECEIVED | R 2(0)',
+    'RETRANSMISSION TIMEOUT': 'SYN-RECEIVED | S. 0(0) ack 1',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'CLOSED | S. 0(0) ack 1 | ETIMEDOUT',
   },
   ESTABLISHED: {
+    OPEN: 'ESTABLISHED | EADDRINUSE',
+    RECEIVE: 'ESTABLISHED | 5 bytes',
+    STATUS: 'ESTABLISHED | number 1',
     SEND: 'ESTABLISHED | . 1(10) ack 1',
     CLOSE: 'FIN-WAIT-1 | F. 1(0) ack 1',
     SHUTDOWN: 'FIN-WAIT-1 | F. 1(0) ack 1',
@@ -250,9 +314,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSE-WAIT | . 1(0) ack 2',
     'FIN and ACK of all': 'CLOSE-WAIT | . 1(0) ack 2',
     'the FIN again': 'ESTABLISHED | . 1(0) ack 1',
+    'RETRANSMISSION TIMEOUT': 'ESTABLISHED | . 1(10) ack 1',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'ESTABLISHED',
   },
   'FIN-WAIT-1': {
+    OPEN: 'FIN-WAIT-1 | EADDRINUSE',
+    RECEIVE: 'FIN-WAIT-1 | 5 bytes',
+    STATUS: 'FIN-WAIT-1 | number 4',
     SEND: 'FIN-WAIT-1',
     CLOSE: 'FIN-WAIT-1',
     SHUTDOWN: 'FIN-WAIT-1',
@@ -273,9 +342,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSING | . 2(0) ack 2',
     'FIN and ACK of all': 'TIME-WAIT | . 2(0) ack 2',
     'the FIN again': 'TIME-WAIT | . 2(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'FIN-WAIT-1 | F. 1(0) ack 1',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'FIN-WAIT-1 | F. 1(0) ack 1',
   },
   'FIN-WAIT-2': {
+    OPEN: 'FIN-WAIT-2 | EADDRINUSE',
+    RECEIVE: 'FIN-WAIT-2 | 5 bytes',
+    STATUS: 'FIN-WAIT-2 | number 5',
     SEND: 'FIN-WAIT-2',
     CLOSE: 'FIN-WAIT-2',
     SHUTDOWN: 'FIN-WAIT-2',
@@ -296,9 +370,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'TIME-WAIT | . 2(0) ack 2',
     'FIN and ACK of all': 'TIME-WAIT | . 2(0) ack 2',
     'the FIN again': 'TIME-WAIT | . 2(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'FIN-WAIT-2',
+    'USER TIMEOUT': 'FIN-WAIT-2',
     'two minutes': 'FIN-WAIT-2',
   },
   'CLOSE-WAIT': {
+    OPEN: 'CLOSE-WAIT | EADDRINUSE',
+    RECEIVE: 'CLOSE-WAIT | 0 bytes',
+    STATUS: 'CLOSE-WAIT | number 8',
     SEND: 'CLOSE-WAIT | . 1(10) ack 2',
     CLOSE: 'LAST-ACK | F. 1(0) ack 2',
     SHUTDOWN: 'LAST-ACK | F. 1(0) ack 2',
@@ -319,9 +398,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSE-WAIT | . 1(0) ack 2',
     'FIN and ACK of all': 'CLOSE-WAIT | . 1(0) ack 2',
     'the FIN again': 'CLOSE-WAIT | . 1(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'CLOSE-WAIT | . 1(10) ack 2',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'CLOSE-WAIT',
   },
   CLOSING: {
+    OPEN: 'CLOSING | EADDRINUSE',
+    RECEIVE: 'CLOSING | 0 bytes',
+    STATUS: 'CLOSING | number 11',
     SEND: 'CLOSING',
     CLOSE: 'CLOSING',
     SHUTDOWN: 'CLOSING',
@@ -342,9 +426,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'CLOSING | . 2(0) ack 2',
     'FIN and ACK of all': 'TIME-WAIT',
     'the FIN again': 'CLOSING | . 2(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'CLOSING | F. 1(0) ack 2',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'CLOSING | F. 1(0) ack 2',
   },
   'LAST-ACK': {
+    OPEN: 'LAST-ACK | EADDRINUSE',
+    RECEIVE: 'LAST-ACK | 0 bytes',
+    STATUS: 'LAST-ACK | number 9',
     SEND: 'LAST-ACK',
     CLOSE: 'LAST-ACK',
     SHUTDOWN: 'LAST-ACK',
@@ -365,9 +454,14 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'LAST-ACK | . 2(0) ack 2',
     'FIN and ACK of all': 'CLOSED',
     'the FIN again': 'LAST-ACK | . 2(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'LAST-ACK | F. 1(0) ack 2',
+    'USER TIMEOUT': 'CLOSED | ETIMEDOUT',
     'two minutes': 'LAST-ACK | F. 1(0) ack 2',
   },
   'TIME-WAIT': {
+    OPEN: 'SYN-SENT | S beyond(0)',
+    RECEIVE: 'TIME-WAIT',
+    STATUS: 'TIME-WAIT',
     SEND: 'TIME-WAIT',
     CLOSE: 'TIME-WAIT',
     SHUTDOWN: 'TIME-WAIT',
@@ -388,17 +482,25 @@ const TABLE: Record<string, Record<string, string>> = {
     FIN: 'TIME-WAIT | . 2(0) ack 2',
     'FIN and ACK of all': 'TIME-WAIT | . 2(0) ack 2',
     'the FIN again': 'TIME-WAIT | . 2(0) ack 2',
+    'RETRANSMISSION TIMEOUT': 'TIME-WAIT',
+    'USER TIMEOUT': 'TIME-WAIT',
     'two minutes': 'CLOSED',
   },
 };
+
+test('every state of the machine is here, and every cell of it', () => {
+  const states = new Set(Object.keys(STATES).map((state) => state.split(' ')[0]!));
+  expect([...states].sort()).toEqual([...Object.keys(STATE_NUMBERS), 'LISTEN'].sort());
+  for (const cells of Object.values(TABLE)) expect(Object.keys(cells).sort()).toEqual(Object.keys(EVENTS).sort());
+});
 
 describe.each(Object.keys(STATES))('%s', (state) => {
   test.each(Object.keys(EVENTS))('%s', (event) => {
     for (const place of PLACES) {
       const g = new Ground(place);
       const t = STATES[state]!(g);
-      EVENTS[event]!(t, state, g);
-      expect(`${place.title}: ${outcome(t, state, event, g)}`).toBe(`${place.title}: ${TABLE[state]![event]}`);
+      const answer = EVENTS[event]!(t, state, g);
+      expect(`${place.title}: ${outcome(t, state, event, g, answer)}`).toBe(`${place.title}: ${TABLE[state]![event]}`);
     }
   });
 });

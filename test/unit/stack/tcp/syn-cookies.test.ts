@@ -194,6 +194,13 @@ describe.each([
     expect(t.opened('sndScale', 'rcvScale')).toEqual({ sndScale: 0, rcvScale: 0 });
   });
 
+  test('SHLD-6: what the path is known to take is announced, not what the link does', () => {
+    const t = new Flooded({}, v6);
+    const mtu = v6 ? 1400 : 1000;
+    t.lab.stack.pathTo(parseAddress(v6 ? f.PEER6 : f.PEER)!, null)!.setMtu(mtu, true, Number.POSITIVE_INFINITY);
+    expect(t.syn().options.slice(0, 4)).toEqual(OPTIONS.mss(mtu - (v6 ? 60 : 40)));
+  });
+
   test('ECN comes back as well', () => {
     const t = new Flooded({}, v6);
     const answer = t.syn({ flags: f.SYN | 0xc0 });
