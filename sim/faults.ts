@@ -1,7 +1,8 @@
 import type { Bytes } from '../stack/base/bytes';
 import { ACK, FIN, forgeSegment, RST, readSegment, type SeenSegment, SYN } from './forge';
-import type { Fate, Link } from './link';
+import type { Fate, Link, WireObserver } from './link';
 import type { DirectionOptions } from './link-options';
+import { Overlapper } from './overlap';
 import type { FaultPlan } from './plan';
 import type { SimDevice } from './sim-device';
 import type { SimHost } from './sim-host';
@@ -9,10 +10,15 @@ import type { World } from './world';
 
 type ForgePlan = Extract<FaultPlan, { kind: 'forge' }>;
 
+/** Somebody on the wire, who is told of every frame. */
+export interface Watcher {
+  readonly watch: WireObserver;
+}
+
 /**
- * Arranges a fault. Returns a watcher when the fault must see the frames that are delivered (a forger), else null.
+ * Arranges a fault. Returns a watcher when the fault must see frames (a forger, say), else null.
  */
-export function arrange(world: World, hosts: readonly SimHost[], fault: FaultPlan): Forger | null {
+export function arrange(world: World, hosts: readonly SimHost[], fault: FaultPlan): Watcher | null {
   switch (fault.kind) {
     case 'partition': {
       const link = world.links[fault.link]!;
@@ -37,6 +43,8 @@ export function arrange(world: World, hosts: readonly SimHost[], fault: FaultPla
       return null;
     case 'forge':
       return new Forger(world, world.links[fault.link]!, fault);
+    case 'overlap':
+      return new Overlapper(world, world.links[fault.link]!, fault);
   }
 }
 

@@ -17,6 +17,7 @@ export function generate(seed: number): ScenarioPlan {
   const random = new Random(seed ^ 0x51b0_7e57);
   // What was thought of later has numbers of its own, so that old seeds stay what they were.
   const later = new Random(seed ^ 0x6d74_7500);
+  const latest = new Random(seed ^ 0x6f76_6c75);
   const changes: Partial<TcpProfile> = often(later, 25) ? { mtuProbing: pick(later, ['black-hole', 'always']) } : {};
   const flows = flowsOf(random);
   const family = often(random, 70) ? 4 : 6;
@@ -29,7 +30,7 @@ export function generate(seed: number): ScenarioPlan {
     // Links that take less are none of IPv6's (RFC 8200 §5): a SYN would not fit one packet.
     link: family === 6 ? { ...link, deviceMtu: Math.max(link.deviceMtu ?? 1500, 1280) } : link,
     flows,
-    faults: often(random, 60) ? faultsOf(random) : [],
+    faults: [...(often(random, 60) ? faultsOf(random) : []), ...(often(latest, 20) ? [overlapOf(latest)] : [])],
     limitMs: 4 * 3_600_000,
   };
 }
@@ -162,6 +163,17 @@ function tame(side: SidePlan): SidePlan {
 
 function faultsOf(random: Random): FaultPlan[] {
   return Array.from({ length: 1 + random.below(3) }, () => faultOf(random));
+}
+
+function overlapOf(random: Random): FaultPlan {
+  return {
+    kind: 'overlap',
+    link: 0,
+    atMs: random.fraction() * 3000,
+    count: 1 + skewed(random, 0, 200),
+    everyFrames: skewed(random, 0, 20),
+    bytes: often(random, 50) ? 'same' : 'other',
+  };
 }
 
 function faultOf(random: Random): FaultPlan {

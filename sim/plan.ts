@@ -84,6 +84,18 @@ export type FaultPlan =
       readonly everyFrames: number;
       readonly what: 'rst' | 'syn' | 'fin' | 'ack';
       readonly where: 'exact' | 'inside' | 'outside';
+    }
+  /**
+   * Text once more in other pieces, `count` of them, one after every `everyFrames` frames: each overlaps in part what the
+   * receiver has or will get. 'same': the bytes that belong there. 'other': wrong ones where it has acknowledged already.
+   */
+  | {
+      readonly kind: 'overlap';
+      readonly link: number;
+      readonly atMs: Millis;
+      readonly count: number;
+      readonly everyFrames: number;
+      readonly bytes: 'same' | 'other';
     };
 
 export interface HostPlan {

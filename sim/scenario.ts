@@ -1,7 +1,7 @@
 import { type Bytes, type Millis, NEVER } from '../stack/base/bytes';
 import type { Stack } from '../stack/stack';
 import { LINUX, RFC, type TcpProfile } from '../stack/tcp/profile';
-import { arrange, type Forger } from './faults';
+import { arrange, type Watcher } from './faults';
 import { Flow } from './flow';
 import { checkStack, leftovers } from './inspect';
 import type { Fate, Link, WireObserver } from './link';
@@ -42,7 +42,7 @@ const addressOfHost = (family: 4 | 6, i: number): string => (family === 4 ? `10.
 /** Runs a plan to its end in a world of its own. Never throws: what goes wrong is in the outcome. */
 export function runScenario(plan: ScenarioPlan, options: RunOptions = {}): Outcome {
   let frames = 0;
-  const forgers: Forger[] = [];
+  const watchers: Watcher[] = [];
   const world = createWorld({
     seed: plan.seed,
     ticks: false,
@@ -51,7 +51,7 @@ export function runScenario(plan: ScenarioPlan, options: RunOptions = {}): Outco
     wire: (link: Link, from: SimDevice, fate: Fate, frame: Bytes) => {
       if (fate === 'sent') frames++;
       options.wire?.(link, from, fate, frame);
-      for (const forger of forgers) forger.watch(link, from, fate, frame);
+      for (const watcher of watchers) watcher.watch(link, from, fate, frame);
     },
   });
   const link = world.link(plan.link);
@@ -69,8 +69,8 @@ export function runScenario(plan: ScenarioPlan, options: RunOptions = {}): Outco
     (flow) => new Flow(world, hosts[flow.from]!, hosts[flow.to]!, addresses[flow.to]!, addresses[flow.from]!, flow),
   );
   for (const fault of plan.faults) {
-    const forger = arrange(world, hosts, fault);
-    if (forger !== null) forgers.push(forger);
+    const watcher = arrange(world, hosts, fault);
+    if (watcher !== null) watchers.push(watcher);
   }
   let failure: string | null = null;
   let stack: string | null = null;
@@ -151,6 +151,8 @@ function isHarmless(fault: FaultPlan, patienceMs: Millis): boolean {
       return false;
     case 'mtu':
       return false;
+    case 'overlap':
+      return true;
     case 'forge':
       // A RST or SYN that is challenged, and whatever is outside the window, must be survived.
       return fault.where === 'outside' || (fault.where === 'inside' && (fault.what === 'rst' || fault.what === 'syn'));

@@ -158,6 +158,27 @@ describe('faults', () => {
     expect(run(plan).bytes).toBe(200_000);
   });
 
+  describe.each([4, 6] as const)('text that comes again in other pieces, over IPv%d', (family) => {
+    test.each([
+      ['same', {}],
+      ['other', {}],
+      ['same', { lossPpm: 20_000, reorderPpm: 100_000, reorderMs: 15 }],
+      ['other', { lossPpm: 20_000, reorderPpm: 100_000, reorderMs: 15 }],
+    ] as const)('%s bytes, %j', (bytes, link) => {
+      const overlap: FaultPlan = { kind: 'overlap', link: 0, atMs: 110, count: 100, everyFrames: 1, bytes };
+      const plan = { ...withFault(overlap, { delayMs: 10, ...link }), family };
+      expect(isLossless(plan)).toBe(true);
+      let injected = 0;
+      const outcome = runScenario(plan, {
+        wire: (_link, _from, fate) => {
+          injected += fate === 'delivered' ? 1 : fate === 'sent' ? -1 : 0;
+        },
+      });
+      expect([outcome.failure, outcome.bytes]).toEqual([null, 200_000]);
+      if (bytes === 'same' && Object.keys(link).length === 0) expect(injected).toBeGreaterThan(20);
+    });
+  });
+
   test.each(['black-hole', 'always'] as const)(
     'a link that swallows large frames is found out and survived (RFC 4821): mtuProbing %s',
     (mtuProbing) => {
