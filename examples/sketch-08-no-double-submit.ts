@@ -7,7 +7,7 @@ void sketch('POST committed, then reset', async () => {
   const server = await wire.serve((request, response) => {
     request.resume().on('end', () => response.end('paid'));
   });
-  wire.on(req(1).end()).do(hold('resp', { dir: 's2c' }), rst({ to: 'c' }));
+  wire.on(req(1).end()).do(hold('resp'), rst({ to: 'c' }));
   const headers = { 'Idempotency-Key': 'order-7c1' };
   await wire.request({ method: 'POST', path: '/pay', body: 'amount=1', headers }).catch(() => {});
   await wire.clock.settle();

@@ -34,6 +34,12 @@ export interface Acted {
   release(gate: string): void;
 }
 
+/** The direction that a gate closes when none is named: behind the end of a request, that of its response. */
+function heldBy({ rule, dir }: Context): Dir {
+  const http = rule?.match.http;
+  return http?.side === 'req' && http.at === 'end' ? 's2c' : (dir ?? 's2c');
+}
+
 const SENDS = new Set<Action['do']>(['rst', 'fin', 'inject', 'icmp']);
 
 /** What actions do. */
@@ -94,6 +100,9 @@ export class Acting {
       case 'freeze':
       case 'jump':
         this.state.hosts[action.do](this.sideOf(action.host, conn), action.ms);
+        return false;
+      case 'skew':
+        this.state.hosts.skew(this.sideOf(action.host, conn), action.rate);
         return false;
       case 'reboot':
         this.reboot(this.sideOf(action.host, conn));
@@ -169,7 +178,7 @@ export class Acting {
         return false;
       case 'hold':
         if (this.state.openGates.delete(action.gate)) return false;
-        flow.lanes[action.dir ?? dir ?? 's2c'].hold(action.gate);
+        flow.lanes[action.dir ?? heldBy(context)].hold(action.gate);
         return false;
       case 'blackhole':
         for (const which of ['c2s', 's2c'] as const)

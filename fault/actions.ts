@@ -5,8 +5,11 @@ import type { Segment } from './segment';
 /** A host by its role on the wire, or an end of the connection at hand. */
 export type HostName = 'client' | 'server' | EndName;
 
-/** A time, or one drawn from [min, max) for every segment. */
-export type Duration = Millis | { readonly min: Millis; readonly max: Millis };
+/** A time, or one drawn for every segment: from [min, max), or normally distributed around `mean` (and never below 0). */
+export type Duration =
+  | Millis
+  | { readonly min: Millis; readonly max: Millis }
+  | { readonly mean: Millis; readonly sd: Millis };
 
 /** What happens. Made by the functions below; plain data, so that rules can be stored, sent and shrunk. */
 export type Action =
@@ -31,6 +34,7 @@ export type Action =
   | { readonly do: 'stall'; readonly host: HostName; readonly ms: Millis }
   | { readonly do: 'freeze'; readonly host: HostName; readonly ms: Millis }
   | { readonly do: 'jump'; readonly host: HostName; readonly ms: Millis }
+  | { readonly do: 'skew'; readonly host: HostName; readonly rate: number }
   | { readonly do: 'reboot'; readonly host: HostName }
   | { readonly do: 'down'; readonly host: HostName; readonly how: 'rst' | 'silent' }
   | { readonly do: 'up'; readonly host: HostName }
@@ -67,9 +71,12 @@ const NOWHERE = { to: undefined as unknown as 'c' };
 export const drop = (): Action => ({ do: 'drop' });
 
 /** The segment comes later, and what follows it in its direction of the connection waits behind it. */
-export function delay(ms: Duration): Action {
+export function delay(ms: Duration): Extract<Action, { do: 'delay' }> {
   if (typeof ms === 'number') positive('delay', ms);
-  else if (positive('delay min', ms.min) > positive('delay max', ms.max))
+  else if ('mean' in ms) {
+    positive('delay mean', ms.mean);
+    positive('delay sd', ms.sd);
+  } else if (positive('delay min', ms.min) > positive('delay max', ms.max))
     throw new RangeError('delay: min is above max');
   return { do: 'delay', ms };
 }
@@ -176,7 +183,10 @@ export const inject = (bytes: Bytes | string, { as }: { as: Dir }): Action => ({
   as: direction('inject as', as),
 });
 
-/** From here on a direction of the connection waits (the one of the match when `dir` is absent) until `release(gate)`. */
+/**
+ * From here on a direction of the connection waits until `release(gate)`. Without `dir` it is the one in which the next thing
+ * comes: that of the match; behind the end of a request that of its response.
+ */
 export const hold = (gate: string, { dir }: { dir?: Dir } = {}): Action => ({
   do: 'hold',
   gate,
@@ -220,6 +230,13 @@ export const jump = (of: HostName, ms: Millis): Action => ({
   do: 'jump',
   host: host('jump', of),
   ms: positive('jump', ms),
+});
+
+/** A host's clock runs `rate` times as fast as the wire's from now on: 1.01 gains a hundredth; 1: as fast again. */
+export const skew = (of: HostName, rate: number): Action => ({
+  do: 'skew',
+  host: host('skew', of),
+  rate: positive('skew rate', rate, 1e-6),
 });
 
 /** A host forgets every connection it has: what comes for them is answered by a reset. */
@@ -275,6 +292,7 @@ const NAMES: Readonly<Record<Action['do'], true>> = {
   stall: true,
   freeze: true,
   jump: true,
+  skew: true,
   reboot: true,
   down: true,
   up: true,

@@ -182,7 +182,7 @@ export class ControlServer {
   private async reset(): Promise<[number, unknown]> {
     for (const proxy of this.proxies.values()) {
       for (const { name } of [...proxy.toxics]) proxy.remove(name);
-      for (const rule of proxy.engine.rules) rule.off();
+      for (const rule of [...proxy.engine.rules]) proxy.engine.remove(rule);
       await proxy.enable();
     }
     return [204, undefined];
@@ -262,7 +262,7 @@ function shownRule(rule: Rule, engine: FaultEngine): object {
 function rules(method: string, engine: FaultEngine, body: Json): [number, unknown] {
   if (method === 'GET') return [200, engine.rules.map((rule) => shownRule(rule, engine))];
   if (method === 'DELETE') {
-    for (const rule of engine.rules) if (!rule.label.startsWith('toxic ')) rule.off();
+    for (const rule of [...engine.rules]) if (!rule.label.startsWith('toxic ')) engine.remove(rule);
     return [204, undefined];
   }
   if (method !== 'POST') throw new Refusal(405, `${method} rules`);

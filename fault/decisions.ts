@@ -14,11 +14,19 @@ export class DecisionLog {
   readonly list: Decision[] = [];
   /** The number that was drawn last. */
   latest = 0;
-  private readonly random: Random;
-  private readonly sum = new RunningHash();
+  private random: Random;
+  private sum = new RunningHash();
 
   constructor(readonly seed: number) {
     this.random = new Random(seed);
+  }
+
+  /** As when it was made: the same numbers come again. */
+  restart(): void {
+    this.list.length = 0;
+    this.latest = 0;
+    this.random = new Random(this.seed);
+    this.sum = new RunningHash();
   }
 
   /** A number in [0, 1). */

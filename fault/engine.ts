@@ -54,12 +54,15 @@ export class FaultEngine {
   private readonly unfinished = new Set<RuleBuilder>();
   private readonly blocked: Record<Side, boolean> = { left: false, right: false };
   private readonly downs: Record<Side, 'rst' | 'silent' | null> = { left: null, right: null };
+  private readonly windows: Record<Side, number | null>;
   private readonly openGates = new Set<string>();
   private readonly departures: Departures;
   private readonly fitting: Fitting;
   private readonly acting: Acting;
   private readonly silence: Silence;
   private readonly armed: boolean;
+  /** Between two runs on one wire: rules and boxes do nothing. */
+  private resting = false;
   /** Told when a rule acts. */
   onRule: ((rule: Rule, conn: Conn | null) => void) | null = null;
 
@@ -69,11 +72,12 @@ export class FaultEngine {
     this.armed = options.faults !== 'off';
     const { medium, trace, decisions, exchanges, rules, flows, blocked, downs, openGates } = this;
     const hosts = options.hosts ?? foreignHosts;
-    const windows = { left: null, right: null };
+    const windows: Record<Side, number | null> = { left: null, right: null };
     const release = (gate: string): void => this.release(gate);
     const departures = new Departures(medium, trace, windows);
     this.departures = departures;
     this.fitting = new Fitting(decisions, exchanges);
+    this.windows = windows;
     this.acting = new Acting({ medium, trace, hosts, departures, flows, blocked, downs, windows, openGates, release });
     this.silence = new Silence(medium, this.fitting, rules, (context) => void this.fire(context));
   }
@@ -139,6 +143,39 @@ export class FaultEngine {
     }
   }
 
+  /** Lets what there is come to its end: nothing is in its way, and no rule acts until `restart`. */
+  rest(): void {
+    this.resting = true;
+    for (const side of ['left', 'right'] as const) {
+      this.blocked[side] = false;
+      this.downs[side] = this.windows[side] = null;
+    }
+    for (const { lanes, blackhole } of this.flows.values()) {
+      blackhole.c2s = blackhole.s2c = false;
+      for (const lane of [lanes.c2s, lanes.s2c]) for (const gate of [...lane.gates]) lane.release(gate);
+    }
+  }
+
+  /** As when it was made, with the rules that it has: connections and requests count from 1, nothing has happened yet. */
+  restart(): void {
+    for (const flow of [...this.flows.values()]) this.drop(flow);
+    this.conns.length = this.connCount = 0;
+    this.openGates.clear();
+    this.exchanges.clear();
+    this.trace.clear();
+    this.decisions.restart();
+    for (const rule of this.rules) rule.restart({ at: this.medium.now(), entry: 0 });
+    for (const box of this.boxes) box.restart();
+    this.resting = false;
+  }
+
+  /** Takes a rule away as if it had never been. */
+  remove(rule: Rule): void {
+    rule.off();
+    const at = this.rules.indexOf(rule);
+    if (at >= 0) this.rules.splice(at, 1);
+  }
+
   // ── a frame arrives ──
 
   /** A frame that `from` sent has come. It is the engine's from here on. Never throws because of what it holds. */
@@ -162,6 +199,7 @@ export class FaultEngine {
       if (lost !== '') this.trace.segment(now, 'dropped', from, conn, dir, seg, lost);
       return;
     }
+    if (this.resting) return this.departures.pass(flow, dir, seg);
     if (this.tapped(flow, dir, seg, seen)) return;
     this.applyRules(flow, dir, seg, seen);
   }
@@ -173,7 +211,7 @@ export class FaultEngine {
       if (!rule.evenIfLost || rule.spent || !fitsConn(rule.match, flow.conn, now)) continue;
       const points: Hit[] = [];
       if (rule.isPoint) this.fitting.places(rule, flow.conn, dir, seg, seen, points);
-      const fits = rule.isPoint ? points.length > 0 : this.fitting.segment(rule, dir, seg, seen);
+      const fits = rule.isPoint ? points.length > 0 : this.fitting.segment(rule, flow.conn, dir, seg, seen);
       if (fits) this.fire({ rule, conn: flow.conn, dir, offset: seen.to });
     }
   }
@@ -225,7 +263,7 @@ export class FaultEngine {
     }
     if (flow.forgotten !== null) return this.forgottenBy(flow, flow.forgotten, dir, seg);
     if (flow.played !== null) return this.playedBy(flow, flow.played, dir, seg, seen);
-    for (const box of this.boxes) {
+    for (const box of this.resting ? [] : this.boxes) {
       const verdict = box.sees(conn, dir, seg, seen);
       if (verdict === 'rst') this.answerRst(flow, dir, seg);
       if (verdict !== 'pass') return verdict === 'rst' ? '' : box.label;
@@ -321,7 +359,7 @@ export class FaultEngine {
       if (rule.fits === 0 && !rule.optional && !rule.isPoint) noteMiss(rule, conn, dir, seg, seen, now);
       if (!fitsConn(rule.match, conn, now)) continue;
       if (rule.isPoint) this.fitting.places(rule, conn, dir, seg, seen, points);
-      else if (this.fitting.segment(rule, dir, seg, seen)) plain.push(rule);
+      else if (this.fitting.segment(rule, conn, dir, seg, seen)) plain.push(rule);
     }
     points.sort((a, b) => a.cut - b.cut);
     const played = flow.played;
@@ -396,7 +434,7 @@ export class FaultEngine {
   /** Lets a rule act. True when what follows in the segment must not pass. */
   private fire(context: Context): boolean {
     const rule = context.rule!;
-    if (rule.spent) return false;
+    if (rule.spent || this.resting) return false;
     rule.hits++;
     this.decisions.note(rule.label, context.offset);
     this.trace.note(this.medium.now(), 'rule', null, rule.label, context.conn?.id ?? 0);

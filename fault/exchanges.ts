@@ -27,6 +27,13 @@ export class Exchanges {
   /** Responses that no request had asked for. */
   unsolicited = 0;
 
+  /** Forgets all, and counts from 1 again. */
+  clear(): void {
+    this.list.length = 0;
+    this.count = 0;
+    this.unsolicited = 0;
+  }
+
   /** Reads the two directions of a connection. */
   listener(conn: Conn): MessageListener {
     return {

@@ -1,33 +1,44 @@
 import { Random } from '../stack/base/random';
-import { type Action, coalesce, corrupt, delay, drop, duplicate, fin, reorder, rst } from './actions';
-import type { Match } from './match';
+import { drop } from './actions';
+import type { Dir, Match } from './match';
 import { type Phase, phaseOf } from './matchers';
 import { failUnused, type Unused } from './misses';
 import { permute, type Step } from './permute';
+import { arrangePlan, type Fault, faultOf, plainRule, planText, ruleOf } from './plan';
 import type { Report } from './report';
 import { makeFolder, writeReport } from './report-files';
 import { Rule } from './rule';
-import { type FaultName, fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
+import type { RuleData } from './rule-json';
+import { Shrinker } from './shrink';
+import { fromToken, type Placement, type Plan, packageVersion, toToken } from './token';
 import { Wire, type WireOptions } from './wire';
 
 /**
  * A test that is given a fresh wire every time, and the numbers of the requests that it is to make: all from 1 to the
  * option `requests`, or fewer while a failure is shrunk. It throws, or rejects, when something is wrong.
  */
-export type WireTest = (wire: Wire, requests: readonly number[]) => Promise<unknown>;
+export type WireTest<T = unknown> = (wire: Wire, requests: readonly number[]) => Promise<T>;
 
 /** What `explore` may be told. */
-export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
-  /** Where faults are placed. The only choice yet. */
-  readonly points?: 'every segment boundary';
+export interface ExploreOptions<T = never> extends Omit<WireOptions, 'faults'> {
+  /**
+   * Where faults are placed. 'every byte': behind each byte of every stream, coarse first (the middle, the quarters, …), as far
+   * as the budget goes; of `where` only `dir` counts. Default 'every segment boundary'.
+   */
+  readonly points?: 'every segment boundary' | 'every byte';
   /** Only at segments that fit: `{ dir: 's2c', len: [1, 65_535] }` for what responses are made of. Plain data. */
   readonly where?: Match;
   /** Default: drop, rst, fin. */
-  readonly faults?: readonly (FaultName | FaultMaker)[];
+  readonly faults?: readonly Fault[];
+  /**
+   * Rules that are there in every run, as data: `{ match: res(1).bodyByte(4096), do: [delay(3000)] }`. They belong to the plan
+   * and its token, and a failure is shrunk in them: rules that it does not need go, delays and offsets get smaller.
+   */
+  readonly rules?: readonly RuleData[];
   /** Instead of faults: these steps, in every order (`permute`). The test serves and asks; it gives what `expect` is told. */
   readonly permute?: readonly Step[];
   /** With `permute`: whether what the test gave is right. */
-  readonly expect?: (outcome: never) => boolean;
+  expect?(outcome: T): boolean;
   /** Runs at most. Default 500. */
   readonly budget?: number;
   /** Faults in one run at most. Default 2. */
@@ -40,16 +51,6 @@ export interface ExploreOptions extends Omit<WireOptions, 'faults'> {
   readonly reports?: string;
 }
 
-/** A fault by its function: `rst` for 'rst'. */
-type FaultMaker =
-  | typeof rst
-  | typeof fin
-  | typeof drop
-  | typeof delay
-  | typeof duplicate
-  | typeof corrupt
-  | typeof reorder;
-
 /** What was done. */
 export interface ExploreResult {
   readonly runs: number;
@@ -60,9 +61,11 @@ export interface ExploreResult {
 /** How a run went. */
 interface RunOutcome {
   readonly error: Error | null;
-  readonly phase: Phase;
+  /** See `fingerprintOf`; null: it did not fail. */
+  readonly fingerprint: string | null;
   readonly hash: string;
   readonly segments: number;
+  readonly streams: readonly Stream[];
   /** Where faults were, those of chance among them. */
   readonly placed: readonly Placement[];
   /** Rules of the test's own that never acted. */
@@ -70,53 +73,15 @@ interface RunOutcome {
   readonly report: Report;
 }
 
-const ACTIONS: Readonly<Record<FaultName, () => Action[]>> = {
-  drop: () => [drop()],
-  duplicate: () => [duplicate()],
-  delay: () => [delay(300)],
-  corrupt: () => [corrupt()],
-  rst: () => [rst({ to: 'c' })],
-  'rst-together': () => [coalesce(), rst({ to: 'c' })],
-  'rst-server': () => [rst({ to: 's' })],
-  fin: () => [fin({ to: 'c' })],
-  'fin-together': () => [coalesce(), fin({ to: 'c' })],
-  reorder: () => [reorder()],
-};
-
-function actionsOf(fault: string): Action[] {
-  if (!Object.hasOwn(ACTIONS, fault))
-    throw new RangeError(`there is no fault '${fault}': ${Object.keys(ACTIONS).join(', ')}`);
-  return ACTIONS[fault as FaultName]();
-}
-
-/** Arranges a plan on a wire. What chance decides is written down as placements: the same run without chance. */
-function arrange(wire: Wire, plan: Plan, counter: Rule): Placement[] {
-  const { engine } = wire;
-  for (const { segment, fault } of plan.placements)
-    engine.add(new Rule({ ...plan.where, nth: segment }, actionsOf(fault), `${fault} at segment ${segment}`, 1, true));
-  const placed: Placement[] = [...plan.placements];
-  const byChance = new Map<Rule, FaultName>();
-  for (const [name, p] of Object.entries(plan.chances)) {
-    const match: Match = { ...plan.where, p };
-    const rule = new Rule(match, actionsOf(name), `${name} with chance ${p}`, Number.POSITIVE_INFINITY, true);
-    byChance.set(engine.add(rule), name as FaultName);
-  }
-  engine.onRule = (rule) => {
-    const fault = byChance.get(rule);
-    if (fault !== undefined) placed.push({ segment: counter.fits, fault });
-  };
-  return placed;
-}
-
 async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Promise<RunOutcome> {
-  const { faults: _, requests: __, ...wireOptions } = options;
+  const { faults: _, requests: __, rules: ___, ...wireOptions } = options;
   const wire = new Wire({ ...wireOptions, seed: plan.seed, unused: 'ignore' });
   let error: Error | null = null;
   let placed: readonly Placement[] = [];
   // It never acts, and counts what the others count.
   const counter = wire.engine.add(new Rule({ ...plan.where, p: 0 }, [drop()], 'counter', 1, true));
   try {
-    placed = arrange(wire, plan, counter);
+    placed = arrangePlan(wire, plan, counter);
     await test(wire, plan.requests ?? []);
     for (const check of options.invariant ?? []) await check(wire);
   } catch (failure) {
@@ -125,9 +90,10 @@ async function runOnce(test: WireTest, plan: Plan, options: ExploreOptions): Pro
   const made = wire.report(`seed ${plan.seed}`);
   const outcome: RunOutcome = {
     error,
-    phase: phaseOf(wire),
+    fingerprint: error === null ? null : fingerprintOf(error, phaseOf(wire)),
     hash: wire.engine.decisions.hash(),
     segments: counter.fits,
+    streams: streamsOf(wire),
     placed,
     unused: wire.unused(),
     report: error === null ? made : asItIs(made),
@@ -159,8 +125,6 @@ class InVain {
   }
 }
 
-type Failed = RunOutcome & { readonly error: Error };
-
 const REQUESTS_MAX = 100_000;
 
 /** The numbers of all requests, as the options say; undefined: they do not. */
@@ -175,7 +139,7 @@ function allRequests({ requests }: ExploreOptions): readonly number[] | undefine
  * What makes two failures the same one: the kind of error, its code, and its first line without numbers. Of a connection's
  * error also how far the exchange had come; what a test says itself (it has no code) is told by its words.
  */
-function fingerprint({ error, phase }: Failed): string {
+function fingerprintOf(error: Error, phase: Phase): string {
   const { code } = error as NodeJS.ErrnoException;
   const where = code === undefined ? '' : `${code} in ${phase}`;
   return `${error.name} ${where} ${error.message.split('\n')[0]!.replace(/\d+/g, 'n')}`;
@@ -186,7 +150,7 @@ function fingerprint({ error, phase }: Failed): string {
  * budget goes. Fails with the smallest plan that makes the test fail in the same way, a token to run it again, and its story.
  * With TAPWIRE_REPLAY set to such a token, only that is run.
  */
-export async function explore(test: WireTest, options: ExploreOptions = {}): Promise<ExploreResult> {
+export async function explore<T>(test: WireTest<T>, options: ExploreOptions<NoInfer<T>> = {}): Promise<ExploreResult> {
   const token = process.env['TAPWIRE_REPLAY'];
   if (token !== undefined && token !== '') {
     await replay(token, test, options);
@@ -194,19 +158,23 @@ export async function explore(test: WireTest, options: ExploreOptions = {}): Pro
   }
   if (options.permute !== undefined) return inEveryOrder(test, options.permute, options);
   const seed = options.seed ?? 1;
-  const clean: Plan = { seed, placements: [], chances: {}, where: options.where, requests: allRequests(options) };
+  const { where, rules } = checked(options);
+  const clean: Plan = { seed, placements: [], chances: {}, where, rules, requests: allRequests(options) };
   const baseline = await runOnce(test, clean, options);
-  if (baseline.error !== null) throw failureOf(clean, baseline, 1, options);
+  if (baseline.error !== null) {
+    const [smallest, last] = await shrunk(test, clean, baseline, options);
+    throw failureOf(smallest, last, 1, options);
+  }
   const inVain = new InVain(options);
   inVain.after(baseline);
   let runs = 1;
-  for (const placements of plansFor(baseline.segments, options)) {
+  for (const placements of plansFor(baseline, options)) {
     if (runs >= (options.budget ?? 500)) break;
     const plan: Plan = { ...clean, placements };
     const outcome = await runOnce(test, plan, options);
     runs++;
     if (outcome.error !== null) {
-      const [smallest, last] = await shrinkPlan(test, plan, outcome, options);
+      const [smallest, last] = await shrunk(test, plan, outcome, options);
       throw failureOf(smallest, last, runs, options);
     }
     inVain.after(outcome);
@@ -237,19 +205,49 @@ async function inEveryOrder(test: WireTest, steps: readonly Step[], options: Exp
   throw new Error(`${wrong.length} of ${outcomes.length} orders failed\n${text}`);
 }
 
+type Place = Pick<Placement, 'segment' | 'at'>;
+
+const isSamePlace = (a: Place, b: Place): boolean => a.segment === b.segment && a.at === b.at;
+
+const everySegment = (segments: number): Place[] => Array.from({ length: segments }, (_, i) => ({ segment: i + 1 }));
+
+/** Of all streams in turn: the middle of each, then the quarters, and so on down to single bytes. */
+function everyByte(streams: readonly Stream[], { where, budget = 500 }: ExploreOptions): Place[] {
+  const wanted = streams.filter(({ dir, bytes }) => bytes > 0 && (where?.dir ?? dir) === dir);
+  const places: Place[] = [];
+  const longest = Math.max(0, ...wanted.map(({ bytes }) => bytes));
+  for (let step = 2 ** Math.ceil(Math.log2(longest + 1)); step >= 1 && places.length < budget; step /= 2)
+    for (const { conn, dir, bytes } of wanted)
+      for (let byte = step; byte <= bytes; byte += 2 * step) places.push({ at: { conn, dir, byte } });
+  return places;
+}
+
+/** What the run without faults carried in one direction of a connection. */
+interface Stream {
+  readonly conn: number;
+  readonly dir: Dir;
+  readonly bytes: number;
+}
+
+const streamsOf = ({ engine }: Wire): Stream[] =>
+  engine.conns.flatMap(({ id: conn, c, s }): Stream[] => [
+    { conn, dir: 'c2s', bytes: c.sent },
+    { conn, dir: 's2c', bytes: s.sent },
+  ]);
+
 /** Small first: all single placements, then all pairs, then random sets without end. */
-function* plansFor(segments: number, options: ExploreOptions): Generator<readonly Placement[]> {
-  const given = options.faults ?? (['drop', 'rst', 'fin'] as const);
-  const faults = given.map((fault) => (typeof fault === 'string' ? fault : (fault.name as FaultName)));
-  const singles: Placement[] = [];
-  for (let segment = 1; segment <= segments; segment++) for (const fault of faults) singles.push({ segment, fault });
+function* plansFor(baseline: RunOutcome, options: ExploreOptions): Generator<readonly Placement[]> {
+  const faults = (options.faults ?? (['drop', 'rst', 'fin'] as const)).map(faultOf);
+  const places =
+    options.points === 'every byte' ? everyByte(baseline.streams, options) : everySegment(baseline.segments);
+  const singles = places.flatMap((place) => faults.map((fault): Placement => ({ ...place, ...fault })));
   for (const single of singles) yield [single];
   const atOnce = options.atOnce ?? 2;
   if (atOnce < 2 || singles.length === 0) return;
   if (singles.length <= 40) {
     for (let i = 0; i < singles.length; i++)
       for (let k = i + 1; k < singles.length; k++)
-        if (singles[i]!.segment !== singles[k]!.segment) yield [singles[i]!, singles[k]!];
+        if (!isSamePlace(singles[i]!, singles[k]!)) yield [singles[i]!, singles[k]!];
   }
   const random = new Random(options.seed ?? 1);
   for (;;) {
@@ -258,82 +256,26 @@ function* plansFor(segments: number, options: ExploreOptions): Generator<readonl
   }
 }
 
-/**
- * Makes places of chances, then takes away places, chances and requests, then moves what is left towards the beginning; as
- * long as the failure stays the same one.
- */
-async function shrinkPlan(
+/** The smallest plan with the same failure, and how its run went. */
+const shrunk = (
   test: WireTest,
   plan: Plan,
   outcome: RunOutcome,
   options: ExploreOptions,
-): Promise<[Plan, RunOutcome]> {
-  let best = plan;
-  let last = outcome;
-  const wanted = fingerprint(outcome as Failed);
-  const attempt = async (smaller: Plan): Promise<boolean> => {
-    const tried = await runOnce(test, smaller, options);
-    if (tried.error === null || fingerprint(tried as Failed) !== wanted) return false;
-    best = smaller;
-    last = tried;
-    return true;
-  };
-  // Where chance struck, at these places and by no chance.
-  if (Object.keys(plan.chances).length > 0) await attempt({ ...plan, placements: outcome.placed, chances: {} });
-  for (let i = best.placements.length - 1; i >= 0; i--)
-    await attempt({ ...best, placements: best.placements.filter((_, k) => k !== i) });
-  for (const name of Object.keys(best.chances)) {
-    const { [name]: _, ...chances } = best.chances;
-    await attempt({ ...best, chances });
-  }
-  if (best.requests !== undefined) await shrinkRequests(test, () => best, attempt, options);
-  // Earlier is simpler: bisects each placement towards the first segment.
-  for (let i = 0; i < best.placements.length; i++) {
-    for (let low = 1, high = best.placements[i]!.segment; low < high; ) {
-      const middle = (low + high) >> 1;
-      const placements = best.placements.map((p, k) => (k === i ? { ...p, segment: middle } : p));
-      if (await attempt({ ...best, placements })) high = middle;
-      else low = middle + 1;
-    }
-  }
-  return [best, last];
-}
+): Promise<[Plan, RunOutcome]> =>
+  new Shrinker(plan, outcome, (smaller) => runOnce(test, smaller, options)).shrink(outcome.placed);
 
-/**
- * Takes requests away, half of them at first, then ever fewer together (delta debugging), until each one is needed. Faults
- * stay at their segments, or come earlier by as many segments as the requests had that are gone.
- */
-async function shrinkRequests(
-  test: WireTest,
-  best: () => Plan,
-  attempt: (smaller: Plan) => Promise<boolean>,
-  options: ExploreOptions,
-): Promise<void> {
-  const segmentsOf = async (requests: readonly number[]): Promise<number> =>
-    (await runOnce(test, { ...best(), placements: [], chances: {}, requests }, options)).segments;
-  const without = async (requests: readonly number[]): Promise<boolean> => {
-    const plan = best();
-    if (await attempt({ ...plan, requests })) return true;
-    if (plan.placements.length === 0) return false;
-    const fewer = (await segmentsOf(plan.requests!)) - (await segmentsOf(requests));
-    const placements = plan.placements.map((p) => ({ ...p, segment: Math.max(1, p.segment - fewer) }));
-    return fewer > 0 && attempt({ ...plan, requests, placements });
-  };
-  for (let size = best().requests!.length >> 1; size >= 1; size >>= 1) {
-    // From the end: what comes after the failure is the easiest to do without.
-    for (let at = best().requests!.length - size; at > -size; at -= size) {
-      const requests = best().requests!;
-      const left = requests.filter((_, i) => i < at || i >= at + size);
-      if (left.length > 0 && left.length < requests.length) await without(left);
-    }
-  }
+/** What a plan takes from the options. @throws RangeError when it makes no sense */
+function checked({ points, where, rules }: ExploreOptions): Pick<Plan, 'where' | 'rules'> {
+  if (points !== undefined && points !== 'every segment boundary' && points !== 'every byte')
+    throw new RangeError(`points is ${JSON.stringify(points)}: 'every segment boundary' or 'every byte'`);
+  const others = Object.keys(where ?? {}).filter((field) => field !== 'dir');
+  if (points === 'every byte' && others.length > 0)
+    throw new RangeError(`with 'every byte', where may say dir, not ${others.join(', ')}`);
+  const plain = rules?.map(plainRule);
+  plain?.forEach(ruleOf);
+  return { where, rules: plain };
 }
-
-const planText = (plan: Plan): string =>
-  [
-    ...plan.placements.map(({ segment, fault }) => `${fault} at segment ${segment}`),
-    ...Object.entries(plan.chances).map(([name, p]) => `${name} with chance ${p}`),
-  ].join(', ') || 'no fault at all';
 
 const requestsText = ({ requests }: Plan): string => {
   if (requests === undefined) return '';
@@ -411,13 +353,14 @@ export async function fuzz(
   }
   const first = rest.seed ?? 1;
   const requests = allRequests(rest);
+  const { where, rules } = checked(rest);
   const inVain = new InVain(rest);
   for (let i = 0; i < seeds; i++) {
-    const plan: Plan = { seed: first + i, placements: [], chances: faults, where: rest.where, requests };
+    const plan: Plan = { seed: first + i, placements: [], chances: faults, where, rules, requests };
     const outcome = await runOnce(test, plan, rest);
     inVain.after(outcome);
     if (outcome.error === null) continue;
-    const [smallest, last] = await shrinkPlan(test, plan, outcome, rest);
+    const [smallest, last] = await shrunk(test, plan, outcome, rest);
     throw failureOf(smallest, last, i + 1, rest);
   }
   inVain.check(seeds);

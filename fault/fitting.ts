@@ -21,7 +21,7 @@ export class Fitting {
   ) {}
 
   /** Whether a rule for segments fits this one. Counts it. */
-  segment(rule: Rule, dir: Dir, seg: Segment, seen: Seen): boolean {
+  segment(rule: Rule, conn: Conn, dir: Dir, seg: Segment, seen: Seen): boolean {
     const m = rule.match;
     if (m.dir !== undefined && m.dir !== dir) return false;
     if (m.handshake !== undefined && m.handshake !== seen.handshake) return false;
@@ -31,16 +31,20 @@ export class Fitting {
     rule.fits++;
     if (m.nth !== undefined && rule.fits !== m.nth) return false;
     if (m.every !== undefined && rule.fits % m.every !== 0) return false;
-    return this.drawn(rule);
+    return this.drawn(rule, conn, dir);
   }
 
   /** Whether chance is for the rule; true when the rule leaves nothing to it. */
-  drawn(rule: Rule): boolean {
-    const { p } = rule.match;
+  drawn(rule: Rule, conn: Conn, where: Dir | 'idle'): boolean {
+    const { p, correlation = 0 } = rule.match;
     if (p === undefined) return true;
     rule.draws++;
-    const is = this.decisions.chance(rule.label, p);
-    if (p > 0 && p < 1) rule.drew = this.decisions.latest;
+    // A key only where there are bursts.
+    const stream = correlation === 0 ? '' : `${conn.id} ${where}`;
+    const chance = correlation > 0 && rule.inBurst.has(stream) ? Math.min(1, p + correlation) : p;
+    const is = this.decisions.chance(rule.label, chance);
+    if (chance > 0 && chance < 1) rule.drew = this.decisions.latest;
+    if (correlation > 0) rule.burst(stream, is);
     return is;
   }
 
@@ -57,7 +61,7 @@ export class Fitting {
       rule.fits++;
       if (m.nth !== undefined && rule.fits !== m.nth) return;
       if (m.every !== undefined && rule.fits % m.every !== 0) return;
-      if (!this.drawn(rule)) return;
+      if (!this.drawn(rule, conn, dir)) return;
       into.push({ rule, cut: offset - seen.from });
     };
     if (m.seqAt === 'fin' && m.dir === dir && seen.fin) passed(seen.to, 'fin');

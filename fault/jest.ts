@@ -1,8 +1,9 @@
 /**
  * `tapwire/jest`: matchers for expect, and what belongs around a test: afterwards every wire is closed, and a test fails that
- * leaves sockets behind which nobody will ever close, or whose rules never acted. Works by being imported where `expect` and `afterEach` are global
- * (Jest, vitest with globals); elsewhere call `install(expect, { afterEach })`, or use `check` (plain assertions). Timers and
- * clocks of the runner are not touched.
+ * leaves sockets behind which nobody will ever close, or whose rules never acted. Works by being imported where `expect` and
+ * `afterEach` are global (Jest, vitest with globals); elsewhere call `install(expect, { afterEach })`, or use `check` (plain
+ * assertions). Timers and clocks of the runner are not touched. The same with types for an `expect` that is imported:
+ * `tapwire/jest-globals` (of '@jest/globals'), `tapwire/vitest` (of 'vitest').
  */
 
 import type { TcpState } from './match';
@@ -62,19 +63,22 @@ export async function tearDown(): Promise<void> {
 const home = globalThis as unknown as { expect?: { extend(matchers: object): void }; afterEach?: Runner['afterEach'] };
 if (home.expect !== undefined) install(home.expect, { afterEach: home.afterEach });
 
+/** What they are to `expect`; R is what a matcher returns, a promise behind `.rejects`. */
+export interface FaultMatchers<R> {
+  toBeNodeError(code: string, details?: ErrorDetails): R;
+  toHaveWire(expected: string): R;
+  toRetry(n: number): R;
+  toBeProcessedAtMostOnce(id: string): R;
+  toDeliverBody(expected: string | Uint8Array): R;
+  toLeakNoSockets(): Promise<R>;
+  toReachState(end: 'c' | 's', state: TcpState): R;
+  toSettleWithin(ms: number): Promise<R>;
+  toEmitInOrder(expected: readonly string[]): R;
+}
+
 declare global {
   namespace jest {
     // The type parameters are those of the interface that is extended.
-    interface Matchers<R> {
-      toBeNodeError(code: string, details?: ErrorDetails): R;
-      toHaveWire(expected: string): R;
-      toRetry(n: number): R;
-      toBeProcessedAtMostOnce(id: string): R;
-      toDeliverBody(expected: string | Uint8Array): R;
-      toLeakNoSockets(): Promise<R>;
-      toReachState(end: 'c' | 's', state: TcpState): R;
-      toSettleWithin(ms: number): Promise<R>;
-      toEmitInOrder(expected: readonly string[]): R;
-    }
+    interface Matchers<R> extends FaultMatchers<R> {}
   }
 }

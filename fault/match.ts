@@ -50,6 +50,11 @@ export interface Match {
   readonly every?: number;
   /** With this chance, from 0 (never) to 1 (always); drawn from the wire's seed. */
   readonly p?: number;
+  /**
+   * Bursts: after a segment for which chance was, the next one of its direction and connection that fits has a chance of
+   * `p + correlation` (1 at most); after one for which it was not, `p` again. Needs `p`.
+   */
+  readonly correlation?: number;
   /** Not before, and only before, this time of the wire's clock, in milliseconds. */
   readonly from?: Millis;
   readonly until?: Millis;
@@ -169,7 +174,7 @@ const WORDS = {
   at: [...['begin', 'line', 'header', 'headersEnd', 'body', 'chunkSize', 'chunkEnd', 'trailer', 'end', 'continue']],
 } as const;
 const MATCH_FIELDS = new Set(
-  'dir flags state conn seqAt nth len every p from until handshake again http idle tlsRecord'.split(' '),
+  'dir flags state conn seqAt nth len every p correlation from until handshake again http idle tlsRecord'.split(' '),
 );
 const HTTP_FIELDS = new Set('side exchange at byte header path'.split(' '));
 
@@ -208,6 +213,10 @@ export function checkMatch(m: Match): void {
     throw new RangeError(`seqAt is ${String(m.seqAt)}: a byte from 0 on, or 'fin'`);
   const { p, nth: k, every, len, from, until } = m;
   if (p !== undefined && !(p >= 0 && p <= 1)) throw new RangeError(`p is ${p}; a chance is from 0 to 1`);
+  const { correlation } = m;
+  if (correlation !== undefined && !(correlation >= 0 && correlation <= 1))
+    throw new RangeError(`correlation is ${correlation}; it is from 0 to 1`);
+  if (correlation !== undefined && p === undefined) throw new RangeError('correlation adds to a chance: it needs p');
   for (const [name, n] of [
     ['nth', k],
     ['every', every],

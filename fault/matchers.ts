@@ -31,6 +31,14 @@ function wireOf(given: unknown): Wire {
   return wire;
 }
 
+const isPromise = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+
+/** Judges a value; of a promise what it gives, or throws: `await expect(wire.get('/')).toRetry(1)`. */
+function judged(value: unknown, judge: (given: unknown) => Verdict): Verdict | Promise<Verdict> {
+  return isPromise(value) ? Promise.resolve(value).then(judge, judge) : judge(value);
+}
+
 const isError = (value: unknown): value is NodeJS.ErrnoException =>
   typeof value === 'object' && value !== null && typeof (value as Error).message === 'string';
 
@@ -57,8 +65,12 @@ export function phaseOf(wire: Wire): Phase {
   return message.end < 0 || got.next < message.end ? 'body' : 'idle';
 }
 
-/** Whether `value` is the error that Node would give: code, system call, and where it happened. */
-export function toBeNodeError(value: unknown, code: string, details: ErrorDetails = {}): Verdict {
+/** Whether `value` is the error that Node would give: code, system call, and where it happened. A promise is waited for. */
+export function toBeNodeError(value: unknown, code: string, details: ErrorDetails = {}): Verdict | Promise<Verdict> {
+  return judged(value, (given) => isNodeError(given, code, details));
+}
+
+function isNodeError(value: unknown, code: string, details: ErrorDetails): Verdict {
   if (!isError(value)) return say(false, `expected an error with code ${code}, received ${String(value)}`);
   const error = rootOf(value);
   const wrong: string[] = [];
@@ -89,7 +101,7 @@ export function toBeNodeError(value: unknown, code: string, details: ErrorDetail
  */
 export function toHaveWire(value: unknown, expected: string): Verdict {
   const wire = wireOf(value);
-  const found = wire.trace.delivered();
+  const found = wire.trace().delivered();
   const text = found.map(({ dir, flags }) => `${dir === 'c2s' ? '>' : '<'}${flags} `).join('');
   const pass = patternOf(expected).test(text);
   return say(
@@ -134,11 +146,21 @@ function attempts(wire: Wire): Exchange[] {
   return same;
 }
 
-/** Whether the last request was sent again `n` times. The value may be a response, or a wire. */
-export function toRetry(value: unknown, n: number): Verdict {
+/**
+ * Whether the last request was sent again `n` times. The value may be a response, or a wire; a promise is waited for. In a
+ * race: at most `n` times, and in one of its orders `n` times.
+ */
+export function toRetry(value: unknown, n: number): Verdict | Promise<Verdict> {
+  return judged(value, (given) => isRetried(given, n));
+}
+
+function isRetried(value: unknown, n: number): Verdict {
   const wire = wireOf(value);
   const made = attempts(wire);
-  const pass = made.length === n + 1;
+  const { retries } = wire;
+  const again = made.length - 1;
+  retries?.set(n, Math.max(retries.get(n) ?? 0, again));
+  const pass = retries === null ? again === n : again >= 0 && again <= n;
   const list = made.map(({ n: number, outcome }) => `#${number} ${outcome}`).join(', ');
   return say(pass, `${made[0]?.req?.title ?? 'no request'} was sent ${made.length} times (${list}), not ${n + 1}`);
 }
@@ -163,9 +185,16 @@ function bodyOf(value: unknown): Uint8Array | string | null {
 
 /**
  * Whether a client delivered the body: these bytes, or (as 'truncated-and-reported') all that the server sent, or else an
- * error. A body that is short without a word fails. `value` is what the client gave or threw.
+ * error. A body that is short without a word fails. `value` is what the client gave or threw; a promise is waited for.
  */
-export function toDeliverBody(value: unknown, expected: string | Uint8Array | 'truncated-and-reported'): Verdict {
+export function toDeliverBody(
+  value: unknown,
+  expected: string | Uint8Array | 'truncated-and-reported',
+): Verdict | Promise<Verdict> {
+  return judged(value, (given) => isDelivered(given, expected));
+}
+
+function isDelivered(value: unknown, expected: string | Uint8Array | 'truncated-and-reported'): Verdict {
   const body = bodyOf(value);
   const failed = isError(value);
   if (expected === 'truncated-and-reported') {
@@ -199,8 +228,9 @@ export function toReachState(value: unknown, end: 'c' | 's', state: TcpState): V
   const wire = wireOf(value);
   const conn = wire.engine.conns.at(-1);
   if (conn === undefined) return say(false, 'there was no connection');
-  const seen = wire.trace.entries
-    .filter((entry) => entry.conn === conn.id && entry.states !== '')
+  const seen = wire
+    .trace()
+    .entries.filter((entry) => entry.conn === conn.id && entry.states !== '')
     .map(({ states }) => states.split('/')[end === 'c' ? 0 : 1]!);
   seen.push(conn.stateOf(end, wire.clock.now()));
   return say(seen.includes(state), `${end} went through ${[...new Set(seen)].join(', ')}`);
@@ -262,5 +292,9 @@ export const check = Object.fromEntries(
 ) as unknown as {
   [Name in keyof typeof matchers]: (
     ...args: Parameters<(typeof matchers)[Name]>
-  ) => ReturnType<(typeof matchers)[Name]> extends Promise<Verdict> ? Promise<void> : void;
+  ) => ReturnType<(typeof matchers)[Name]> extends Promise<Verdict>
+    ? Promise<void>
+    : Promise<Verdict> extends ReturnType<(typeof matchers)[Name]>
+      ? void | Promise<void>
+      : void;
 };

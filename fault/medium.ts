@@ -20,6 +20,7 @@ export interface HostControl {
   stall(side: Side, ms: Millis): void;
   freeze(side: Side, ms: Millis): void;
   jump(side: Side, ms: Millis): void;
+  skew(side: Side, rate: number): void;
 }
 
 /** Hosts in other processes or machines: only their frames are in our hands. */
@@ -27,6 +28,7 @@ export const foreignHosts: HostControl = {
   stall: () => refuse('stall'),
   freeze: () => refuse('freeze'),
   jump: () => refuse('jump'),
+  skew: () => refuse('skew'),
 };
 
 function refuse(what: string): never {

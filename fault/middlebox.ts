@@ -49,6 +49,7 @@ export class Box {
   private readonly idle: Millis;
   /** How often it refused a connection, or did something about one that it had forgotten. */
   private acted = 0;
+  private active = true;
   /** The longest silence that a segment ended, and the most places that were taken. */
   private longest = 0;
   private most = 0;
@@ -67,6 +68,17 @@ export class Box {
         "middlebox: say what becomes of an expired connection: 'rst-sender', 'blackhole', 'fin-both'",
       );
     this.label = options.label ?? 'middlebox';
+  }
+
+  /** From now on it passes everything. */
+  off(): void {
+    this.active = false;
+  }
+
+  /** As when it was made, for another run on the same wire. */
+  restart(): void {
+    this.table.clear();
+    this.acted = this.longest = this.most = 0;
   }
 
   /** Connections in the table now. */
@@ -95,6 +107,7 @@ export class Box {
 
   /** Decides about a segment: 'pass', 'rst' (answer its sender), 'drop'. */
   sees(conn: Conn, _dir: Dir, _seg: Segment, seen: Seen): 'pass' | 'rst' | 'drop' {
+    if (!this.active) return 'pass';
     const now = this.world.now();
     let entry = this.table.get(conn);
     if (entry === undefined) {
@@ -126,6 +139,8 @@ export class Box {
   private watch(conn: Conn, entry: Entry): void {
     if (this.idle === Number.POSITIVE_INFINITY) return;
     this.world.at(entry.seenAt + this.idle, () => {
+      // Taken away, or of a run that is over.
+      if (!this.active || this.table.get(conn) !== entry) return;
       if (conn.over || entry.expired) return;
       if (this.world.now() - entry.seenAt < this.idle) return this.watch(conn, entry);
       entry.expired = true;

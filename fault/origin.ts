@@ -56,6 +56,13 @@ export class Origin {
     ).length;
   }
 
+  /** Forgets what it was asked; it goes on listening, and no connection stays open. */
+  restart(): void {
+    this.server.closeAllConnections();
+    this.handled.length = 0;
+    this.clientErrors.length = 0;
+  }
+
   /** Stops listening; connections stay as they are. */
   close(): void {
     this.stop();

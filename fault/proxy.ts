@@ -147,7 +147,7 @@ export class FaultProxy {
     const at = this.toxics.findIndex((toxic) => toxic.name === name);
     if (at < 0) return false;
     this.toxics.splice(at, 1);
-    for (const rule of this.engine.rules) if (rule.label === labelOf(name)) rule.off();
+    for (const rule of [...this.engine.rules]) if (rule.label === labelOf(name)) this.engine.remove(rule);
     this.endings.get(name)?.();
     this.endings.delete(name);
     return true;

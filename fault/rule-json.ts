@@ -1,7 +1,7 @@
 import type { Millis } from '../stack/base/bytes';
 import type { Action, Duration } from './actions';
 import * as actions from './actions';
-import type { Match } from './match';
+import type { HttpMatch, Match } from './match';
 import { autoLabel, Rule } from './rule';
 
 /**
@@ -70,8 +70,11 @@ const states = oneOf(
 
 const duration: Kind<Duration> = (value, at) => {
   if (typeof value === 'number') return ms(value, at);
-  const { min, max } = object({ min: ms, max: ms }, 'min', 'max')(value, at);
-  return { min: min as number, max: max as number };
+  const given = object({ min: ms, max: ms, mean: ms, sd: ms })(value, at);
+  const [min, max, mean, sd] = ['min', 'max', 'mean', 'sd'].map((name) => given[name] as number | undefined);
+  if (min !== undefined && max !== undefined && mean === undefined && sd === undefined) return { min, max };
+  if (mean !== undefined && sd !== undefined && min === undefined && max === undefined) return { mean, sd };
+  return wrong(at, value, 'a number of milliseconds, "min" and "max", or "mean" and "sd"');
 };
 
 /** An object with these fields and no others, of which `required` must be there. */
@@ -113,6 +116,7 @@ const match = object({
   len: range,
   every: count,
   p: number(0, 1),
+  correlation: number(0, 1),
   from: ms,
   until: ms,
   handshake: oneOf('syn', 'syn-ack', 'ack'),
@@ -202,30 +206,60 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   split: { fields: { gapMs: ms }, make: (a) => actions.split(a.gapMs) },
 };
 
-/** Actions that JSON can name. `stall`, `freeze`, `jump`, `modify` and `call` need the process of a host, or code. */
+/** For hosts of this process. */
+const HOST_MAKERS: Readonly<Record<string, Maker>> = {
+  stall: { fields: { host, ms }, required: ['host', 'ms'], make: (a) => actions.stall(a.host, a.ms) },
+  freeze: { fields: { host, ms }, required: ['host', 'ms'], make: (a) => actions.freeze(a.host, a.ms) },
+  jump: { fields: { host, ms }, required: ['host', 'ms'], make: (a) => actions.jump(a.host, a.ms) },
+  skew: {
+    fields: { host, rate: number(1e-6, 1e6) },
+    required: ['host', 'rate'],
+    make: (a) => actions.skew(a.host, a.rate),
+  },
+};
+
+/** Actions that JSON can name. `stall`, `freeze`, `jump`, `skew`, `modify` and `call` need the process of a host, or code. */
 export const ACTION_NAMES: readonly string[] = Object.keys(MAKERS);
 
 const ACTIONS_MAX = 100;
 
-/** An action from JSON. @throws RangeError */
-export function actionFrom(value: unknown, at = 'action'): Action {
+/** An action from JSON; `inProcess`: those of hosts in this process, too. @throws RangeError */
+export function actionFrom(value: unknown, at = 'action', inProcess = false): Action {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) wrong(at, value, 'an object');
   const { do: name, ...fields } = value as Fields;
-  const maker = typeof name === 'string' && Object.hasOwn(MAKERS, name) ? MAKERS[name] : undefined;
+  const makers = inProcess ? { ...MAKERS, ...HOST_MAKERS } : MAKERS;
+  const maker = typeof name === 'string' && Object.hasOwn(makers, name) ? makers[name] : undefined;
   if (maker === undefined)
-    throw new RangeError(`${at}: there is no action ${shown(name)} here: ${ACTION_NAMES.join(', ')}`);
+    throw new RangeError(`${at}: there is no action ${shown(name)} here: ${Object.keys(makers).join(', ')}`);
   return maker.make(object(maker.fields, ...(maker.required ?? []))(fields, `${at} (${name})`));
 }
 
 const rule = object({ match, do: (value) => value, label: text, times: count, optional: flag }, 'do');
 
-/** A rule from JSON: `{"match": {…}, "do": [{"do": "drop"}], "label": "…", "times": 1}`. @throws RangeError */
-export function ruleFrom(value: unknown, at = 'rule'): Rule {
+/** A rule as plain data. */
+export interface RuleData {
+  /** Default: every segment. Without functions; `http.path` is text that the target contains. */
+  readonly match?:
+    | Match
+    | (Omit<Match, 'http'> & { readonly http: Omit<HttpMatch, 'path'> & { readonly path: string } });
+  readonly do: readonly Action[];
+  readonly label?: string;
+  readonly times?: number;
+  readonly optional?: boolean;
+}
+
+/**
+ * A rule from JSON: `{"match": {…}, "do": [{"do": "drop"}], "label": "…", "times": 1}`; `inProcess`: actions of hosts in this
+ * process, too.
+ *
+ * @throws RangeError
+ */
+export function ruleFrom(value: unknown, at = 'rule', inProcess = false): Rule {
   const given = rule(value, at);
   const list = given['do'];
   if (!Array.isArray(list) || list.length === 0 || list.length > ACTIONS_MAX)
     wrong(`${at}.do`, list, `a list of 1 to ${ACTIONS_MAX} actions`);
-  const made = list.map((action, i) => actionFrom(action, `${at}.do[${i}]`));
+  const made = list.map((action, i) => actionFrom(action, `${at}.do[${i}]`, inProcess));
   const times = (given['times'] as number | undefined) ?? Number.POSITIVE_INFINITY;
   const match = (given['match'] as Match | undefined) ?? {};
   const label = (given['label'] as string | undefined) ?? autoLabel(match, made);

@@ -12,6 +12,8 @@ interface Nearest {
   text: string;
 }
 
+const NOTHING_NEAR: Nearest = { wrong: Number.POSITIVE_INFINITY, text: '' };
+
 /** A match, what to do, and a name. Made by `on(match).do(…)`. */
 export class Rule {
   /** How often it acted. */
@@ -28,7 +30,7 @@ export class Rule {
   /** When it was made known to a wire, and how long the wire's trace was then. */
   since: { readonly at: Millis; readonly entry: number } = { at: 0, entry: 0 };
   /** While it has not acted: the segment that came nearest to fitting it. */
-  readonly nearest: Nearest = { wrong: Number.POSITIVE_INFINITY, text: '' };
+  readonly nearest: Nearest = { ...NOTHING_NEAR };
   /** False: taken away. */
   active = true;
   /** Calls that its next firing waits for: a race decides when (race.ts). */
@@ -36,6 +38,8 @@ export class Rule {
   /** It is told of segments, too, that are lost or answered before rules are asked. */
   evenIfLost = false;
   readonly isPoint: boolean;
+  /** Directions of connections whose latest segment that fitted was chosen by chance (`correlation`). */
+  readonly inBurst = new Set<string>();
   private readonly done = new Set<string>();
 
   constructor(
@@ -69,8 +73,25 @@ export class Rule {
     return true;
   }
 
+  /** Notes what chance said of a stream. */
+  burst(stream: string, is: boolean): void {
+    if (!is) this.inBurst.delete(stream);
+    else if (this.inBurst.size < PLACES_KEPT) this.inBurst.add(stream);
+  }
+
   off(): void {
     this.active = false;
+  }
+
+  /** As when it was made, for another run on the same wire. */
+  restart(since: Rule['since']): void {
+    this.hits = this.fits = this.draws = this.acted = this.vain = 0;
+    this.vainWhy = '';
+    this.drew = null;
+    this.since = since;
+    Object.assign(this.nearest, NOTHING_NEAR);
+    this.inBurst.clear();
+    this.done.clear();
   }
 
   /** The last draw, when there is a chance. */

@@ -43,7 +43,7 @@ export class Silence {
     if (rule.spent || conn.over || conn.open !== null || conn.served < (m.idle!.served ?? 1)) return;
     if (now - conn.activeAt < m.idle!.after - 0.001 || !fitsConn(m, conn, now)) return;
     rule.fits++;
-    if (!this.fitting.drawn(rule)) return;
+    if (!this.fitting.drawn(rule, conn, 'idle')) return;
     this.fire({ rule, conn, dir: null, offset: 0 });
   }
 }

@@ -1,16 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { Match } from './match';
+import type { Millis } from '../stack/base/bytes';
+import type { Dir, Match } from './match';
+import type { RuleData } from './rule-json';
 
 const PREFIX = 'twf1.';
 const BYTES_MAX = 1 << 20;
 
-/** A fault at a place of a run that is otherwise the same every time: before the nth segment that enters the wire. */
+/** A fault at a place of a run that is otherwise the same every time: a segment that enters the wire, or a byte. */
 export interface Placement {
-  /** From 1. */
-  readonly segment: number;
+  /** The number of the segment, from 1. */
+  readonly segment?: number;
+  /** Instead of it: behind so many bytes of a stream. */
+  readonly at?: { readonly conn: number; readonly dir: Dir; readonly byte: number };
   readonly fault: FaultName;
+  /** Of a 'delay', in milliseconds; absent: 300. */
+  readonly ms?: Millis;
 }
 
 /** What exploration may place. '-together': in the same wake-up as the segment. */
@@ -34,6 +40,8 @@ export interface Plan {
   readonly chances: Readonly<Record<string, number>>;
   /** Which segments are counted and concerned; absent: all. */
   readonly where?: Match;
+  /** Rules that are in place from the beginning. */
+  readonly rules?: readonly RuleData[];
   /** Which requests the test is to make, by their numbers; absent: it was not told. */
   readonly requests?: readonly number[];
   /** The run of a scenario, with a client. */

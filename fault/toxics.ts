@@ -67,7 +67,8 @@ export function checkToxic(given: Partial<Toxic>, existing: readonly Toxic[]): T
 
 function checkLoss({ loss_rate: rate = 0, correlation = 0 }: Record<string, number>): void {
   if (rate > 1) throw new RangeError(`loss_rate is ${rate}: from 0 to 1`);
-  if (correlation !== 0) throw new RangeError('correlation is not built: each segment is lost, or not, by itself');
+  // Toxiproxy takes more for 1; what can mean nothing is refused here.
+  if (correlation > 1) throw new RangeError(`correlation is ${correlation}: from 0 to 1`);
 }
 
 /** The label of a toxic's rules. */
@@ -115,7 +116,7 @@ export function applyToxic(engine: FaultEngine, toxic: Toxic): () => void {
       add({ dir, seqAt: a['bytes']! }, fin({ to: dir === 's2c' ? 'c' : 's' }));
       break;
     case 'packet_loss':
-      add({ dir, p: a['loss_rate']! }, drop());
+      add({ dir, p: a['loss_rate']!, correlation: a['correlation']! }, drop());
       break;
     case 'timeout':
       add(text, drop());

@@ -38,6 +38,13 @@ export class Trace {
   omitted = 0;
   private frameBytes = 0;
 
+  /** Forgets the story so far. */
+  clear(): void {
+    this.entries.length = 0;
+    this.omitted = 0;
+    this.frameBytes = 0;
+  }
+
   /** How many entries there were, those that did not fit among them. */
   get count(): number {
     return this.entries.length + this.omitted;

@@ -113,7 +113,14 @@ function passSliced(
 
 function durationOf(ms: Duration, decisions: DecisionLog): number {
   if (typeof ms === 'number') return ms;
+  if ('mean' in ms) return Math.max(0, ms.mean + ms.sd * normal(decisions));
   return ms.min + decisions.fraction('delay') * (ms.max - ms.min);
+}
+
+/** A number of the standard normal distribution, of two that are drawn (Box and Muller). */
+function normal(decisions: DecisionLog): number {
+  const radius = Math.sqrt(-2 * Math.log(1 - decisions.fraction('delay')));
+  return radius * Math.cos(2 * Math.PI * decisions.fraction('delay'));
 }
 
 /** How long what costs `cost` waits for a link of `rate` a second, and takes on it; null: what waits is more than `queue`. */

@@ -152,6 +152,10 @@ export class VirtualMedium implements Medium, HostControl {
     this.hosts[side].loop.leap(ms);
   }
 
+  skew(side: Side, rate: number): void {
+    this.hosts[side].loop.skew(rate);
+  }
+
   /** Whether a host stands still, in part or whole. */
   get isStopped(): boolean {
     const { left, right } = this.gates;

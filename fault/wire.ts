@@ -85,6 +85,8 @@ export interface Clock {
   settle(): Promise<void>;
   /** A host's clock leaps ahead. */
   jump(host: 'client' | 'server', ms: Millis): void;
+  /** A host's clock runs `rate` times as fast as this one from now on. */
+  skew(host: 'client' | 'server', rate: number): void;
   /** Has an action, or a function, done at a time of this clock. */
   at(ms: Millis, what: Action | (() => void)): void;
   /** Resolves when so much time has passed: for handlers that are slow. Does not make time pass by itself. */
@@ -102,6 +104,8 @@ export interface ServeOptions extends http.ServerOptions {
 }
 
 const SETTLE_MS = 0.1;
+/** More than TIME-WAIT lasts, and what closes a connection that says nothing for a minute. */
+const LINGER_MS = 130_000;
 /** A day: who waits for longer waits for ever. */
 const RUN_MS = 86_400_000;
 
@@ -132,6 +136,8 @@ export class Wire {
   /** Responses that `request` and `get` resolved with: "GET /a", and bytes of body. */
   readonly deliveries: { readonly title: string; readonly bytes: number }[] = [];
   readonly medium: VirtualMedium;
+  /** In a race: how often requests were sent again, by what `toRetry` was told; over all orders. */
+  retries: Map<number, number> | null = null;
   private readonly driver: Driver;
   private readonly agents: http.Agent[] = [];
   private readonly dispatchers: { destroy(): Promise<void> }[] = [];
@@ -191,6 +197,7 @@ export class Wire {
         await driver.until(() => medium.world.isQuiet && !this.engine.isBusy);
       },
       jump: (host, ms) => medium.jump(sideOf(host), checkMs(ms)),
+      skew: (host, rate) => medium.skew(sideOf(host), rate),
       at: (ms, what) => medium.world.at(ms, typeof what === 'function' ? what : () => this.do(what)),
       sleep: (ms) => new Promise((resolve) => medium.world.at(now() + checkMs(ms), resolve)),
     };
@@ -303,8 +310,9 @@ export class Wire {
       return reply;
     });
   }
-  get(path = '/', options: RequestOptions = {}): Promise<Reply> {
-    return this.request({ ...options, path });
+  /** `get('/b')`, `get('/b', { timeout: 2000 })`, or `get({ connectTimeout: 2500 })` for '/'. */
+  get(path: string | RequestOptions = '/', options: RequestOptions = {}): Promise<Reply> {
+    return this.request(typeof path === 'string' ? { ...options, path } : path);
   }
   /** The agent that `request` and `get` share. */
   get pool(): http.Agent {
@@ -413,7 +421,8 @@ export class Wire {
     this.engine.trace.note(this.clock.now(), 'event', side, text);
   }
 
-  get trace(): Trace {
+  /** The story so far. */
+  trace(): Trace {
     return this.engine.trace;
   }
 
@@ -435,7 +444,7 @@ export class Wire {
   // ── the end ──
 
   /** Lets go of what the test left by design: idle connections of agents and servers. */
-  async quiesce(forMs: Millis = 130_000): Promise<void> {
+  async quiesce(forMs: Millis = LINGER_MS): Promise<void> {
     for (const agent of this.agents) agent.destroy();
     await Promise.all(this.dispatchers.map((dispatcher) => dispatcher.destroy().catch(() => {})));
     for (const origin of this.origins) {
@@ -443,6 +452,29 @@ export class Wire {
       origin.close();
     }
     await this.clock.advance(forMs);
+  }
+
+  /**
+   * As if nothing had happened, but for the clock, which goes on: connections come to their end, then requests count from 1,
+   * rules and boxes have done nothing yet, gates are open and hosts are up. Servers go on listening. `race` does it before
+   * each order.
+   *
+   * @throws Error when sockets are left that nobody closes
+   */
+  async restart(): Promise<void> {
+    this.mustBeOpen();
+    this.engine.rest();
+    for (const agent of this.agents) agent.destroy();
+    for (const origin of this.origins) origin.restart();
+    // What gives up late, such as data that is never acknowledged.
+    for (const ms of [LINGER_MS, 3_600_000, 86_400_000]) {
+      await this.clock.advance(ms);
+      if (this.leftovers().length === 0) break;
+    }
+    const left = this.leftovers();
+    if (left.length > 0) throw new Error(`sockets are left of the run before: ${left.join(', ')}`);
+    this.deliveries.length = 0;
+    this.engine.restart();
   }
 
   /** What is left on the hosts, in words; empty: nothing. */

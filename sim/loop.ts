@@ -30,8 +30,11 @@ interface Timer {
  * happens on the host, and then everything that was due does, in order.
  */
 export class VirtualLoop implements Loop {
-  /** Added to the world's time. */
+  /** Added to the world's time, where the clock runs as fast as the world's. */
   private ahead: Millis;
+  /** How fast this clock runs, and since when of the world's time: `skew`. */
+  private rate = 1;
+  private skewedAt: Millis = 0;
   private stalledUntil: Millis = 0;
   private readonly timers = new Set<Timer>();
   private halted = false;
@@ -49,7 +52,21 @@ export class VirtualLoop implements Loop {
   }
 
   now(): Millis {
-    return this.world.scheduler.now + this.ahead;
+    return this.shows(this.world.scheduler.now);
+  }
+
+  /** What this clock shows at a time of the world. */
+  private shows(worldAt: Millis): Millis {
+    return worldAt + this.ahead + (worldAt - this.skewedAt) * (this.rate - 1);
+  }
+
+  /** The first time of the world at which this clock shows `at`, or more. */
+  private worldTime(at: Millis): Millis {
+    if (this.rate === 1) return at - this.ahead;
+    let worldAt = this.skewedAt + (at - this.ahead - this.skewedAt) / this.rate;
+    // Rounded down, a timer would find that it is not due yet.
+    while (this.shows(worldAt) < at) worldAt += Math.max(1, Math.abs(worldAt)) * Number.EPSILON;
+    return worldAt;
   }
 
   timer(at: Millis, task: () => void): unknown {
@@ -60,7 +77,7 @@ export class VirtualLoop implements Loop {
   }
 
   private place(timer: Timer): void {
-    timer.happening = this.post(timer.at - this.ahead, () => {
+    timer.happening = this.post(this.worldTime(timer.at), () => {
       this.timers.delete(timer);
       timer.task();
     });
@@ -120,6 +137,20 @@ export class VirtualLoop implements Loop {
   leap(ms: Millis): void {
     if (!(ms >= 0)) throw new RangeError(`a clock leaps ahead, not by ${ms} ms`);
     this.ahead += ms;
+    this.placeAgain();
+  }
+
+  /** From now on the host's clock runs `rate` times as fast as the world's; 1: as fast again. What it shows does not leap. */
+  skew(rate: number): void {
+    if (!(rate > 0 && rate < Number.POSITIVE_INFINITY)) throw new RangeError(`a clock runs forward, not ${rate} times`);
+    const { now } = this.world.scheduler;
+    this.ahead = this.shows(now) - now;
+    this.skewedAt = now;
+    this.rate = rate;
+    this.placeAgain();
+  }
+
+  private placeAgain(): void {
     for (const timer of this.timers) {
       if (timer.happening !== null) this.world.scheduler.cancel(timer.happening);
       this.place(timer);

@@ -1,5 +1,5 @@
 // Failures of the network under vitest. In a project: npm install --save-dev tapwire vitest, then npx vitest run
-import { createWire, fin, idle, install, race, req, res, rst } from 'tapwire/jest';
+import { createWire, fin, idle, install, race, req, res, rst } from 'tapwire/vitest';
 import { afterEach, expect, test } from 'vitest';
 
 // Matchers, and a tear-down that fails a test which leaves sockets behind.
@@ -13,12 +13,12 @@ test('a reset in the body of a response', async () => {
 });
 
 test('the server closes while the client writes, in every order', async () => {
-  const orders = race(async (wire) => {
-    await wire.serve((request, response) => response.end(request.url));
+  const wire = createWire();
+  await wire.serve((request, response) => response.end(request.url));
+  const orders = race(wire.on(idle(3000)).do(fin({ to: 'c' })), req(2)).orders('all');
+  // The wire begins anew for each.
+  await orders.test(async (_, order) => {
     await wire.get('/1');
-    return [wire.on(idle(3000)).do(fin({ to: 'c' })), req(2)];
-  }).orders('all');
-  await orders.test(async (wire, order) => {
     await wire.clock.advance(3020);
     const said = await wire.get('/2').catch((error) => error);
     if (order === 'first') expect(said).toDeliverBody('/2');

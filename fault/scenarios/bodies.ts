@@ -71,7 +71,7 @@ export const bodies: readonly Scenario[] = [
       await ask({ method: 'POST', body: UPLOAD });
       wire.on(res(2).end()).do(coalesce(), rst({ to: 'c' }));
       await ask({ method: 'POST', body: UPLOAD });
-      say(`the last connection ended with ${wire.trace.notation(2).includes('R') ? 'RST' : 'nothing'}`);
+      say(`the last connection ended with ${wire.trace().notation(2).includes('R') ? 'RST' : 'nothing'}`);
     },
   },
   {
@@ -90,7 +90,7 @@ export const bodies: readonly Scenario[] = [
       await serve(tooLarge);
       wire.on(res(1).end()).do(rst({ to: 'c' }));
       await ask({ method: 'POST', body: UPLOAD });
-      say(`the last connection ended with ${wire.trace.notation(1).includes('R') ? 'RST' : 'nothing'}`);
+      say(`the last connection ended with ${wire.trace().notation(1).includes('R') ? 'RST' : 'nothing'}`);
     },
   },
   {
@@ -269,7 +269,10 @@ export const bodies: readonly Scenario[] = [
       wire.on({ dir: 's2c', len: [1, 65_535] }).do(slice(1, 2));
       await ask();
       const end = wire.engine.exchanges.list[0]!.res!.end;
-      const pieces = wire.trace.delivered().filter((e) => e.dir === 's2c' && e.length > 0 && e.seq - 1 >= end - 5);
+      const pieces = wire
+        .trace()
+        .delivered()
+        .filter((e) => e.dir === 's2c' && e.length > 0 && e.seq - 1 >= end - 5);
       say(`the last chunk came in ${pieces.length} pieces`);
     },
   },
@@ -290,7 +293,10 @@ export const bodies: readonly Scenario[] = [
       wire.on(res(1).end()).do(coalesce(), rst({ to: 'c' }));
       await ask();
       await wire.clock.advance(100);
-      const last = wire.trace.delivered().findLast(({ dir }) => dir === 's2c');
+      const last = wire
+        .trace()
+        .delivered()
+        .findLast(({ dir }) => dir === 's2c');
       say(`the connection ended with ${last?.flags.includes('R') === true ? 'RST' : 'nothing'}`);
     },
   },
@@ -310,7 +316,10 @@ export const bodies: readonly Scenario[] = [
       await serve(faulty ? () => {} : plain);
       await ask({ timeout: 3000 });
       await wire.clock.advance(100);
-      const closed = wire.trace.delivered().find(({ flags }) => flags.includes('F'));
+      const closed = wire
+        .trace()
+        .delivered()
+        .find(({ flags }) => flags.includes('F'));
       say(`the first FIN is of the ${closed?.dir === 'c2s' ? 'client' : 'server'}`);
     },
   },
@@ -380,7 +389,10 @@ export const bodies: readonly Scenario[] = [
       });
       wire.on(req(1).bodyByte(50_000)).do(window('server', 0));
       await ask({ method: 'POST', body: Buffer.alloc(1_000_000), timeout: 20_000 });
-      const probes = wire.trace.delivered().filter(({ dir, length, at }) => dir === 'c2s' && length <= 1 && at > 1000);
+      const probes = wire
+        .trace()
+        .delivered()
+        .filter(({ dir, length, at }) => dir === 'c2s' && length <= 1 && at > 1000);
       say(`window probes: ${probes.length > 2 ? 'some' : 'none'}`);
     },
   },

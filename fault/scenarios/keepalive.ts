@@ -307,7 +307,10 @@ export const keepAlive: readonly Scenario[] = [
         await wire.run(client.ask({ pool }));
         const began = wire.clock.now();
         await wire.clock.advance(10_000);
-        const closed = wire.trace.delivered().find((entry) => entry.at > began && entry.flags.includes('F'));
+        const closed = wire
+          .trace()
+          .delivered()
+          .find((entry) => entry.at > began && entry.flags.includes('F'));
         const seconds = (((closed?.at ?? 0) - began) / 1000).toFixed(1);
         say(
           `${name}: ${closed === undefined ? 'nobody closes' : `FIN of the ${closed.dir === 'c2s' ? 'client' : 'server'} after ${seconds} s`}`,
@@ -352,11 +355,12 @@ export const keepAlive: readonly Scenario[] = [
           if (forgetful || socket!.bytesWritten === written) socket!.destroy();
         });
         await wire.clock.advance(ms);
-        const before = wire.trace.entries.length;
+        const before = wire.trace().entries.length;
         const { status, error } = await wire.run(client.ask({ path: '/', pool }));
         await wire.clock.advance(100);
-        const closed = wire.trace.entries
-          .slice(before)
+        const closed = wire
+          .trace()
+          .entries.slice(before)
           .find(({ kind, flags }) => kind === 'sent' && flags.includes('F'));
         const who = closed === undefined ? '' : `, the FIN is of the ${closed.dir === 'c2s' ? 'client' : 'server'}`;
         say(`${name}: ${error === null ? status : `${error}${who}`}`);

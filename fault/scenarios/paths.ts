@@ -383,7 +383,7 @@ export const paths: readonly Scenario[] = [
       const all = await wire.run(Promise.all([...first, ...[4, 5, 6, 7].map(get)]));
       const statuses = new Set(all.map(({ status }) => status));
       say(`7 requests: ${[...statuses].join(', ')}`);
-      const sent = wire.trace.entries.filter(({ kind, flags }) => kind === 'sent' && flags === 'S');
+      const sent = wire.trace().entries.filter(({ kind, flags }) => kind === 'sent' && flags === 'S');
       say(`SYNs sent more than once: ${sent.length > 7 ? 'yes' : 'no'}`);
     },
   },

@@ -113,7 +113,7 @@ export async function runScenario(
     const expected = expectedOf(scenario, client);
     const same =
       expected === null || (expected.length === lines.length && expected.every((line, i) => line === lines[i]));
-    const hash = wire.trace.hash();
+    const hash = wire.trace().hash();
     const plan = { seed: wire.seed, placements: [], chances: {}, scenario: scenario.id, client };
     const report = wire.report(`${scenario.id} (${client})`);
     const unused = wire.unused();

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
 
@@ -14,6 +24,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 const SILENT = ['./package.json', './register', './register-net'];
 const entries = Object.keys(manifest.exports).filter((entry) => !SILENT.includes(entry));
 const names = entries.map((entry) => `tapwire${entry.slice(1)}`);
+/** They add types to packages that are installed beside them. */
+const TYPES_OF_OTHERS = ['tapwire/jest-globals', 'tapwire/vitest'];
 
 let folder = '';
 let project = '';
@@ -126,18 +138,26 @@ test('an ES module runs on it', () => {
   expect(run('node', [put('use.mjs', head + EXCHANGE)])).toBe('from the stack\n');
 });
 
+const STRICT = {
+  strict: true,
+  noEmit: true,
+  module: 'node16',
+  moduleResolution: 'node16',
+  target: 'es2022',
+  lib: ['es2023'],
+  types: ['node'],
+  typeRoots: [join(root, 'node_modules', '@types')],
+};
+
+/** What the compiler says of these programs. */
+function compiled(sources: readonly string[], options: object = STRICT): string {
+  put('tsconfig.json', JSON.stringify({ compilerOptions: options, files: sources }));
+  return run('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
+}
+
 test('both find types', () => {
-  const options = {
-    strict: true,
-    noEmit: true,
-    module: 'node16',
-    moduleResolution: 'node16',
-    target: 'es2022',
-    lib: ['es2023'],
-    types: ['node'],
-    typeRoots: [join(root, 'node_modules', '@types')],
-  };
-  const uses = names.map((name, i) => `import * as m${i} from '${name}';\nvoid m${i};\n`).join('');
+  const typable = names.filter((name) => !TYPES_OF_OTHERS.includes(name));
+  const uses = typable.map((name, i) => `import * as m${i} from '${name}';\nvoid m${i};\n`).join('');
   const typed = `${uses}import { createHost, memoryPair, type TapwireHost } from 'tapwire';
 const [a] = memoryPair({ mtu: 1500 });
 const host: TapwireHost = createHost({ device: a, addresses: '10.0.0.1/24' });
@@ -146,9 +166,61 @@ createHost({ device: 'none' });
 host.http.createServer((req, res) => void res.end(req.url)).listen(80);
 host.close();
 `;
-  const sources = [put('typed.cts', typed), put('typed.mts', typed)];
-  put('tsconfig.json', JSON.stringify({ compilerOptions: options, files: sources }));
-  expect(run('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])).toBe('');
+  expect(compiled([put('typed.cts', typed), put('typed.mts', typed)])).toBe('');
+}, 60_000);
+
+/** A test as somebody writes it whose runner has no globals. */
+const testWith = (runner: string, types: string): string => `
+import { afterEach, expect, test } from '${runner}';
+import { createWire, install, race, req, idle, fin } from '${types}';
+install(expect, { afterEach });
+test('typed', async () => {
+  const wire = createWire();
+  await expect(wire.get()).rejects.toBeNodeError('ECONNRESET', { syscall: 'read', phase: 'body' });
+  await expect(wire.get('/')).toRetry(1);
+  await expect(wire.get({ timeout: 1 })).not.toDeliverBody('abc');
+  await expect(wire).toLeakNoSockets();
+  await race(wire.on(idle(3000)).do(fin({ to: 'c' })), req(2)).test(async () => expect(wire).toHaveWire('S SA A'));
+  // @ts-expect-error it counts
+  expect(wire).toRetry('once');
+  // @ts-expect-error there is no such state
+  expect(wire).toReachState('c', 'OPEN');
+});
+`;
+
+/** As much of vitest as is needed for that: its names, and that `Assertion` is what is extended. */
+const VITEST = `
+export interface Assertion<T = any> { toBe(expected: T): void; not: Assertion<T>; rejects: Promised<Assertion<T>>; }
+type Promised<O> = { [K in keyof O]: O[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never };
+export declare const expect: { <T>(actual: T): Assertion<T>; extend(matchers: object): void };
+export declare function test(name: string, body: () => Promise<void>): void;
+export declare function afterEach(task: () => Promise<void> | void): void;
+`;
+
+test('matchers have types where expect is imported: @jest/globals, vitest', () => {
+  const modules = join(project, 'node_modules');
+  mkdirSync(join(modules, 'vitest'));
+  writeFileSync(join(modules, 'vitest', 'package.json'), '{ "name": "vitest", "types": "./index.d.ts" }');
+  writeFileSync(join(modules, 'vitest', 'index.d.ts'), VITEST);
+  const ours = join(root, 'node_modules');
+  const linked = ['@jest', 'expect', 'jest-mock', 'jest-snapshot', '@sinclair'].filter((name) =>
+    existsSync(join(ours, name)),
+  );
+  for (const name of linked) symlinkSync(join(ours, name), join(modules, name));
+  try {
+    const sources = [
+      put('jest.mts', testWith('@jest/globals', 'tapwire/jest-globals')),
+      put('jest.cts', testWith('@jest/globals', 'tapwire/jest-globals')),
+      put('vitest.mts', testWith('vitest', 'tapwire/vitest')),
+    ];
+    // Types of others are not what is looked at.
+    expect(compiled(sources, { ...STRICT, skipLibCheck: true })).toBe('');
+    // Without them: so that what is above shows that it is they.
+    const without = put('none.mts', testWith('vitest', 'tapwire/jest'));
+    expect(() => compiled([without], { ...STRICT, skipLibCheck: true })).toThrow("'toRetry' does not exist");
+  } finally {
+    for (const name of [...linked, 'vitest']) rmSync(join(modules, name), { recursive: true, force: true });
+  }
 }, 60_000);
 
 /** Knows nothing of tapwire. */

@@ -282,7 +282,10 @@ describe('frames', () => {
     await wire.serve((_, response) => response.end('0123456789'));
     await wire.get('/');
     await wire.quiesce();
-    const frames = wire.trace.entries.filter(({ kind }) => kind === 'sent').map(({ frame }) => frame!);
+    const frames = wire
+      .trace()
+      .entries.filter(({ kind }) => kind === 'sent')
+      .map(({ frame }) => frame!);
     wire.close();
     return frames;
   }

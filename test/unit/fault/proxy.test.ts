@@ -1,6 +1,6 @@
 /** The proxy over loopback, in real time: the kernel's programs on both sides know nothing of it. */
 import net from 'node:net';
-import { ControlServer, FaultProxy, rst, type Toxic } from '../../../fault';
+import { ControlServer, FaultProxy, rst, split, type Toxic } from '../../../fault';
 
 let upstream: net.Server;
 let port: number;
@@ -57,7 +57,8 @@ test('untouched, bytes go through', async () => {
 
 test('a rule at a byte: the client gets the bytes before it and a genuine reset', async () => {
   const proxy = await made();
-  proxy.engine.on({ dir: 's2c', seqAt: 3 }).do(rst({ to: 'c' }));
+  // So long a gap that a client on a busy machine reads before the reset is there: together they would be an end.
+  proxy.engine.on({ dir: 's2c', seqAt: 3 }).do(split(1000), rst({ to: 'c' }));
   expect(await say(proxy.listen, 'hello')).toMatchObject({ got: 'hel', end: 'ECONNRESET' });
 });
 
@@ -70,6 +71,7 @@ test.each([
   ['limit_data', { bytes: 2 }, 'end', 'he'],
   ['slicer', { average_size: 1, delay: 1000 }, 'whole', 'hello'],
   ['packet_loss', { loss_rate: 1 }, 'silence', ''],
+  ['packet_loss', { loss_rate: 0, correlation: 1 }, 'whole', 'hello'],
   ['slicer', { average_size: 2, size_variation: 1, delay: 100 }, 'whole', 'hello'],
   ['slow_close', { delay: 60_000 }, 'whole', 'hello'],
   ['bandwidth', { rate: 0 }, 'silence', ''],
@@ -174,8 +176,8 @@ describe('the control API', () => {
     ]);
     expect(await ask('POST', '/proxies/db/toxics', { type: 'reset_peer' })).toMatchObject([409, { status: 409 }]);
     expect(
-      await ask('POST', '/proxies/db/toxics', { type: 'packet_loss', attributes: { correlation: 1 } }),
-    ).toMatchObject([400, { error: 'correlation is not built: each segment is lost, or not, by itself' }]);
+      await ask('POST', '/proxies/db/toxics', { type: 'packet_loss', attributes: { correlation: 1.5 } }),
+    ).toMatchObject([400, { error: 'correlation is 1.5: from 0 to 1' }]);
     expect((await say(listen, 'hello')).end).toBe('ECONNRESET');
     expect(await ask('GET', '/proxies/db/toxics')).toMatchObject([200, [{ type: 'reset_peer' }]]);
     expect((await ask('DELETE', '/proxies/db/toxics/reset_peer_downstream'))[0]).toBe(204);
@@ -218,7 +220,10 @@ describe('the control API', () => {
     expect(
       await ask('POST', '/proxies/p/rules', {
         match: { dir: 's2c', seqAt: 2 },
-        do: [{ do: 'rst', to: 'c' }],
+        do: [
+          { do: 'split', gapMs: 1000 },
+          { do: 'rst', to: 'c' },
+        ],
         label: 'cut at 2',
       }),
     ).toEqual([201, { label: 'cut at 2' }]);

@@ -5,6 +5,7 @@ import {
   bodyIntact,
   coalesce,
   createWire,
+  delay,
   drop,
   explore,
   fin,
@@ -372,6 +373,91 @@ test('a failure is shrunk to the requests that it needs, and its fault comes ear
   expect(failure.plan.placements).toEqual([{ segment: 1, fault: SILENT_CUT }]);
   expect(failure.message).toContain('request 7 alone');
   await expect(replay(failure.token, suite)).rejects.toThrow('the client delivered');
+});
+
+test('rules of a plan are shrunk: those that are not needed go, delays and offsets get smaller', async () => {
+  const patience = async (wire: Wire): Promise<void> => {
+    await wire.serve((_, response) => response.end(Buffer.alloc(20_000, 'x')));
+    // Whoever reads has no more patience than two seconds, from the thousandth byte on.
+    const began = wire.clock.now();
+    const { body } = await wire.get('/');
+    const took = wire.clock.now() - began;
+    if (took > 2000) throw new Error(`${body.length} bytes took too long`);
+  };
+  const options = {
+    budget: 1,
+    rules: [
+      { match: syn(), do: [delay(40)] },
+      { match: res(1).bodyByte(15_000), do: [delay(7000)], label: 'a stumble', times: 1 },
+      { match: { dir: 'c2s', nth: 5 }, do: [drop()], optional: true },
+    ],
+  } as const;
+  const failure = (await explore(patience, options).catch((error: unknown) => error)) as Error & {
+    token: string;
+    plan: Plan;
+  };
+  expect(failure.message).toContain('with a stumble');
+  const [rule, ...others] = failure.plan.rules!;
+  expect([others, rule!.label, rule!.match]).toEqual([
+    [],
+    'a stumble',
+    { http: { side: 'res', exchange: 1, at: 'body', byte: 0 } },
+  ]);
+  // The smallest delay with which it still takes too long: a millisecond less does not.
+  const [{ ms }] = rule!.do as unknown as [{ ms: number }];
+  expect(ms).toBeGreaterThan(1800);
+  expect(ms).toBeLessThanOrEqual(2000);
+  const at = (delayMs: number): Promise<unknown> =>
+    explore(patience, { budget: 1, rules: [{ ...rule!, do: [delay(delayMs)] }] });
+  await expect(at(ms)).rejects.toThrow('took too long');
+  await at(ms - 1);
+  await expect(replay(failure.token, patience)).rejects.toThrow('took too long');
+  await expect(explore(patience, { rules: [{ do: [{ do: 'explode' } as never] }] })).rejects.toThrow(
+    'rules[0].do[0]: there is no action "explode"',
+  );
+});
+
+test('a delay that exploration placed is shrunk to the smallest that matters', async () => {
+  const test = async (wire: Wire): Promise<void> => {
+    await wire.serve(ok);
+    const began = wire.clock.now();
+    await wire.get('/');
+    if (wire.clock.now() - began > 400) throw new Error('too late');
+  };
+  const failure = (await explore(test, { faults: [delay(5000)], budget: 20 }).catch(
+    (error: unknown) => error,
+  )) as Error & {
+    plan: Plan;
+  };
+  const [{ segment, fault, ms }] = failure.plan.placements as [{ segment?: number; fault: string; ms?: number }];
+  expect([failure.plan.placements.length, segment, fault]).toEqual([1, 1, 'delay']);
+  // Two round trips of 20 ms without it.
+  expect(ms).toBeGreaterThan(340);
+  expect(ms).toBeLessThanOrEqual(400);
+  expect(failure.message).toContain(`delay of ${ms} ms at segment 1`);
+});
+
+test('points: every byte; the place is shrunk to the first byte that breaks the client', async () => {
+  const test = async (wire: Wire): Promise<void> => {
+    await wire.serve((_, response) => response.end('0123456789'.repeat(20)));
+    const got = await wire.get('/').catch((error: { reply?: Partial<Reply> }) => error.reply);
+    // Right as long as less than 137 bytes of body have come.
+    const length = got?.body?.length ?? 0;
+    if (length >= 137 && length < 200) throw new Error('cut behind the 137th byte');
+  };
+  const options = { points: 'every byte', faults: ['rst'], where: { dir: 's2c' } } as const;
+  const failure = (await explore(test, { ...options, budget: 400 }).catch((error: unknown) => error)) as Error & {
+    plan: Plan;
+    token: string;
+  };
+  const wire = createWire();
+  await wire.serve((_, response) => response.end('0123456789'.repeat(20)));
+  await wire.get('/');
+  const head = wire.engine.conns[0]!.s.sent - 200;
+  expect(failure.plan.placements).toEqual([{ at: { conn: 1, dir: 's2c', byte: head + 137 }, fault: 'rst' }]);
+  await expect(replay(failure.token, test)).rejects.toThrow('cut behind the 137th byte');
+  await expect(explore(test, { ...options, where: { dir: 's2c', len: [1, 2] } })).rejects.toThrow('where may say dir');
+  await expect(explore(test, { points: 'everywhere' as never })).rejects.toThrow("'every byte'");
 });
 
 test('requests that are needed together stay together; a number of requests that is none is refused', async () => {

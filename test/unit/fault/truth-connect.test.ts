@@ -76,7 +76,7 @@ describe('connect', () => {
   test('nobody listens: ECONNREFUSED, by a reset of the server itself', async () => {
     const { over } = open();
     expect(await wire.run(over)).toMatchObject({ code: 'ECONNREFUSED', errno: -111 });
-    expect(wire.trace.notation()).toBe('S RA');
+    expect(wire.trace().notation()).toBe('S RA');
   });
 
   test.each([
@@ -90,7 +90,10 @@ describe('connect', () => {
     wire.on(syn()).do(drop());
     const { over } = open();
     await wire.run(over);
-    const seconds = wire.trace.entries.filter((e) => e.kind === 'sent').map((e) => Math.round(e.at / 1000));
+    const seconds = wire
+      .trace()
+      .entries.filter((e) => e.kind === 'sent')
+      .map((e) => Math.round(e.at / 1000));
     expect(seconds).toEqual(at);
     expect(wire.clock.now()).toBeCloseTo(ms, -1);
   });
@@ -127,7 +130,7 @@ describe('established', () => {
     await wire.clock.advance(500);
     expect(events).toEqual(['connect']);
     // Inside: a challenge ACK (RFC 5961 §3.2). Outside: nothing.
-    expect(wire.trace.notation()).toMatch(notation);
+    expect(wire.trace().notation()).toMatch(notation);
   });
 
   test('data and RST in one wake-up: the data, an end, no error; newer ones tell the reset', async () => {
@@ -228,7 +231,12 @@ describe('established', () => {
     await wire.clock.advance(30_000);
     expect(events.filter((event) => event !== 'timeout')).toEqual(['connect']);
     expect(events).toContain('timeout');
-    expect(wire.trace.delivered().filter((e) => e.dir === 'c2s' && e.length > 1000).length).toBeLessThanOrEqual(1);
+    expect(
+      wire
+        .trace()
+        .delivered()
+        .filter((e) => e.dir === 'c2s' && e.length > 1000).length,
+    ).toBeLessThanOrEqual(1);
   });
 });
 

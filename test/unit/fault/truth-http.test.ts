@@ -1,4 +1,7 @@
-/** Fault catalogue §3, http: how arrival order changes what http.request, fetch and http.Server report. */
+/**
+ * Rules against raw peers: what rules and actions put on the wire gives what a peer gives that puts the same segments there by
+ * hand. What that is stands in the rows of the truth table, and only there.
+ */
 import type http from 'node:http';
 import {
   type Action,
@@ -15,6 +18,8 @@ import {
   type Wire,
 } from '../../../fault';
 import { saidWith } from '../../../fault/versions';
+import { rowNamed, saidHere } from './truth';
+import { asked, fetched, type TruthWorld } from './truth/world';
 
 let wire: Wire;
 beforeEach(() => {
@@ -33,163 +38,123 @@ const untilClose: Handler = (_, response) => {
   response.end();
 };
 
-interface Outcome {
-  events: string[];
-  error: string | null;
-  body: string | null;
-  complete: boolean | null;
-}
-
+/** Four digits, as the ports of rows. */
+const PORT = 8080;
+const serve = (handler: Handler): Promise<unknown> => wire.serve(handler, { port: PORT });
+const world = (): Pick<TruthWorld, 'agent' | 'fetch' | 'wait' | 'sleep'> => ({
+  agent: (options) => wire.agent(options),
+  fetch: (url, init) => wire.fetch(url, init),
+  wait: (promise) => wire.run(promise),
+  sleep: (ms) => wire.clock.advance(ms),
+});
 /** One GET, and all that it told in the end. */
-async function outcome(path = '/'): Promise<Outcome> {
-  let events: string[] = [];
-  let error: string | null = null;
-  let body: string | null = null;
-  let complete: boolean | null = null;
-  await wire.get(path, { agent: undefined }).then(
-    (reply) => {
-      ({ events } = reply);
-      body = reply.body.toString();
-      complete = reply.complete;
-    },
-    (failure: Error & { events: string[]; reply?: { body?: Buffer; complete?: boolean } }) => {
-      ({ events } = failure);
-      error = failure.message;
-      body = failure.reply?.body?.toString() ?? null;
-      complete = failure.reply?.complete ?? null;
-    },
-  );
-  await wire.clock.advance(100);
-  return { events, error, body, complete };
-}
+const ask = (agent?: http.Agent): Promise<string[]> => asked(world(), PORT, { agent });
 
-const after = (events: readonly string[], what: string): string[] => events.slice(events.indexOf(what) + 1);
+/** What a row says, without what only a raw peer can tell. */
+const said = (name: string): readonly string[] => saidHere(rowNamed(name));
 
-describe('http.request, a fresh connection', () => {
-  test.each<[string, Selector, Action[], string[]]>([
+test.each<[string, Handler, Selector, Action[]]>([
+  ['nothing, FIN', withLength, req(1).end(), [fin({ to: 'c' })]],
+  ['nothing, RST', withLength, req(1).end(), [rst({ to: 'c' })]],
+  ['part of the head, FIN', withLength, res(1).headerByte(20), [fin({ to: 'c' })]],
+  ['part of the head, RST apart', withLength, res(1).headerByte(20), [rst({ to: 'c' })]],
+  ['part of the head, RST together', withLength, res(1).headerByte(20), [coalesce(), rst({ to: 'c' })]],
+  ['part of a Content-Length body, FIN', withLength, res(1).bodyByte(4), [fin({ to: 'c' })]],
+  ['part of a Content-Length body, FIN together', withLength, res(1).bodyByte(4), [coalesce(), fin({ to: 'c' })]],
+  ['part of a Content-Length body, RST apart', withLength, res(1).bodyByte(4), [rst({ to: 'c' })]],
+  ['part of a Content-Length body, RST together', withLength, res(1).bodyByte(4), [coalesce(), rst({ to: 'c' })]],
+  ['until close, cut by FIN', untilClose, res(1).bodyByte(4), [fin({ to: 'c' })]],
+  ['until close, cut by RST apart', untilClose, res(1).bodyByte(4), [rst({ to: 'c' })]],
+  [
+    'until close, cut by RST together: success, no error',
+    untilClose,
+    res(1).bodyByte(4),
+    [coalesce(), rst({ to: 'c' })],
+  ],
+  ['bytes behind the response, in its segment', withLength, res(1).end(), [coalesce(), inject('junk', { as: 's2c' })]],
+])('http.request: %s', async (name, handler, place, actions) => {
+  await serve(handler);
+  wire.on(place).do(...actions);
+  expect(await ask()).toEqual(said(`http.request: ${name}`));
+});
+
+describe('http.request: a kept connection', () => {
+  /** A request, then what happens, then another: the last thing that each said. */
+  async function twice(between: () => Promise<void> | void): Promise<string[]> {
+    await serve(withLength);
+    const agent = wire.agent({ keepAlive: true });
+    const one = await ask(agent);
+    await wire.clock.advance(100);
+    await between();
+    return [one.at(-1)!, (await ask(agent)).at(-1)!];
+  }
+  /** It comes to the host while its program is busy. */
+  const unread = async (action: Action): Promise<void> => {
+    wire.do(stall('client', 400));
+    wire.do(action);
+    await wire.clock.advance(100);
+  };
+
+  test.each<[string, () => Promise<void> | void]>([
+    ['RST in answer to request 2', () => void wire.on(req(2).end()).do(rst({ to: 'c' }))],
+    ['FIN in answer to request 2', () => void wire.on(req(2).end()).do(fin({ to: 'c' }))],
+    ['FIN unread when request 2 is written', () => unread(fin({ to: 'c' }))],
+    ['RST unread when request 2 is written', () => unread(rst({ to: 'c' }))],
     [
-      'nothing, FIN',
-      req(1).end(),
-      [fin({ to: 'c' })],
-      ['req.error(ECONNRESET: socket hang up)', 'sock.end', 'req.close', 'sock.close(false)'],
+      'an unsolicited response unread when request 2 is written becomes its response',
+      () => unread(inject('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale', { as: 's2c' })),
     ],
-    [
-      'nothing, RST',
-      req(1).end(),
-      [rst({ to: 'c' })],
-      ['req.error(read ECONNRESET)', 'sock.error(read ECONNRESET)', 'req.close', 'sock.close(true)'],
-    ],
-    [
-      'half a head, FIN',
-      res(1).headerByte(20),
-      [fin({ to: 'c' })],
-      ['req.error(ECONNRESET: socket hang up)', 'sock.end', 'req.close', 'sock.close(false)'],
-    ],
-    [
-      'half a head, RST',
-      res(1).headerByte(20),
-      [rst({ to: 'c' })],
-      ['req.error(read ECONNRESET)', 'sock.error(read ECONNRESET)', 'req.close', 'sock.close(true)'],
-    ],
-    [
-      'part of a Content-Length body, FIN',
-      res(1).bodyByte(4),
-      [fin({ to: 'c' })],
-      [
-        'req.response(200)',
-        'sock.end',
-        'res.aborted',
-        'req.close',
-        'sock.close(false)',
-        'res.error(ECONNRESET: aborted)',
-        'res.close',
-      ],
-    ],
-    [
-      'part of a Content-Length body, RST apart',
-      res(1).bodyByte(4),
-      [rst({ to: 'c' })],
-      [
-        'req.response(200)',
-        'req.error(read ECONNRESET)',
-        'sock.error(read ECONNRESET)',
-        'res.aborted',
-        'req.close',
-        'sock.close(true)',
-        'res.error(ECONNRESET: aborted)',
-        'res.close',
-      ],
-    ],
-    [
-      'part of a Content-Length body, RST together',
-      res(1).bodyByte(4),
-      [coalesce(), rst({ to: 'c' })],
-      saidWith(
-        [
-          'req.response(200)',
-          'sock.end',
-          'res.aborted',
-          'req.close',
-          'sock.close(false)',
-          'res.error(ECONNRESET: aborted)',
-          'res.close',
-        ],
-        {
-          resetBehindText: [
-            'req.response(200)',
-            'req.error(read ECONNRESET)',
-            'sock.error(read ECONNRESET)',
-            'res.aborted',
-            'req.close',
-            'sock.close(true)',
-            'res.error(ECONNRESET: aborted)',
-            'res.close',
-          ],
-        },
-      ),
-    ],
-  ])('%s', async (_, place, actions, expected) => {
-    await wire.serve(withLength);
-    wire.on(place).do(...actions);
-    const { events } = await outcome();
-    expect(after(events, 'req.finish')).toEqual(expected);
+  ])('%s', async (name, between) => {
+    expect(await twice(between)).toEqual(said(`http.request: kept connection, ${name}`));
   });
 
-  test('part of a body of known length: 4 bytes, not complete', async () => {
-    await wire.serve(withLength);
-    wire.on(res(1).bodyByte(4)).do(fin({ to: 'c' }));
-    expect(await outcome()).toMatchObject({ body: '0123', complete: false, error: 'aborted' });
+  test('FIN has no errno (2.1)', async () => {
+    await serve(withLength);
+    await wire.get('/');
+    wire.on(req(2).end()).do(fin({ to: 'c' }));
+    const error = await wire.get('/2').catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: 'ECONNRESET', reusedSocket: true });
+    expect(error).not.toHaveProperty('errno');
+  });
+
+  test('complete, idle, RST: the pool drops it and the next request opens a new connection', async () => {
+    wire.on({ idle: { after: 50 } }).do(rst({ to: 'c' }));
+    const [, second] = await twice(() => {});
+    expect(second).toBe('success 0123456789 complete true');
+    expect(wire.engine.conns).toHaveLength(2);
+  });
+
+  // The queued request inherits the dying socket, and reusedSocket is false (2.4).
+  test.each([
+    ['FIN together', fin({ to: 'c' })],
+    ['RST together', rst({ to: 'c' })],
+  ])('complete, %s, and a request in the queue of maxSockets 1', async (name, end) => {
+    await serve(withLength);
+    wire.on(res(1).end()).do(coalesce(), end);
+    const agent = wire.agent({ keepAlive: true, maxSockets: 1 });
+    const both = await Promise.all([ask(agent), ask(agent)]);
+    expect(both.map((events) => events.at(-1))).toEqual(
+      said(`http.request: complete, ${name}, and a request in the queue of maxSockets 1`),
+    );
   });
 });
 
-describe('http.request, a body that lasts until the connection closes', () => {
-  test('cut by FIN: success', async () => {
-    await wire.serve(untilClose);
-    wire.on(res(1).bodyByte(4)).do(fin({ to: 'c' }));
-    expect(await outcome()).toMatchObject({ body: '0123', complete: true, error: null });
-  });
-  test('cut by RST in the same wake-up: success, no error at all; newer ones tell the reset', async () => {
-    await wire.serve(untilClose);
-    wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
-    const told = await outcome();
-    expect(told).toMatchObject(
-      saidWith<object>(
-        { body: '0123', complete: true, error: null },
-        { resetBehindText: { body: '0123', complete: false, error: 'read ECONNRESET' } },
-      ),
-    );
-    expect(told.events.filter((event) => event.includes('error'))).toEqual(
-      saidWith<string[]>([], { resetBehindText: ['req.error(read ECONNRESET)', 'sock.error(read ECONNRESET)'] }),
-    );
-  });
-  test('cut by RST apart: a request error, and yet the response ends', async () => {
-    await wire.serve(untilClose);
-    wire.on(res(1).bodyByte(4)).do(rst({ to: 'c' }));
-    const { events } = await outcome();
-    expect(events).toContain('req.error(read ECONNRESET)');
-    expect(events).toContain('res.end');
-    expect(events).not.toContain('res.aborted');
-  });
+test.each<[string, Handler, Selector, Action[]]>([
+  ['nothing, FIN', withLength, req(1).end(), [fin({ to: 'c' })]],
+  ['nothing, RST', withLength, req(1).end(), [rst({ to: 'c' })]],
+  ['Content-Length body cut by FIN', withLength, res(1).bodyByte(4), [fin({ to: 'c' })]],
+  ['Content-Length body cut by RST apart', withLength, res(1).bodyByte(4), [rst({ to: 'c' })]],
+  ['until close, cut by FIN: success', untilClose, res(1).bodyByte(4), [fin({ to: 'c' })]],
+  ['until close, cut by RST apart: success', untilClose, res(1).bodyByte(4), [rst({ to: 'c' })]],
+  ['until close, cut by RST together: success', untilClose, res(1).bodyByte(4), [coalesce(), rst({ to: 'c' })]],
+])('fetch: %s', async (name, handler, place, actions) => {
+  await serve(handler);
+  wire.on(place).do(...actions);
+  expect(await fetched(world(), PORT)).toEqual(said(`fetch: ${name}`));
+});
+
+test('fetch: nobody listens', async () => {
+  expect(await fetched(world(), PORT)).toEqual(said('fetch: connection refused'));
 });
 
 test.each(['node', 'tapwire'] as const)('%s: what an idle socket of an agent tells of its end', async (module) => {
@@ -213,109 +178,6 @@ test.each(['node', 'tapwire'] as const)('%s: what an idle socket of an agent tel
   }
 });
 
-describe('http.request, keep-alive', () => {
-  test('complete, idle, RST: the pool drops it and the next request opens a new connection', async () => {
-    await wire.serve(withLength);
-    wire.on({ idle: { after: 500 } }).do(rst({ to: 'c' }));
-    await outcome();
-    await wire.clock.advance(1000);
-    expect(await outcome()).toMatchObject({ error: null, body: '0123456789' });
-    expect(wire.engine.conns).toHaveLength(2);
-  });
-
-  test('RST as the answer to request 2: read ECONNRESET on a reused socket', async () => {
-    await wire.serve(withLength);
-    await outcome();
-    wire.on(req(2).end()).do(rst({ to: 'c' }));
-    await expect(wire.get('/2')).rejects.toMatchObject({ message: 'read ECONNRESET', reusedSocket: true });
-  });
-
-  test('FIN read before request 2 is answered: hang up, reused', async () => {
-    await wire.serve(withLength);
-    await outcome();
-    wire.do(stall('client', 400));
-    wire.do(fin({ to: 'c' }));
-    await wire.clock.advance(100);
-    const error = await wire.get('/2').catch((failure: unknown) => failure);
-    expect(error).toMatchObject({ message: 'socket hang up', code: 'ECONNRESET', reusedSocket: true });
-    expect(error).not.toHaveProperty('errno');
-  });
-
-  test('RST waits while the program is busy, then it writes: write ECONNRESET, reused', async () => {
-    await wire.serve(withLength);
-    await outcome();
-    wire.do(stall('client', 400));
-    wire.do(rst({ to: 'c' }));
-    await wire.clock.advance(100);
-    await expect(wire.get('/2')).rejects.toMatchObject({ message: 'write ECONNRESET', reusedSocket: true });
-  });
-
-  test('maxSockets 1: the queued request inherits the dying socket, and reusedSocket is false (2.4)', async () => {
-    await wire.serve(withLength);
-    const agent = wire.agent({ maxSockets: 1 });
-    wire.on(res(1).end()).do(coalesce(), fin({ to: 'c' }));
-    const first = wire.get('/1', { agent });
-    const second = wire.get('/2', { agent });
-    expect((await first).status).toBe(200);
-    await expect(second).rejects.toMatchObject({ message: 'socket hang up', reusedSocket: false });
-  });
-
-  test('the same with RST: write ECONNRESET, reusedSocket false (2.4)', async () => {
-    await wire.serve(withLength);
-    const agent = wire.agent({ maxSockets: 1 });
-    wire.on(res(1).end()).do(coalesce(), rst({ to: 'c' }));
-    const first = wire.get('/1', { agent });
-    const second = wire.get('/2', { agent });
-    expect((await first).status).toBe(200);
-    await expect(second).rejects.toMatchObject({ message: 'write ECONNRESET', reusedSocket: false });
-  });
-
-  test('trailing bytes after the response: HPE_INVALID_CONSTANT (2.47)', async () => {
-    await wire.serve(withLength);
-    wire.on(res(1).end()).do(inject('junk', { as: 's2c' }), coalesce());
-    const { events } = await outcome();
-    expect(events.slice(events.indexOf('req.finish') + 1, events.indexOf('req.finish') + 3)).toEqual([
-      'req.response(200)',
-      'req.error(HPE_INVALID_CONSTANT: Parse Error: Expected HTTP/, RTSP/ or ICE/)',
-    ]);
-    expect(events).toContain('res.end');
-  });
-});
-
-describe('fetch', () => {
-  const failing = async (): Promise<{ message: string; cause: string }> => {
-    const error = (await wire
-      .fetch('/')
-      .then((response) => response.text())
-      .catch((failure: unknown) => failure)) as Error & { cause?: NodeJS.ErrnoException };
-    return { message: error.message, cause: `${error.cause?.code} ${error.cause?.message}` };
-  };
-
-  test.each<[string, Selector, Action[], string, string]>([
-    ['FIN before any byte', req(1).end(), [fin({ to: 'c' })], 'fetch failed', 'UND_ERR_SOCKET other side closed'],
-    ['RST before any byte', req(1).end(), [rst({ to: 'c' })], 'fetch failed', 'ECONNRESET read ECONNRESET'],
-    ['FIN in a body', res(1).bodyByte(4), [fin({ to: 'c' })], 'terminated', 'UND_ERR_SOCKET other side closed'],
-    ['RST in a body', res(1).bodyByte(4), [rst({ to: 'c' })], 'terminated', 'ECONNRESET read ECONNRESET'],
-  ])('%s: %s', async (_, place, actions, message, cause) => {
-    await wire.serve(withLength);
-    wire.on(place).do(...actions);
-    expect(await failing()).toEqual({ message, cause });
-  });
-
-  test('nobody listens', async () => {
-    expect(await failing()).toMatchObject({
-      message: 'fetch failed',
-      cause: 'ECONNREFUSED connect ECONNREFUSED 10.0.0.2:80',
-    });
-  });
-
-  test('a body until close, cut by a RST in the same wake-up, or by a late one: success', async () => {
-    await wire.serve(untilClose);
-    wire.on(res(1).bodyByte(4)).do(coalesce(), rst({ to: 'c' }));
-    expect(await (await wire.fetch('/')).text()).toBe('0123');
-  });
-});
-
 describe('http.Server', () => {
   test('keepAliveTimeout 1000: Keep-Alive says timeout=1, FIN comes a second later than that', async () => {
     await wire.serve(withLength, { keepAliveTimeout: 1000 });
@@ -329,14 +191,17 @@ describe('http.Server', () => {
     expect(text).toContain('Keep-Alive: timeout=1\r\n');
     const answered = wire.clock.now();
     await wire.clock.advance(5000);
-    const fin = wire.trace.delivered().find((entry) => entry.flags.includes('F'));
+    const fin = wire
+      .trace()
+      .delivered()
+      .find((entry) => entry.flags.includes('F'));
     expect([fin?.dir, Math.round((fin!.at - answered) / 100) / 10]).toEqual(['s2c', 2]);
   });
 
   test('a client that resets while idle: clientError read ECONNRESET (2.41)', async () => {
     const origin = await wire.serve(withLength);
     origin.server.on('clientError', (_, socket) => socket.destroy());
-    await outcome();
+    await wire.get('/');
     wire.do(rst({ to: 's' }));
     await wire.clock.advance(100);
     expect(origin.clientErrors.map((error) => error.message)).toEqual(['read ECONNRESET']);

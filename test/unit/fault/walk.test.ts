@@ -8,6 +8,7 @@ import {
   ack,
   actionText,
   blackhole,
+  type Conn,
   call,
   coalesce,
   corrupt,
@@ -30,13 +31,16 @@ import {
   nth,
   pace,
   partition,
+  Rule,
   reboot,
   release,
   reorder,
   req,
   res,
   rst,
+  Segment,
   segment,
+  skew,
   slice,
   split,
   stall,
@@ -49,7 +53,10 @@ import {
   type Wire,
   window,
 } from '../../../fault';
+import { DecisionLog } from '../../../fault/decisions';
+import { Fitting } from '../../../fault/fitting';
 import type { TraceEntry } from '../../../fault/trace';
+import { emit, type Outlet } from '../../../fault/verdicts';
 
 let wire: Wire;
 beforeEach(() => {
@@ -64,10 +71,13 @@ const text: Match = { dir: 's2c', len: [1, 65_535] };
 
 /** What came to the client, or to the server, in order. */
 const came = (to: 'c' | 's' = 'c'): TraceEntry[] =>
-  wire.trace.delivered().filter(({ dir }) => dir === (to === 'c' ? 's2c' : 'c2s'));
+  wire
+    .trace()
+    .delivered()
+    .filter(({ dir }) => dir === (to === 'c' ? 's2c' : 'c2s'));
 const texts = (to: 'c' | 's' = 'c'): TraceEntry[] => came(to).filter(({ length }) => length > 0);
 const sent = (from: 'left' | 'right'): TraceEntry[] =>
-  wire.trace.entries.filter(({ kind, side }) => kind === 'sent' && side === from);
+  wire.trace().entries.filter(({ kind, side }) => kind === 'sent' && side === from);
 
 /** A GET under a rule; how it ended does not matter here. */
 async function under(match: Match, ...actions: Action[]): Promise<void> {
@@ -83,7 +93,7 @@ async function under(match: Match, ...actions: Action[]): Promise<void> {
 describe('actions on a segment', () => {
   test('drop: it never comes, and is sent again', async () => {
     await under({ ...text, nth: 2 }, drop());
-    const lost = wire.trace.entries.find(({ kind }) => kind === 'dropped')!;
+    const lost = wire.trace().entries.find(({ kind }) => kind === 'dropped')!;
     expect(sent('right').filter(({ seq, length }) => seq === lost.seq && length > 0)).toHaveLength(2);
     expect(texts().filter(({ seq }) => seq === lost.seq)).toHaveLength(1);
   });
@@ -95,6 +105,18 @@ describe('actions on a segment', () => {
     const left = sent('right').find(({ length }) => length > 0)!;
     expect(texts()[0]!.at - left.at).toBeGreaterThanOrEqual(ms);
     expect(texts()[0]!.at - left.at).toBeLessThanOrEqual(ms + 1);
+  });
+  test('delay that is normally distributed: around its mean, never below none', async () => {
+    const waits: number[] = [];
+    const outlet = { decisions: new DecisionLog(7), pass: (_: Segment, ms: number) => void waits.push(ms) };
+    const some = Segment.prototype;
+    for (let i = 0; i < 5000; i++) emit(some, [delay({ mean: 50, sd: 20 })], outlet as unknown as Outlet);
+    const mean = waits.reduce((sum, ms) => sum + ms, 0) / waits.length;
+    const sd = Math.sqrt(waits.reduce((sum, ms) => sum + (ms - mean) ** 2, 0) / waits.length);
+    expect([Math.abs(mean - 50) < 1, Math.abs(sd - 20) < 1, Math.min(...waits)]).toEqual([true, true, 0]);
+    await under({ ...text, nth: 1 }, delay({ mean: 70, sd: 0 }));
+    const left = sent('right').find(({ length }) => length > 0)!;
+    expect(texts()[0]!.at - left.at).toBe(70);
   });
   test('duplicate: copies, so far apart', async () => {
     await under({ ...text, nth: 1 }, duplicate(2, 3));
@@ -166,7 +188,7 @@ describe('actions on a segment', () => {
     await wire.serve(body);
     wire.on({ dir: 's2c' }).do(throttle(1_000_000, 1500));
     await wire.run(wire.get('/'));
-    expect(wire.trace.entries.some(({ kind, text: why }) => kind === 'dropped' && why.includes('queue full'))).toBe(
+    expect(wire.trace().entries.some(({ kind, text: why }) => kind === 'dropped' && why.includes('queue full'))).toBe(
       true,
     );
   });
@@ -181,7 +203,9 @@ test('pace: so many segments a second, and a queue of so many', async () => {
   for (let i = 1; i < times.length; i++) expect(times[i]! - times[i - 1]!).toBeCloseTo(100, 0);
   wire.on({ dir: 's2c', len: [1, 65_535] }).do(pace(10, 1));
   await wire.run(wire.get('/'));
-  expect(wire.trace.entries.some(({ kind, text: why }) => kind === 'dropped' && why.includes('queue full'))).toBe(true);
+  expect(wire.trace().entries.some(({ kind, text: why }) => kind === 'dropped' && why.includes('queue full'))).toBe(
+    true,
+  );
 });
 
 describe('actions on a connection', () => {
@@ -295,6 +319,38 @@ describe('actions on hosts and on the path', () => {
     await expect(wire.run(wire.get('/', { timeout: 30_000 }))).rejects.toMatchObject({ code: 'ECONNRESET' });
     expect(wire.clock.now()).toBeLessThan(5000);
   });
+  test.each([
+    // Ten seconds of a server whose clock is a tenth too fast, and of one that is at half speed.
+    ['server', 1.1, 6000 / 1.1],
+    ['server', 0.5, 12_000],
+    // It is not the client's timer.
+    ['client', 1.1, 6000],
+  ] as const)('skew of the %s, %d: its idle timer comes after %d ms', async (host, rate, ms) => {
+    await wire.serve(
+      (_, response) => {
+        response.setHeader('Keep-Alive', 'timeout=600');
+        response.end(BODY);
+      },
+      { keepAliveTimeout: 5000 },
+    );
+    wire.on(req(1).begin()).do(skew(host, rate));
+    await get();
+    const answered = sent('right').findLast(({ length }) => length > 0)!.at;
+    await wire.clock.advance(20_000);
+    const closed = sent('right').find(({ flags }) => flags.includes('F'))!.at;
+    expect(Math.abs(closed - answered - ms)).toBeLessThan(50);
+  });
+  test('skew that ends: the clock is as fast again, and what it shows does not leap back', async () => {
+    const { clientLoop } = wire;
+    const began = clientLoop.now();
+    wire.clock.skew('client', 2);
+    await wire.clock.advance(1000);
+    wire.clock.skew('client', 1);
+    await wire.clock.advance(1000);
+    expect(clientLoop.now() - began).toBeCloseTo(3000, 6);
+    expect(() => wire.clock.skew('client', 0)).toThrow('a clock runs forward');
+    expect(() => skew('client', -1)).toThrow('skew rate is -1');
+  });
   test('reboot: a reset for what it does not know any more', async () => {
     await wire.serve(body);
     await get();
@@ -360,7 +416,7 @@ describe('matchers', () => {
     await wire.serve(handler);
     wire.on(match).do(
       call(() => {
-        const last = wire.trace.entries.findLast(({ kind }) => kind === 'sent')!;
+        const last = wire.trace().entries.findLast(({ kind }) => kind === 'sent')!;
         found.push(`${last.dir} ${last.flags}`);
       }),
     );
@@ -417,6 +473,36 @@ describe('matchers', () => {
     expect(cuts.map((at) => at - head)).toEqual([0, 5, 8, 18, 20]);
   });
 
+  test('p and correlation: losses come in bursts', async () => {
+    // With 1, what follows a loss is lost, too, however small the chance of the first one is.
+    await wire.serve(body);
+    const rule = wire.on({ dir: 's2c', p: 0.3, correlation: 0.7 }).do(drop());
+    const seen: string[] = [];
+    wire.tap((_, { dir }) => void (dir === 's2c' && seen.push(rule.inBurst.size > 0 ? 'lost' : 'came')));
+    await wire.run(wire.get('/', { timeout: 60_000 }).catch(() => null));
+    await wire.clock.advance(1000);
+    // What is noted is how the segment before fared: once lost, never again anything else.
+    expect(seen.indexOf('lost')).toBeGreaterThan(-1);
+    expect(new Set(seen.slice(seen.indexOf('lost')))).toEqual(new Set(['lost']));
+    expect(() => wire.on({ correlation: 0.5 })).toThrow('it needs p');
+    expect(() => wire.on({ p: 0.5, correlation: 2 })).toThrow('correlation is 2');
+  });
+  test.each([
+    [0, 0.1, 0.1],
+    // p / (1 - correlation) of all, where p + correlation of what follows a loss are.
+    [0.25, 0.1 / 0.75, 0.35],
+  ])('correlation %d: %d of all are lost, and %d of those behind a loss', (correlation, all, behind) => {
+    const rule = new Rule({ dir: 's2c', p: 0.1, correlation }, [drop()], 'losses', 1);
+    const fitting = new Fitting(new DecisionLog(3), wire.engine.exchanges);
+    const lost = Array.from({ length: 40_000 }, () => fitting.drawn(rule, { id: 1 } as Conn, 's2c'));
+    const losses = lost.filter(Boolean).length;
+    const pairs = lost.filter((is, i) => is && lost[i - 1] === true).length;
+    expect(Math.abs(losses / lost.length - all)).toBeLessThan(0.01);
+    expect(Math.abs(pairs / losses - behind)).toBeLessThan(0.02);
+    // Each direction of each connection has bursts of its own.
+    rule.burst('1 c2s', true);
+    expect([rule.inBurst.has('1 c2s'), rule.inBurst.has('2 c2s')]).toEqual([true, false]);
+  });
   test('again: what was lost and is sent once more', async () => {
     await wire.serve(body);
     wire.on({ ...text, nth: 2 }).do(drop());

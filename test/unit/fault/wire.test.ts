@@ -63,7 +63,7 @@ describe('an untouched wire', () => {
     const reply = await wire.get('/a');
     expect([reply.status, reply.body.toString(), reply.complete]).toEqual([200, 'hello', true]);
     expect(wire.clock.now()).toBeCloseTo(40, 0);
-    expect(wire.trace.notation()).toBe('S SA PA PA');
+    expect(wire.trace().notation()).toBe('S SA PA PA');
   });
 
   test('two runs with one seed are the same, byte for byte; another seed is another run', async () => {
@@ -119,7 +119,10 @@ describe('verdicts: TCP makes good', () => {
 
   test('without repair its stack counts a bad checksum', async () => {
     await under({ ...text, nth: 2 }, corrupt({ bit: 9 }));
-    const corrupted = wire.trace.delivered().filter((entry) => entry.text.includes('corrupt'));
+    const corrupted = wire
+      .trace()
+      .delivered()
+      .filter((entry) => entry.text.includes('corrupt'));
     expect(corrupted).toHaveLength(1);
   });
 
@@ -128,15 +131,20 @@ describe('verdicts: TCP makes good', () => {
       { ...text, nth: 1 },
       modify(() => null),
     );
-    expect(wire.trace.entries.filter(({ kind }) => kind === 'dropped')).toHaveLength(1);
+    expect(wire.trace().entries.filter(({ kind }) => kind === 'dropped')).toHaveLength(1);
   });
 
   test('what follows a place: bytes before it pass, the rest is dropped once', async () => {
     const { intact } = await under(res(1).bodyByte(100), drop());
     expect(intact).toBe(true);
-    const dropped = wire.trace.entries.filter(({ kind }) => kind === 'dropped');
+    const dropped = wire.trace().entries.filter(({ kind }) => kind === 'dropped');
     expect(dropped.map(({ length }) => length)).toHaveLength(1);
-    expect(wire.trace.delivered().some(({ length, dir }) => dir === 's2c' && length < 500 && length > 100)).toBe(true);
+    expect(
+      wire
+        .trace()
+        .delivered()
+        .some(({ length, dir }) => dir === 's2c' && length < 500 && length > 100),
+    ).toBe(true);
   });
 });
 
@@ -252,14 +260,22 @@ test('before its FIN is a place: the bytes that come with it pass, and what foll
   await wire.serve((_, response) => response.end('0123456789'));
   wire.on({ dir: 's2c', seqAt: 'fin' }).do(delay(5000));
   expect((await wire.get('/', { headers: { connection: 'close' } })).body.toString()).toBe('0123456789');
-  const together = wire.trace.entries.find(
-    ({ kind, dir, flags }) => kind === 'sent' && dir === 's2c' && flags === 'FPA',
-  );
+  const together = wire
+    .trace()
+    .entries.find(({ kind, dir, flags }) => kind === 'sent' && dir === 's2c' && flags === 'FPA');
   expect(together?.length).toBeGreaterThan(10);
-  const arrivals = wire.trace.delivered().filter(({ dir, at }) => dir === 's2c' && at < 4000);
+  const arrivals = wire
+    .trace()
+    .delivered()
+    .filter(({ dir, at }) => dir === 's2c' && at < 4000);
   expect(arrivals.map(({ flags }) => flags)).toEqual(['SA', 'PA']);
   await wire.clock.advance(6000);
-  expect(wire.trace.delivered().some(({ dir, flags }) => dir === 's2c' && flags.includes('F'))).toBe(true);
+  expect(
+    wire
+      .trace()
+      .delivered()
+      .some(({ dir, flags }) => dir === 's2c' && flags.includes('F')),
+  ).toBe(true);
 });
 
 test('a closed wire says that it is closed', async () => {

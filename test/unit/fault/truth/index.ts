@@ -26,5 +26,14 @@ export const SECTIONS: Readonly<Record<string, readonly Row[]>> = {
   patience: patientRows,
 };
 
+/** The row of this name. @throws Error when there is none */
+export function rowNamed(name: string): Row {
+  const row = Object.values(SECTIONS)
+    .flat()
+    .find((candidate) => candidate.name === name);
+  if (row === undefined) throw new Error(`there is no row '${name}'`);
+  return row;
+}
+
 /** The port that belongs to a row: every row has connections of its own. */
 export const portOf = (section: number, row: number): number => 2000 + section * 100 + row;

@@ -125,7 +125,7 @@ export async function established(
 
 /** A request, and all that it told in the end. What is told before the request is out is left away: its order is the loop's. */
 export async function asked(
-  world: TruthWorld,
+  world: Pick<TruthWorld, 'agent' | 'wait' | 'sleep'>,
   port: number,
   options: Omit<RequestOptions, 'agent'> & { agent?: http.Agent } = {},
 ): Promise<string[]> {
@@ -146,7 +146,11 @@ export async function asked(
 }
 
 /** What a fetch gave. */
-export async function fetched(world: TruthWorld, port: number, init: RequestInit = {}): Promise<string[]> {
+export async function fetched(
+  world: Pick<TruthWorld, 'fetch' | 'wait'>,
+  port: number,
+  init: RequestInit = {},
+): Promise<string[]> {
   try {
     const made = await world.wait(world.fetch(`http://${PEER}:${port}/`, init));
     const said = [`status ${made.status}`];
