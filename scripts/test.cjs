@@ -3,9 +3,9 @@
 //   npm test -- unit interop      some parts
 'use strict';
 
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } = require('node:fs');
-const { tmpdir } = require('node:os');
+const { setPriority, tmpdir } = require('node:os');
 const { join, resolve } = require('node:path');
 
 const root = resolve(__dirname, '..');
@@ -50,14 +50,18 @@ function leftOut(name) {
 
 /** Limits are far above what a part takes; they are there so that nothing can hang for ever. */
 const PARTS = [
-  { name: 'unit', minutes: 20, built: false, workers: '100%', skip: () => null },
-  { name: 'fuzz', minutes: 10, built: false, workers: '100%', skip: () => null },
-  { name: 'sim', minutes: 10, built: false, workers: '100%', skip: () => null },
-  // The kernel and its clients need the other cores.
-  { name: 'interop', minutes: 20, built: true, workers: '1', skip: noKernel },
-  { name: 'package', minutes: 10, built: true, workers: '1', skip: () => null },
-  { name: 'packages', minutes: 10, built: true, workers: '1', skip: () => null },
+  { name: 'unit', minutes: 20, built: false, skip: () => null },
+  { name: 'fuzz', minutes: 20, built: false, skip: () => null },
+  { name: 'sim', minutes: 20, built: false, skip: () => null },
+  { name: 'interop', minutes: 20, built: true, skip: noKernel },
+  { name: 'package', minutes: 20, built: true, skip: () => null },
+  { name: 'packages', minutes: 20, built: true, skip: () => null },
 ];
+
+/** How parts run: with all cores, with one, or with one and behind everybody else. */
+const ALONE = { workers: '100%', nice: 0, aside: false };
+const FIRST = { workers: '1', nice: 0, aside: false };
+const BEHIND = { workers: '1', nice: 5, aside: true };
 
 function hasTests(folder) {
   if (!existsSync(folder)) return false;
@@ -70,18 +74,29 @@ function build() {
   return status === 0;
 }
 
-/** Runs one part; returns jest's own figures. */
-function run({ name, minutes, workers }, scratch) {
-  const report = join(scratch, `${name}.json`);
-  const args = [jest, '--selectProjects', name, `--maxWorkers=${workers}`, '--json', `--outputFile=${report}`];
-  const limit = { timeout: minutes * 60_000, killSignal: 'SIGKILL' };
-  const { status, error } = spawnSync(process.execPath, args, {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    ...limit,
+/** Runs jest. What a part says that runs beside another comes in one piece, at its end. */
+function runJest(args, minutes, { nice, aside }) {
+  const stdio = ['ignore', 'ignore', aside ? 'pipe' : 'inherit'];
+  const options = { cwd: root, stdio, timeout: minutes * 60_000, killSignal: 'SIGKILL' };
+  const child = spawn(process.execPath, args, options);
+  if (nice > 0) setPriority(child.pid, nice);
+  const said = [];
+  child.stderr?.on('data', (piece) => said.push(piece));
+  return new Promise((done) => {
+    child.on('close', (status, signal) => {
+      process.stderr.write(Buffer.concat(said));
+      done({ status, isKilled: signal === 'SIGKILL' });
+    });
   });
+}
+
+/** Runs one part; returns jest's own figures. */
+async function run({ name, minutes }, scratch, how) {
+  const report = join(scratch, `${name}.json`);
+  const args = [jest, '--selectProjects', name, `--maxWorkers=${how.workers}`, '--json', `--outputFile=${report}`];
+  const { status, isKilled } = await runJest(args, minutes, how);
   if (!existsSync(report)) {
-    const why = error?.code === 'ETIMEDOUT' ? `it was stopped after ${minutes} minutes` : `jest ended with ${status}`;
+    const why = isKilled ? `it was stopped, after ${minutes} minutes or by hand` : `jest ended with ${status}`;
     console.log(`${name}: FAILED, ${why}`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
@@ -98,7 +113,30 @@ function run({ name, minutes, workers }, scratch) {
   };
 }
 
-function main(chosen) {
+/** Runs parts one after the other; returns what each of them counted. */
+async function runEach(parts, scratch, how) {
+  const counted = [];
+  for (const part of parts) {
+    if (!how.aside) console.log(`── ${part.name} ──`);
+    const counts = await run(part, scratch, how);
+    if (how.aside) console.log(`── ${part.name}: done ──`);
+    counted.push({ name: part.name, counts });
+  }
+  return counted;
+}
+
+/** The kernel's tests wait much and need little of the processors, so the others run behind them. Units take all there is. */
+async function runAll(parts, scratch) {
+  const interop = parts.filter(({ name }) => name === 'interop');
+  if (interop.length === 0) return runEach(parts, scratch, ALONE);
+  const unit = parts.filter(({ name }) => name === 'unit');
+  const others = parts.filter((part) => !interop.includes(part) && !unit.includes(part));
+  const first = await runEach(unit, scratch, ALONE);
+  const lanes = [runEach(interop, scratch, FIRST), runEach(others, scratch, BEHIND)];
+  return [...first, ...(await Promise.all(lanes)).flat()];
+}
+
+async function main(chosen) {
   if (chosen.includes('--help') || chosen.includes('-h')) {
     console.log(`npm test [-- PART…]: everything, or some of ${PARTS.map((part) => part.name).join(', ')}`);
     return 0;
@@ -111,27 +149,22 @@ function main(chosen) {
   const scratch = mkdtempSync(join(tmpdir(), 'tapwire-test-'));
   const total = { passed: 0, failed: 0, skipped: 0 };
   const notes = [];
-  let isBuilt = false;
+  const parts = [];
+  for (const part of PARTS) {
+    if (chosen.length > 0 && !chosen.includes(part.name)) continue;
+    const why = hasTests(join(root, 'test', part.name)) ? part.skip() : 'there are no tests yet';
+    if (why === null) parts.push(part);
+    else notes.push(`${part.name}: SKIPPED, ${why}`);
+  }
   try {
-    for (const part of PARTS) {
-      if (chosen.length > 0 && !chosen.includes(part.name)) continue;
-      const why = hasTests(join(root, 'test', part.name)) ? part.skip() : 'there are no tests yet';
-      if (why !== null) {
-        notes.push(`${part.name}: SKIPPED, ${why}`);
-        continue;
-      }
-      console.log(`── ${part.name} ──`);
-      if (part.built && !isBuilt) {
-        isBuilt = true;
-        if (!build()) {
-          notes.push('build: FAILED');
-          total.failed++;
-        }
-      }
-      const counts = run(part, scratch);
-      notes.push(`${part.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-      const without = leftOut(part.name);
-      if (without !== null) notes.push(`${part.name}: ${without}`);
+    if (parts.some((part) => part.built) && !build()) {
+      notes.push('build: FAILED');
+      total.failed++;
+    }
+    for (const { name, counts } of await runAll(parts, scratch)) {
+      notes.push(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+      const without = leftOut(name);
+      if (without !== null) notes.push(`${name}: ${without}`);
       for (const key of Object.keys(total)) total[key] += counts[key];
     }
   } finally {
@@ -142,4 +175,6 @@ function main(chosen) {
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
 
-process.exitCode = main(process.argv.slice(2));
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});
