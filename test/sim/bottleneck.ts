@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { Scheduler } from '../../sim/scheduler';
 import { type Address, parseAddress, parseCidr } from '../../stack/base/address';
 import { type Millis, NEVER, u16 } from '../../stack/base/bytes';
@@ -15,7 +17,8 @@ import { LINUX, type TcpProfile } from '../../stack/tcp/profile';
  * share it? As a command:
  *     node -r ./test/typescript.cjs test/sim/bottleneck.ts [--flows N,...] [--rtt MIN-MAX,...] [--congestion NAME,...]
  *       [--from S] [--seconds S] [--seed N] [--step MS]
- * One line of a Markdown table for each: FAIRNESS.md has those of the usual ones.
+ * One line of a Markdown table for each: FAIRNESS.md has those of the usual ones. With --share OPTIONS, as JSON, the shares of one
+ * run, as JSON.
  */
 
 export interface BottleneckOptions {
@@ -247,7 +250,20 @@ export function share(options: BottleneckOptions): Shares {
 /** 200 Mbit/s, and 64 KiB that may wait. */
 export const SHARED = { rate: 25_000, queueBytes: 65_536 } as const;
 
+/**
+ * The same in a process of its own. Jest runs tests in contexts in which a look at Math or Infinity takes three times as long as
+ * all the rest of such a run.
+ */
+export function shareApart(options: BottleneckOptions): Shares {
+  const args = ['-r', './test/typescript.cjs', 'test/sim/bottleneck.ts', '--share', JSON.stringify(options)];
+  return JSON.parse(
+    execFileSync(process.execPath, args, { cwd: join(__dirname, '..', '..'), encoding: 'utf8' }),
+  ) as Shares;
+}
+
 function main(words: readonly string[]): void {
+  const [first, options] = words;
+  if (first === '--share') return console.log(JSON.stringify(share(JSON.parse(options!) as BottleneckOptions)));
   const list = (name: string, usual: string): string[] => {
     const at = words.indexOf(`--${name}`);
     return (at < 0 ? usual : (words[at + 1] ?? usual)).split(',');
