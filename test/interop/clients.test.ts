@@ -1,78 +1,35 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { Namespace, where, withTools } from './serve/lab';
+import { join } from 'node:path';
+import { expectedHash, SECURE, SITE, Site, writesBody } from './clients/stand';
+import { where, withTools } from './serve/lab';
 
 // Other people's clients load a site from an ordinary Node program on our stack, over TUN: curl, wrk, ab, h2load, Chromium.
+// `npm run acceptance` has the browser transfer gigabytes, too.
 
-const GIGABYTE = 1_000_000_000;
-const SITE = 'http://10.77.0.2';
-const SECURE = 'https://10.77.0.2';
-const BLOCK = 'a block of a body that is as long as it is asked to be; ';
-
-const root = resolve(__dirname, '../..');
-const identity = require('../packages/programs/identity.cjs') as { key: string; cert: string };
+const MB = 1_000_000;
+const GIGABYTE = 1000 * MB;
 
 jest.setTimeout(600_000);
 
 const canServe = where('[ "$(id -u)" = 0 ] && [ -w /dev/net/tun ]') === test;
 const withClient = (...tools: string[]): jest.It => (canServe ? withTools(...tools) : test.skip);
 
-/** The body of `/bytes/N`, without the server. */
-function expectedHash(bytes: number): string {
-  const hash = createHash('sha256');
-  const block = Buffer.alloc(1 << 20, BLOCK);
-  for (let left = bytes; left > 0; left -= block.length) hash.update(block.subarray(0, Math.min(left, block.length)));
-  return hash.digest('hex');
-}
-
-let inside: Namespace;
-let folder: string;
-let site: ChildProcess;
-let siteSaid = '';
+let site: Site;
+const run = (...command: string[]): Promise<string> => site.run(...command);
+const curl = (...args: string[]): Promise<string> => site.curl(...args);
 
 beforeAll(async () => {
-  if (!canServe) return;
-  inside = new Namespace();
-  inside.sh('ip link set lo up');
-  folder = mkdtempSync(join(tmpdir(), 'tapwire-clients-'));
-  const files = { key: join(folder, 'key.pem'), cert: join(folder, 'cert.pem') };
-  writeFileSync(files.key, identity.key);
-  writeFileSync(files.cert, identity.cert);
-  const register = join(root, 'dist/register/index.js');
-  const program = ['--require', register, join(__dirname, 'clients/site.cjs'), files.key, files.cert];
-  const [command, ...args] = inside.argv([process.execPath, ...program]);
-  const env = { ...process.env, TAPWIRE: '--tun tapwire0 --address 10.77.0.2/24 --host-address 10.77.0.1/24' };
-  site = spawn(command!, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-  site.stderr!.on('data', (chunk: Buffer) => (siteSaid += chunk.toString()));
-  await new Promise((listening, reject) => {
-    site.once('message', listening);
-    site.once('exit', (code) => reject(new Error(`the site ended with ${code}\n${siteSaid}`)));
-  });
+  if (canServe) site = await Site.start();
 });
 
 afterAll(() => {
-  if (!canServe) return;
-  site.kill('SIGKILL');
-  inside.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  if (canServe) site?.close();
 });
 
 afterEach(() => {
   // It complains of nothing that a client does.
-  expect(siteSaid).toBe('');
+  if (canServe) expect(site.said).toBe('');
 });
-
-/** Runs a client, which must succeed; what it printed. */
-async function run(...command: string[]): Promise<string> {
-  const { code, stdout, stderr } = await inside.run(command, 550);
-  if (code !== 0) throw new Error(`${command.join(' ')}: exit ${code}\n${stdout}${stderr}`);
-  return `${stdout}${stderr}`;
-}
-
-const curl = (...args: string[]): Promise<string> => run('curl', '-sS', '--max-time', '500', ...args);
 
 describe('curl', () => {
   const it = withClient('curl');
@@ -123,7 +80,7 @@ describe('curl', () => {
   });
 
   it('a gigabyte uploaded, with Expect', async () => {
-    const upload = `yes '${BLOCK.trimEnd()}' | head -c ${GIGABYTE}`;
+    const upload = writesBody(GIGABYTE);
     const sent = await run('sh', '-c', `${upload} | sha256sum`);
     const answer = await run(
       'sh',
@@ -134,7 +91,7 @@ describe('curl', () => {
   });
 
   it('over TLS, with the certificate checked', async () => {
-    const options = ['--cacert', join(folder, 'cert.pem'), '--connect-to', 'localhost:443:10.77.0.2:443'];
+    const options = ['--cacert', join(site.folder, 'cert.pem'), '--connect-to', 'localhost:443:10.77.0.2:443'];
     expect(await curl(...options, 'https://localhost/style.css')).toContain('rgb(1, 2, 3)');
     const counts = await curl(
       ...options,
@@ -145,7 +102,7 @@ describe('curl', () => {
       `https://localhost/bytes/${GIGABYTE / 10}`,
     );
     expect(counts).toBe(`${GIGABYTE / 10}`);
-    const { code } = await inside.run(['curl', '-sS', `${SECURE}/`], 60);
+    const { code } = await site.ask(['curl', '-sS', `${SECURE}/`], 60);
     // The certificate is for another address.
     expect(code).toBe(60);
   });
@@ -174,50 +131,28 @@ withClient('h2load')('h2load --h1: all requests succeed', async () => {
 });
 
 describe('Chromium', () => {
-  const options = [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-dev-shm-usage',
-    '--ignore-certificate-errors',
-  ];
+  const it = withClient('chromium');
 
-  withClient('chromium').each([SITE, SECURE])(
-    '%s: the page, its parts, ranges, uploads, events, WebSockets',
-    async (url) => {
-      const said = new Promise<{ result: unknown }>((resolve) => void site.once('message', resolve as never));
-      const data = mkdtempSync(join(folder, 'chromium-'));
-      const quiet = [
-        '--no-first-run',
-        '--disable-extensions',
-        '--disable-background-networking',
-        `--user-data-dir=${data}`,
-      ];
-      // A process group of its own: its helpers end with it.
-      const [command, ...args] = inside.argv([
-        'chromium',
-        ...options,
-        ...quiet,
-        '--remote-debugging-port=0',
-        `${url}/`,
-      ]);
-      const browser = spawn(command!, args, { stdio: 'ignore', detached: true, env: { ...process.env, HOME: data } });
-      try {
-        const { result } = await said;
-        expect(result).toEqual({
-          images: 98,
-          styled: 'rgb(1, 2, 3)',
-          part: [206, 'bytes 1000-1999/3000000', 1000],
-          upload: { bytes: 5_000_000, sha256: createHash('sha256').update(Buffer.alloc(5_000_000)).digest('hex') },
-          events: ['0', '1', '2'],
-          socket: [1_000_000, 1000],
-          secure: url === SECURE,
-        });
-      } finally {
-        const gone = new Promise((resolve) => browser.on('exit', resolve));
-        process.kill(-browser.pid!, 'SIGKILL');
-        await gone;
-      }
-    },
-  );
+  it.each([SITE, SECURE])('%s: the page, its parts, ranges, uploads, events, WebSockets', async (url) => {
+    expect(await site.visit(`${url}/`)).toEqual({
+      images: 98,
+      styled: 'rgb(1, 2, 3)',
+      part: [206, 'bytes 1000-1999/3000000', 1000],
+      upload: {
+        bytes: 5 * MB,
+        sha256: createHash('sha256')
+          .update(Buffer.alloc(5 * MB))
+          .digest('hex'),
+      },
+      events: ['0', '1', '2'],
+      socket: [1_000_000, 1000],
+      secure: url === SECURE,
+    });
+  });
+
+  it.each([SITE, SECURE])('%s: a body of 50 MB each way', async (url) => {
+    const { download, upload } = await site.transfer(url, 50 * MB);
+    expect(download).toMatchObject({ bytes: 50 * MB, wrong: 0 });
+    expect(upload).toMatchObject({ bytes: 50 * MB, sha256: expectedHash(50 * MB) });
+  });
 });

@@ -10,7 +10,8 @@ const { Readable } = require('node:stream');
 const { WebSocketServer } = require('ws');
 
 const PARTS = 100;
-const BLOCK = Buffer.alloc(1 << 20, 'a block of a body that is as long as it is asked to be; ');
+const TEXT = 'a block of a body that is as long as it is asked to be; ';
+const BLOCK = Buffer.alloc(1 << 20, TEXT);
 const STYLE = 'body { color: rgb(1, 2, 3) }';
 const SCRIPT = `
 const problems = [];
@@ -54,6 +55,45 @@ async function look() {
 addEventListener('load', () => look().catch((error) => String(error)).then((result) =>
   fetch('/result', { method: 'POST', body: JSON.stringify(result) })));
 `;
+
+/** A page that takes a body of so many bytes, of which it looks at every one, and gives one of as many. */
+const transfer = (bytes) => `<!doctype html><title>Large bodies</title><script>
+const block = Uint8Array.from({ length: ${BLOCK.length} }, (_, i) => '${TEXT}'.charCodeAt(i % ${TEXT.length}));
+async function download(bytes) {
+  const startedMs = performance.now();
+  const reader = (await fetch('/bytes/' + bytes)).body.getReader();
+  let got = 0;
+  let wrong = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { bytes: got, wrong, ms: performance.now() - startedMs };
+    for (let i = 0; i < value.length; i++) if (value[i] !== block[(got + i) % block.length]) wrong++;
+    got += value.length;
+  }
+}
+/** A file of the browser's own: its memory is not for bodies of a gigabyte. */
+async function fileOf(bytes) {
+  const folder = await navigator.storage.getDirectory();
+  const entry = await folder.getFileHandle('body', { create: true });
+  const file = await entry.createWritable();
+  for (let left = bytes; left > 0; left -= block.length) await file.write(block.subarray(0, Math.min(left, block.length)));
+  await file.close();
+  return entry.getFile();
+}
+async function upload(bytes) {
+  const body = await fileOf(bytes);
+  const startedMs = performance.now();
+  const answer = await (await fetch('/sink', { method: 'POST', body })).json();
+  return { ...answer, ms: performance.now() - startedMs };
+}
+const named = (phase) => (error) => { throw phase + ': ' + error; };
+const both = async (bytes) => ({
+  download: await download(bytes).catch(named('download')),
+  upload: await upload(bytes).catch(named('upload')),
+});
+addEventListener('load', () => both(${bytes}).catch((error) => String(error)).then((result) =>
+  fetch('/result', { method: 'POST', body: JSON.stringify(result) })));
+</script>`;
 
 const image = (n) => `<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="${n}"/></svg>`;
 const page = `<!doctype html><title>A hundred parts</title><link rel="stylesheet" href="/style.css"><script src="/script.js"></script>
@@ -102,6 +142,9 @@ function answer(req, res) {
     case '':
       res.setHeader('Content-Type', 'text/html; charset=utf-8');
       return void res.end(page);
+    case 'transfer':
+      res.setHeader('Content-Type', 'text/html; charset=utf-8');
+      return void res.end(transfer(Number(rest)));
     case 'style.css':
       // With a length of the program's own the connection can be kept for HTTP/1.0, too.
       res.writeHead(200, { 'Content-Type': 'text/css', 'Content-Length': STYLE.length });

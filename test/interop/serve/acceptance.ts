@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { expectedHash, SECURE, SITE, Site, writesBody } from '../clients/stand';
 import * as check from './checks';
 import { stand, WIRES, type WireName } from './wires';
 
 /*
- * The measured acceptance of `tapwire serve`: on each wire, with the kernel's own clients, in namespaces of its own. Needs
- * root, /dev/net/tun, and curl, wrk, ping, tcpdump, tshark. About five minutes.
+ * The measured acceptance of `tapwire serve`: on each wire, with the kernel's own clients, in namespaces of its own; then of
+ * an ordinary program on the stack, whose bodies of a gigabyte other people's clients move. Needs root, /dev/net/tun, and
+ * the commands in `TOOLS`. About eight minutes.
  */
 
 const MB = 1_000_000;
@@ -17,10 +19,22 @@ interface Sizes {
   pings: number;
   seconds: number;
   kills: number;
+  /** Of a body that the site's clients move. */
+  body: number;
 }
 
-const FULL: Sizes = { rounds: 10, bulk: 100 * MB, clients: 50, each: 5 * MB, pings: 20, seconds: 10, kills: 100 };
-const QUICK: Sizes = { rounds: 1, bulk: 20 * MB, clients: 10, each: MB, pings: 5, seconds: 1, kills: 12 };
+const FULL: Sizes = {
+  ...{ rounds: 10, bulk: 100 * MB, clients: 50, each: 5 * MB },
+  ...{ pings: 20, seconds: 10, kills: 100, body: 1000 * MB },
+};
+const QUICK: Sizes = {
+  ...{ rounds: 1, bulk: 20 * MB, clients: 10, each: MB },
+  ...{ pings: 5, seconds: 1, kills: 12, body: 50 * MB },
+};
+
+/** What can be asked for alone. */
+const PARTS = [...WIRES, 'site'] as const;
+type Part = (typeof PARTS)[number];
 
 let passed = 0;
 let failed = 0;
@@ -101,30 +115,87 @@ async function inCapture(wire: WireName, offload: boolean, s: Sizes): Promise<vo
   );
 }
 
-function missingTools(): string[] {
-  return ['curl', 'wrk', 'ping', 'tcpdump', 'tshark', 'ip', 'ethtool', 'nsenter', 'unshare'].filter(
-    (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
-  );
+/** A body of that size each way, for each client that can; every byte is checked at its end. */
+async function onSite(bytes: number): Promise<void> {
+  console.log(`\nsite: Node's http and https on the stack, over TUN, bodies of ${bytes / MB} MB`);
+  const site = await Site.start();
+  const speed = (ms: number): string => rate(bytes, ms);
+  const hash = expectedHash(bytes);
+  try {
+    await item('curl --http1.0 downloads', async () => {
+      const startedMs = performance.now();
+      const sum = await site.run('sh', '-c', `curl --http1.0 -sS --max-time 500 ${SITE}/bytes/${bytes} | sha256sum`);
+      equal('SHA-256', sum.split(' ')[0], hash);
+      return speed(performance.now() - startedMs);
+    });
+    await item('curl uploads, with Expect', async () => {
+      const sent = (await site.run('sh', '-c', `${writesBody(bytes)} | sha256sum`)).split(' ')[0];
+      const startedMs = performance.now();
+      const curl = `curl -sS --max-time 500 -H 'Expect: 100-continue' --expect100-timeout 100 -T - ${SITE}/sink`;
+      const answer = JSON.parse(await site.run('sh', '-c', `${writesBody(bytes)} | ${curl}`)) as object;
+      equal('the answer', answer, { bytes, sha256: sent, expect: '100-continue' });
+      return speed(performance.now() - startedMs);
+    });
+    await item('ab: four, two at a time', async () => {
+      const text = await site.run('ab', '-q', '-s', '300', '-n', '4', '-c', '2', `${SITE}/bytes/${bytes}`);
+      equal('failed requests', /Failed requests:\s+(\d+)/.exec(text)?.[1], '0');
+      equal('bytes', /HTML transferred:\s+(\d+)/.exec(text)?.[1], String(4 * bytes));
+    });
+    await item('h2load --h1: four, two at a time, over TLS', async () => {
+      const text = await site.run('h2load', '--h1', '-n', '4', '-c', '2', `${SECURE}/bytes/${bytes}`);
+      equal('succeeded', /(\d+) succeeded, 0 failed, 0 errored, 0 timeout/.exec(text)?.[1], '4');
+      equal('bytes', /\((\d+)\) data/.exec(text)?.[1], String(4 * bytes));
+    });
+    for (const url of [SITE, SECURE]) {
+      await item(`Chromium downloads and uploads, ${url}`, async () => {
+        const { download, upload } = await site.transfer(url, bytes);
+        equal('downloaded', [download.bytes, download.wrong], [bytes, 0]);
+        equal('uploaded', [upload.bytes, upload.sha256], [bytes, hash]);
+        return `in ${speed(download.ms)}, out ${speed(upload.ms)}`;
+      });
+    }
+    await item('the site complained of nothing', async () => {
+      equal('standard error', site.said, '');
+      return `and had at most ${site.peakMb} MB of memory`;
+    });
+  } finally {
+    site.close();
+  }
 }
 
+function equal(what: string, found: unknown, wanted: unknown): void {
+  const [a, b] = [found, wanted].map((value) => JSON.stringify(value));
+  if (a !== b) throw new Error(`${what}: ${a}, not ${b}`);
+}
+
+const TOOLS = ['curl', 'wrk', 'ping', 'tcpdump', 'tshark', 'ip', 'ethtool', 'nsenter', 'unshare'];
+const SITE_TOOLS = ['curl', 'ab', 'h2load', 'chromium', 'ip', 'nsenter', 'unshare'];
+
+function missingTools(parts: readonly Part[]): string[] {
+  const needed = new Set([...(parts.some(isWire) ? TOOLS : []), ...(parts.includes('site') ? SITE_TOOLS : [])]);
+  return [...needed].filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
+}
+
+const isWire = (part: Part): part is WireName => part !== 'site';
+
 const USAGE = `npm run acceptance [-- OPTIONS]
-  --wire ${WIRES.join(',')}  only these (all)
-  --quick                about a minute instead of five
+  --only ${PARTS.join(',')}  some of it (all)
+  --quick                    two minutes instead of eight
 `;
 
 /** What the command line chose; null: it said what it cannot mean. */
-function read(argv: readonly string[]): { wires: readonly WireName[]; sizes: Sizes } | null {
+function read(argv: readonly string[]): { parts: readonly Part[]; sizes: Sizes } | null {
   let sizes = FULL;
-  let wires = WIRES;
+  let parts: readonly Part[] = PARTS;
   for (let i = 0; i < argv.length; i++) {
     if (argv[i] === '--quick') sizes = QUICK;
-    else if (argv[i] === '--wire') {
+    else if (argv[i] === '--only') {
       const names = (argv[++i] ?? '').split(',');
-      if (!names.every((name) => (WIRES as readonly string[]).includes(name))) return null;
-      wires = WIRES.filter((wire) => names.includes(wire));
+      if (!names.every((name) => (PARTS as readonly string[]).includes(name))) return null;
+      parts = PARTS.filter((part) => names.includes(part));
     } else return null;
   }
-  return { wires, sizes };
+  return { parts, sizes };
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -137,15 +208,19 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`not understood: ${argv.join(' ')}\n${USAGE}`);
     return 2;
   }
-  const missing = missingTools();
+  const { parts, sizes } = options;
+  const missing = missingTools(parts);
   if (process.getuid?.() !== 0 || missing.length > 0) {
-    console.log(`needs root${missing.length === 0 ? '' : `, and these commands: ${missing.join(', ')}`}`);
+    const lacking =
+      missing.length === 0 ? '' : `, and these commands: ${missing.join(', ')} (or leave parts out: --only)`;
+    console.log(`needs root${lacking}`);
     return 2;
   }
-  const { wires, sizes } = options;
+  const wires = parts.filter(isWire);
   for (const wire of wires) await onWire(wire, sizes);
-  console.log('\ncaptures');
+  if (wires.length > 0) console.log('\ncaptures');
   for (const wire of wires) for (const offload of [true, false]) await inCapture(wire, offload, sizes);
+  if (parts.includes('site')) await onSite(sizes.body);
   console.log(`\n${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }
