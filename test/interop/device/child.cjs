@@ -2,18 +2,7 @@
 // namespace of its own by namespace.ts.
 'use strict';
 
-const { readFileSync } = require('node:fs');
-const { transformSync } = require('@swc/core');
-
-require.extensions['.ts'] = (module, filename) => {
-  const { code } = transformSync(readFileSync(filename, 'utf8'), {
-    filename,
-    jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-    module: { type: 'commonjs' },
-    sourceMaps: 'inline',
-  });
-  module._compile(code, filename);
-};
+require('../../typescript.cjs');
 
 const [, , name, ...args] = process.argv;
 Promise.resolve(require('./scenarios.ts')[name](...args)).then(
