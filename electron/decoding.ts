@@ -96,6 +96,8 @@ class Inflating extends Transform {
       this.inner.write(chunk, () => callback());
       return;
     }
+    // Nothing says nothing of what it is.
+    if (chunk.length === 0) return callback();
     this.head = Buffer.concat([this.head, chunk]);
     let begun: ReturnType<Begin>;
     try {

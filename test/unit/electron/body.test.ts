@@ -363,6 +363,118 @@ describe('getUploadProgress', () => {
     expect(request.getUploadProgress()).toEqual(idle);
   });
 
+  test.each([false, true])('E-054: four members, each time in an object of its own (chunked: %s)', async (chunked) => {
+    const answers: (() => void)[] = [];
+    const origin = await lab.serve(async (request, response) => {
+      await bodyOf(request);
+      answers.push(() => response.end('ok'));
+    });
+    const request = lab.post(origin);
+    request.chunkedEncoding = chunked;
+    const outcome = outcomeOf(request);
+    if (chunked) {
+      request.write(Buffer.alloc(1000));
+      await until(() => request.getUploadProgress().current === 1000);
+      expect(request.getUploadProgress()).toStrictEqual({ active: true, started: true, current: 1000, total: 1000 });
+      // More is written, and nobody has it yet.
+      request.write(Buffer.alloc(500));
+      expect(request.getUploadProgress()).toStrictEqual({ active: true, started: true, current: 1000, total: 1500 });
+    } else {
+      request.write(Buffer.alloc(1000));
+      request.write(Buffer.alloc(500));
+      expect(request.getUploadProgress()).toStrictEqual(idle);
+    }
+    request.end(Buffer.alloc(500));
+    await until(() => answers.length === 1);
+    const whole = { active: true, started: true, current: 2000, total: 2000 };
+    await until(() => request.getUploadProgress().current === 2000);
+    const first = request.getUploadProgress();
+    expect(first).toStrictEqual(whole);
+    Object.assign(first, idle);
+    expect(request.getUploadProgress()).toStrictEqual(whole);
+    answers[0]!();
+    await outcome;
+    Object.assign(request.getUploadProgress(), whole);
+    expect(request.getUploadProgress()).toStrictEqual(idle);
+  });
+
+  test.each([
+    ['aborted', 'abort', ['abort', 'close']],
+    ['failed', 'reset', ['error', 'close']],
+    ['destroyed', 'destroy', ['error', 'close']],
+  ])('E-055: once it is %s nothing is active, and all is zero', async (_name, how, last) => {
+    let socket: { destroy(): void; resetAndDestroy?(): void } | undefined;
+    const origin = await lab.accept((accepted) => {
+      socket = accepted;
+      accepted.pause();
+    });
+    const request = lab.post(origin);
+    const seen: [string, unknown][] = [];
+    for (const name of ['abort', 'error', 'close'] as const) {
+      request.on(name, () => seen.push([name, request.getUploadProgress()]));
+    }
+    request.end(Buffer.alloc(8 * 1024 * 1024));
+    await until(() => request.getUploadProgress().current > 0);
+    const closed = once(request, 'close').catch(() => {});
+    if (how === 'abort') request.abort();
+    else if (how === 'destroy') request.destroy(new Error('enough'));
+    else socket!.resetAndDestroy!();
+    if (how !== 'reset') expect(request.getUploadProgress()).toStrictEqual(idle);
+    await closed;
+    await until(() => seen.length === last.length);
+    expect(seen).toEqual(last.map((name) => [name, idle]));
+  });
+
+  test('E-055: active until its response has ended, and not when that is closed', async () => {
+    const { origin } = await wire(lab);
+    const request = lab.post(origin);
+    const seen: [string, boolean][] = [];
+    request.on('response', (response) => {
+      seen.push(['response', request.getUploadProgress().active]);
+      response.on('data', () => {});
+      response.on('end', () => seen.push(['end', request.getUploadProgress().active]));
+      response.on('close', () => seen.push(['response close', request.getUploadProgress().active]));
+    });
+    request.on('close', () => seen.push(['close', request.getUploadProgress().active]));
+    const closed = once(request, 'close');
+    request.end('body');
+    await closed;
+    expect(seen).toEqual([
+      ['response', true],
+      ['end', true],
+      ['response close', false],
+      ['close', false],
+    ]);
+  });
+
+  test.each([false, true])('E-058: whoever only polls sees it grow, too (chunked: %s)', async (chunked) => {
+    const total = 5 * 1024 * 1024;
+    const origin = await lab.serve(async (request, response) => {
+      // One that takes its time.
+      for await (const _ of request) await new Promise((resolve) => setImmediate(resolve));
+      response.end('ok');
+    });
+    const request = lab.post(origin);
+    request.chunkedEncoding = chunked;
+    const outcome = outcomeOf(request);
+    let answered = false;
+    request.on('response', () => {
+      answered = true;
+    });
+    request.end(Buffer.alloc(total));
+    const polled: number[] = [];
+    await until(() => {
+      const progress = request.getUploadProgress();
+      if (progress.started && progress.current !== polled.at(-1)) polled.push(progress.current);
+      if (progress.started) expect(progress).toEqual({ active: true, started: true, current: polled.at(-1), total });
+      return answered;
+    });
+    await outcome;
+    expect(polled.length).toBeGreaterThan(10);
+    expect(polled).toEqual([...polled].sort((a, b) => a - b));
+    expect([polled[0]! < total, polled.at(-1)]).toEqual([true, total]);
+  });
+
   test('E-056: a request without a body is active, and no upload has started', async () => {
     const { origin } = await wire(lab);
     const request = lab.request(origin);

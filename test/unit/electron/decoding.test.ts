@@ -1,6 +1,8 @@
 /** Content codings: what is asked for, and what becomes of bodies. */
 import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import * as zlib from 'node:zlib';
+import { decodersFor } from '../../../electron/decoding';
 import { createUnzstd } from '../../../electron/zstd';
 import { cert, key } from '../http/tls-identity';
 import { Lab, type Outcome, once, outcomeOf, run, until, wire } from './lab';
@@ -133,6 +135,47 @@ describe('bodies', () => {
     }
   });
 
+  /** All that a decoder gives, to somebody who takes his time: what is full has to go on by itself. */
+  const pourOut = (decoder: Duplex): Promise<string> =>
+    new Promise((resolve) => {
+      let text = '';
+      decoder.on('data', (piece: Buffer) => {
+        text += piece.toString('latin1');
+        decoder.pause();
+        setImmediate(() => decoder.resume());
+      });
+      decoder.on('end', () => resolve(text));
+      decoder.on('error', (error) => resolve(`failed: ${(error as NodeJS.ErrnoException).code}`));
+    });
+
+  test.each([
+    ['gzip', 'a little', gzipSync('hello, hello')],
+    ['gzip', 'much', gzipSync(Buffer.alloc(150_000, 'hello, '))],
+    ['deflate', 'a little', deflateSync('hello, hello')],
+    ['deflate', 'bare', deflateRawSync('hello, hello')],
+    ['br', 'a little', brotliCompressSync('hello, hello')],
+    ['br', 'much', brotliCompressSync(Buffer.alloc(150_000, 'hello, '))],
+    ...(zstd === undefined
+      ? []
+      : [['zstd', 'a little', zstd(Buffer.from('hello, hello'))] as [string, string, Buffer]]),
+  ])('%s, %s: wherever it breaks off, and however it is cut, it comes to an end', async (coding, amount, coded) => {
+    const whole = amount === 'much' ? 'hello, '.repeat(21_429).slice(0, 150_000) : 'hello, hello';
+    let last = '';
+    for (let length = 0; length <= coded.length; length++) {
+      const places = Array.from({ length: length + 1 }, (_, at) => at);
+      // Much is cut at one place: what matters there is who reads.
+      const outcomes = (amount === 'much' ? [length >> 1] : places).map(async (at) => {
+        const decoder = decodersFor(coding)[0]!;
+        if (at > 0) decoder.write(coded.subarray(0, at));
+        decoder.end(coded.subarray(at, length));
+        last = await pourOut(decoder);
+        return whole.startsWith(last) ? [] : [[length, at, last]];
+      });
+      expect((await Promise.all(outcomes)).flat()).toEqual([]);
+    }
+    expect(last).toBe(whole);
+  });
+
   test.each([
     ['an unknown coding', 'zstandard'],
     ...(zstd === undefined ? [['one that this Node cannot undo', 'zstd']] : []),
@@ -190,6 +233,7 @@ describe('bodies', () => {
 
 describe('failures', () => {
   const broken = ['finish', 'response', 'response error', 'response close', 'error', 'close'];
+  const CUT = 'net::ERR_CONTENT_LENGTH_MISMATCH';
 
   test.each([
     ['gzip', Buffer.from('this is no gzip at all')],
@@ -213,7 +257,38 @@ describe('failures', () => {
   test('a coded body cut short is a body cut short', async () => {
     const coded = gzipSync(TEXT);
     const { error, events } = await ask(answerOf('gzip', coded).slice(0, -3), true);
-    expect([error?.message, events]).toEqual(['net::ERR_CONTENT_LENGTH_MISMATCH', broken]);
+    expect([error?.message, events]).toEqual([CUT, broken]);
+  });
+
+  test.each([
+    ['gzip', gzipSync('hello, hello')],
+    ['deflate', deflateSync('hello, hello')],
+    ['br', brotliCompressSync('hello, hello')],
+    ...zstdRows(() => zstd!(Buffer.from('hello, hello'))),
+  ])('%s: wherever a body is cut, and however it came, its request ends', async (coding, coded) => {
+    // What comes, in two pieces, before the connection is closed: in order, or by a reset.
+    let pieces: [Buffer, Buffer] = [coded, coded];
+    let rude = false;
+    const head = `HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${coded.length}\r\n\r\n`;
+    const origin = await lab.accept((socket) => {
+      socket.once('data', () => {
+        socket.write(Buffer.concat([Buffer.from(head), pieces[0]]));
+        setImmediate(() => {
+          if (!rude) return socket.end(pieces[1]);
+          return socket.write(pieces[1], () => socket.resetAndDestroy());
+        });
+      });
+    });
+    for (let cut = 0; cut < coded.length; cut++) {
+      for (const at of [0, cut >> 1, cut]) {
+        pieces = [coded.subarray(0, at), coded.subarray(at, cut)];
+        rude = (cut + at) % 2 === 1;
+        const { error, events } = await run(lab.request(origin));
+        if (!rude) expect([cut, at, error?.message, events]).toEqual([cut, at, CUT, broken]);
+        // What came before a reset may be lost with it.
+        else expect([cut, at, error?.code, events.at(-1)]).toEqual([cut, at, expect.any(String), 'close']);
+      }
+    }
   });
 });
 

@@ -57,6 +57,53 @@ describe('redirects', () => {
     expect(headsOf(requests)).toHaveLength(1);
   });
 
+  test('E-053: each redirect wants a call of its own, and one too many does no harm', async () => {
+    const { origin, requests } = await wire(lab, [redirectTo('/b'), redirectTo('/c'), OK]);
+    const both = lab.request({ url: origin, redirect: 'manual' });
+    both.on('redirect', () => {
+      both.followRedirect();
+      both.followRedirect();
+    });
+    expect((await run(both)).status).toBe(200);
+    expect(headsOf(requests)).toEqual(['GET / HTTP/1.1', 'GET /b HTTP/1.1', 'GET /c HTTP/1.1']);
+
+    const again = await wire(lab, [redirectTo('/b'), redirectTo('/c'), OK]);
+    const once = lab.request({ url: again.origin, redirect: 'manual' });
+    once.once('redirect', () => once.followRedirect());
+    expect((await run(once)).error?.message).toBe('Redirect was cancelled');
+    expect(headsOf(again.requests)).toEqual(['GET / HTTP/1.1', 'GET /b HTTP/1.1']);
+  });
+
+  test.each(['follow', 'manual', 'error'] as const)(
+    'E-053: outside of its own redirect it throws, whatever the mode (%s)',
+    async (redirect) => {
+      const { origin } = await wire(lab, [redirectTo('/b'), OK]);
+      const request = lab.request({ url: origin, redirect });
+      const other = lab.request({ url: origin, redirect });
+      const refused = (): void => {
+        expect(() => request.followRedirect()).toThrow(
+          new Error('followRedirect() called, but was not waiting for a redirect'),
+        );
+      };
+      let told = 0;
+      const tell = (): void => {
+        refused();
+        told++;
+      };
+      request.on('redirect', () => {
+        expect(() => other.followRedirect()).toThrow(/not waiting/);
+        request.followRedirect();
+      });
+      for (const event of ['finish', 'response', 'error', 'close'] as const) request.on(event, tell);
+      refused();
+      const { error, status } = await run(request);
+      expect([error === undefined, status]).toEqual(redirect === 'error' ? [false, undefined] : [true, 200]);
+      expect(told).toBe(3);
+      refused();
+      other.abort();
+    },
+  );
+
   test('E-053: followRedirect is for redirects; where they are followed anyway it changes nothing', async () => {
     const { origin } = await wire(lab, [redirectTo('/b'), OK]);
     const request = lab.request(origin);
