@@ -1,4 +1,6 @@
 // The loop of a developer: types, lint and unit tests, at the same time. What fails prints what it has to say.
+//   npm run check                 everything
+//   npm run check -- --changed    of the unit tests those that reach a file that differs from the last commit
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -6,10 +8,10 @@ const { resolve } = require('node:path');
 
 const root = resolve(__dirname, '..');
 const bin = (name) => resolve(root, 'node_modules', '.bin', name);
-const STEPS = [
+const steps = (chosen) => [
   ['types', bin('tsc'), ['--noEmit']],
   ['lint', bin('biome'), ['check', '--error-on-warnings', '.']],
-  ['unit', bin('jest'), ['--selectProjects', 'unit', '--maxWorkers=100%']],
+  ['unit', bin('jest'), ['--selectProjects', 'unit', '--maxWorkers=100%', ...chosen]],
 ];
 
 function run([name, command, args]) {
@@ -32,6 +34,11 @@ function run([name, command, args]) {
   });
 }
 
-Promise.all(STEPS.map(run)).then((results) => {
+const [option, ...more] = process.argv.slice(2);
+if (more.length > 0 || (option !== undefined && option !== '--changed')) {
+  console.error('npm run check [-- --changed]');
+  process.exit(2);
+}
+Promise.all(steps(option === undefined ? [] : ['--onlyChanged', '--passWithNoTests']).map(run)).then((results) => {
   process.exitCode = results.every(Boolean) ? 0 : 1;
 });
