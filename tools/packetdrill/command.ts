@@ -17,7 +17,7 @@ import { readScript } from './read-script';
 import { RecordError, recordScript } from './record';
 import { describeResult, exitCode, type ScriptResult } from './report';
 import { type RunOptions, runScript } from './run';
-import { ScriptError } from './source';
+import { ScriptError, shown } from './source';
 import { EPOCH_MS, StackTarget, stackTarget } from './stack-target';
 import type { Profile, TargetFactory } from './target';
 import { watchScripts } from './watch';
@@ -162,7 +162,7 @@ class Session {
   ) {
     this.given = givenOptions(flags);
     const { profile, strict, seed, verbose, json } = flags;
-    const trace = verbose === true && json !== true ? (line: string): void => io.err(`${line}\n`) : undefined;
+    const trace = verbose === true && json !== true ? (line: string): void => io.err(`${shown(line)}\n`) : undefined;
     this.options = { factory, profile, strict: strict === true, seed, ...(trace && { trace }) };
   }
 
@@ -225,7 +225,7 @@ class Session {
       return 2;
     }
     if (this.flags.explain === true) {
-      this.io.out(`${file}\n${explainScript(script).join('\n')}\n`);
+      this.io.out(`${file}\n${shown(explainScript(script).join('\n'))}\n`);
       return 0;
     }
     const code = this.runOne(script, startedMs);

@@ -1,3 +1,5 @@
+import { shown } from './source';
+
 /** What kind of expectation was not met, or why the script could not be run. */
 export type FailureKind = 'parse' | 'unsupported' | 'packet' | 'missing-packet' | 'time' | 'syscall' | 'assert';
 
@@ -66,7 +68,7 @@ export function describeResult(result: ScriptResult): string {
     lines.push(`${result.file}: ok, ${seconds(result.virtualUs)} s in ${result.wallMs.toFixed(1)} ms`);
   else lines.push(`${result.file}:${failure.line}: ${failure.kind}: ${failure.message}`, ...describeFailure(failure));
   for (const warning of result.warnings) lines.push(`  warning: ${warning}`);
-  return lines.join('\n');
+  return shown(lines.join('\n'));
 }
 
 function describeFailure(failure: Failure): string[] {

@@ -1,7 +1,10 @@
 /** No more of a line is shown. */
 const EXCERPT_CHARACTERS = 160;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROLS = /[\0-\x08\x0b-\x1f\x7f]/g;
+const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/** A script's words as a terminal may have them: what would steer it is shown as what it is not, text. Tabs and lines stay. */
+export const shown = (text: string): string => text.replace(CONTROLS, '\ufffd');
 
 /** A script's name and text, and where in it something stands. Positions are character offsets. */
 export class Source {
@@ -43,16 +46,13 @@ export class Source {
     return `${this.file}:${this.line(at)}:${this.column(at)}`;
   }
 
-  /**
-   * The line an offset stands on, as far as it fits, with a caret below the column; tabs stay, so that the caret lines up.
-   * What would steer a terminal is shown as what it is not: text.
-   */
+  /** The line an offset stands on, as far as it fits, with a caret below the column; tabs stay, so that the caret lines up. */
   excerpt(at: number): string {
     const column = this.column(at);
     const from = column > EXCERPT_CHARACTERS ? column - EXCERPT_CHARACTERS / 2 : 0;
     const text = this.lineText(this.line(at)).slice(from, from + EXCERPT_CHARACTERS);
     const pad = text.slice(0, column - 1 - from).replace(/[^\t]/g, ' ');
-    return `${text.replace(CONTROLS, '\ufffd')}\n${pad}^`;
+    return `${shown(text)}\n${pad}^`;
   }
 }
 
@@ -71,7 +71,7 @@ export class ScriptError extends Error {
     /** The bare statement, without the place. */
     readonly what: string,
   ) {
-    super(`${source.place(at)}: ${kind === 'unsupported' ? 'unsupported: ' : ''}${what}\n${source.excerpt(at)}`);
+    super(`${source.place(at)}: ${kind === 'unsupported' ? 'unsupported: ' : ''}${shown(what)}\n${source.excerpt(at)}`);
     this.name = 'ScriptError';
     this.line = source.line(at);
     this.column = source.column(at);

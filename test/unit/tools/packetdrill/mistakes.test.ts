@@ -51,4 +51,26 @@ describe('mistakes of those who write their first script', () => {
     // After it was closed the number is free.
     expect(told('+0 close(3) = 0\n+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3').code).toBe(0);
   });
+
+  test('nothing of a script steers the terminal: not its strings, and not the words that were not expected', () => {
+    const steers = (character: string): boolean =>
+      (character < ' ' && character !== '\n' && character !== '\t') || (character >= '\x7f' && character <= '\x9f');
+    const { text } = told('+0 socket(..., "\x1b[2J\x9b2J", 3) = 4');
+    expect(text).toContain('t.pkt:4: unsupported: a string where a number is expected');
+    expect([...text].filter(steers)).toEqual([]);
+    for (const words of [
+      '+0 "\x1b[2J"(1) = 3',
+      '+0 so\x9b2J',
+      '+0 `\x1b[2J`',
+      '+0 %{ assert "\x1b[2J" == 1, "\x9b2J" }%',
+    ]) {
+      let said: string;
+      try {
+        said = told(words).text;
+      } catch (error) {
+        said = (error as Error).message;
+      }
+      expect([...said].filter(steers)).toEqual([]);
+    }
+  });
 });
