@@ -32,7 +32,6 @@ import {
   type Wire,
   window,
 } from '../../../fault/jest';
-import { saidWith } from '../../../fault/versions';
 
 let wire: Wire;
 beforeEach(() => {
@@ -224,20 +223,21 @@ test('a window that closes, and opens at a time of the clock', async () => {
   await expect(wire).toLeakNoSockets();
 });
 
-test('a response that nobody asked for: it is taken for that of the next request, unless a client reads before it writes', async () => {
+test('a response that nobody asked for is taken for that of the request that is written before it is read', async () => {
   const http408 = 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n';
   await wire.serve(echo);
   const get = async (path: string): Promise<{ path: string }> => {
     await wire.clock.advance(150);
-    const text = await (await wire.fetch(path)).text();
-    return text === '' ? { path: '' } : JSON.parse(text);
+    const { status, body } = await wire.get(path);
+    return status === 408 ? { path: '' } : JSON.parse(body.toString());
   };
   await get('/a');
   wire
     .on(idle(100))
     .times(1)
     .do(stall('client', 400), inject(http408, { as: 's2c' }));
-  expect((await get('/b')).path).toBe(saidWith('', { fetchReadsFirst: '/b' }));
+  // Where the sketch wishes for '/b', Node's client gets the 408: the failure that this is there to show.
+  expect((await get('/b')).path).toBe('');
 });
 
 test('a hunt with invariants', async () => {
