@@ -30,7 +30,10 @@ export function generate(seed: number): ScenarioPlan {
     // Links that take less are none of IPv6's (RFC 8200 §5): a SYN would not fit one packet.
     link: family === 6 ? { ...link, deviceMtu: Math.max(link.deviceMtu ?? 1500, 1280) } : link,
     flows,
-    faults: [...(often(random, 60) ? faultsOf(random) : []), ...(often(latest, 20) ? [overlapOf(latest)] : [])],
+    faults: [
+      ...(often(random, 60) ? credible(faultsOf(random), hosts, flows) : []),
+      ...(often(latest, 20) ? [overlapOf(latest)] : []),
+    ],
     limitMs: 4 * 3_600_000,
   };
 }
@@ -163,6 +166,21 @@ function tame(side: SidePlan): SidePlan {
 
 function faultsOf(random: Random): FaultPlan[] {
   return Array.from({ length: 1 + random.below(3) }, () => faultOf(random));
+}
+
+/**
+ * A host whose first number is always the same one has no defence against a SYN that is forged after its connection was reset:
+ * the new one acknowledges what the old one did, and takes the peer's text a byte or a hundred late. RFC 6528 is against that.
+ */
+function credible(faults: FaultPlan[], hosts: readonly HostPlan[], flows: readonly FlowPlan[]): FaultPlan[] {
+  const fixed = hosts.some((host) => host.initialSequence !== null);
+  const resets =
+    flows.some(({ client, server }) => client.end === 'abort' || server.end === 'abort') ||
+    faults.some((fault) => fault.kind === 'forge' && fault.what === 'rst' && fault.where === 'exact');
+  if (!fixed || !resets) return faults;
+  return faults.map((fault) =>
+    fault.kind === 'forge' && fault.what === 'syn' ? { ...fault, where: 'outside' } : fault,
+  );
 }
 
 function overlapOf(random: Random): FaultPlan {
