@@ -13,7 +13,7 @@
 enum { WISH_OFFLOAD = 1, WISH_MULTI_QUEUE = 2 };
 
 /*
- * Bits that TUNSETOFFLOAD knows, best first. UDP segmentation is left out on purpose: the stack takes one datagram a frame.
+ * Bits that TUNSETOFFLOAD knows, best first. UDP segmentation is left out on purpose: device/README.md has the figures.
  * Never try unknown bits: a newer kernel accepts them and then delivers what we cannot read.
  */
 static const unsigned OFFLOADS[] = {TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
