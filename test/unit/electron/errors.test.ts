@@ -183,6 +183,13 @@ describe('E-100: proxies', () => {
     expect((await run(lab.request(origin))).status).toBe(200);
   });
 
+  test('and so is the next: each has its turn', async () => {
+    const { origin } = await wire(lab);
+    const refused = failed('ERR_PROXY_CONNECTION_FAILED');
+    throughProxies(refused, refused, null);
+    expect((await run(lab.request(origin))).status).toBe(200);
+  });
+
   test('the last one is the end', async () => {
     throughProxies(failed('ERR_PROXY_CONNECTION_FAILED'), failed('ERR_PROXY_CONNECTION_FAILED'));
     expect((await run(lab.request('http://127.0.0.1:1'))).error?.message).toBe('net::ERR_PROXY_CONNECTION_FAILED');

@@ -126,6 +126,27 @@ describe('E-105: HTTP proxies', () => {
     expect(place.real.requestSession(place.own)).toMatchObject({ pending: new Set() });
   });
 
+  test('E-100: a proxy that resets the connection instead of an answer to CONNECT', async () => {
+    const origin = await place.accept((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    await useProxy(new URL(origin).host);
+    const { error } = await place.ask({ url: 'https://a.test/' });
+    expect(error?.message).toBe('net::ERR_TUNNEL_CONNECTION_FAILED');
+  });
+
+  test('E-100: any success opens the tunnel (RFC 9110, section 9.3.6)', async () => {
+    const { url, port } = await secureOrigin();
+    const origin = await place.accept((socket) => {
+      socket.once('data', () => {
+        const through = place.modules.net.connect(port, '127.0.0.1');
+        socket.write('HTTP/1.1 299 As you wish\r\n\r\n');
+        socket.pipe(through).on('error', () => {});
+        through.pipe(socket);
+      });
+    });
+    await useProxy(new URL(origin).host);
+    expect((await place.ask({ url: `${url}/x` })).body).toBe('secure GET /x');
+  });
+
   test('a proxy over TLS', async () => {
     const { http } = place.modules;
     const seen: string[] = [];
