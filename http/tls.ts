@@ -1,13 +1,13 @@
 import type * as NodeNet from 'node:net';
-import { Duplex } from 'node:stream';
+import nodeNet from 'node:net';
 import nodeTls from 'node:tls';
-import { nextTick } from '../net/time';
 import { inherit } from './construct';
 import type { NetModule } from './module';
+import { type OurSocket, type Secured, type TlsStream, tlsStreamOver } from './tls-stream';
 
 /**
- * TLS over a stack of ours: Node's own `tls`, which takes any Duplex, over our sockets. Cryptography is none of our
- * business. What this adds is what a socket has that a Duplex has not: addresses, 'connect', options, listening.
+ * TLS over a stack of ours: Node's own `tls` over our sockets. Cryptography is none of our business. What this adds is what
+ * makes Node take them for its own: a stream in the place of a kernel's handle (`tls-stream.ts`), connecting, listening.
  */
 export interface TlsModule {
   connect(...args: unknown[]): nodeTls.TLSSocket;
@@ -26,165 +26,69 @@ const NodeServer = nodeTls.Server as unknown as {
 };
 const nodeConnect = nodeTls.connect as (options: object) => nodeTls.TLSSocket;
 
-export interface OurSocket extends NodeNet.Socket {
-  allowHalfOpen: boolean;
-  attachDirect?: unknown;
-  _handle?: Record<string, (...args: unknown[]) => unknown> | null;
-  /** What secures it. */
-  _secured?: Wrapped;
-}
-
-interface Wrapped extends nodeTls.TLSSocket {
-  connecting: boolean;
-  _parent?: unknown;
-  _handle?: {
-    _parent?: Record<string, unknown>;
-    _parentWrap?: StreamWrap;
-    useUserBuffer?(buffer: Uint8Array): void;
-  } | null;
-}
-
-/** What Node puts between TLS and a stream. */
-interface StreamWrap {
-  _handle: object | null;
-  doWrite(request: object, chunks: Uint8Array[]): number;
-  doShutdown(request: object): number;
-  finishWrite(handle: NativeStream, code: number): void;
-}
-
-interface NativeStream {
-  finishWrite(request: object, code: number): void;
-  finishShutdown(request: object, code: number): void;
-}
-
 /** A socket of a stack of ours, rather than Node's or any other stream. */
 export const isOurs = (socket: unknown): socket is OurSocket =>
   typeof (socket as OurSocket | null | undefined)?.attachDirect === 'function';
 
-/**
- * True while Node's TLS looks at a socket of ours. A drop-in's `net.Socket` denies its instances then: TLS would look for
- * a kernel's handle in them.
- */
-export const tlsLooks = { now: false };
-
-function asDuplex<T>(make: () => T): T {
-  const before = tlsLooks.now;
-  tlsLooks.now = true;
-  try {
-    return make();
-  } finally {
-    tlsLooks.now = before;
-  }
-}
-
-/** Methods of handles that TLS passes on to what is below it. */
-const HANDLE_METHODS = ['getpeername', 'getsockname', 'setNoDelay', 'setKeepAlive', 'ref', 'unref'] as const;
-
-/** When the peer has ended, TLS still has something to say: the end is its affair, not the raw socket's. */
-function letEndSecurely(socket: OurSocket): void {
-  socket.allowHalfOpen = true;
-  if (socket.write !== writeUnlessEnded) socket.write = writeUnlessEnded as OurSocket['write'];
-}
-
-const duplexWrite = Duplex.prototype.write as (...args: unknown[]) => boolean;
-
-/** TLS speaks for itself: all that it was given is written. */
-const isOwnAffair = (secured: Wrapped | undefined): boolean => secured !== undefined && secured.writableLength === 0;
-
-const isBroken = (socket: OurSocket): boolean =>
-  (socket._handle as { connection?: { state: string } | null } | null)?.connection?.state === 'CLOSED';
-
-/** What TLS would still say when its side has ended, or the peer is gone, is of no use to anybody, and no error. */
-function writeUnlessEnded(this: OurSocket, ...args: unknown[]): boolean {
-  if (!this.writableEnded && !(isOwnAffair(this._secured) && isBroken(this))) return duplexWrite.apply(this, args);
-  const callback = args[args.length - 1];
-  if (typeof callback === 'function') nextTick(callback as () => void);
-  return true;
-}
-
 /** It connects, or nobody has told it to yet. */
 const isYetToConnect = (socket: OurSocket): boolean => socket.connecting || (!socket._handle && !socket.destroyed);
 
-/**
- * What Node puts between TLS and a stream takes one write at a time and asserts it, but TLS begins another when a peer asks
- * for a new handshake amid a write: these wait for each other here, and the end for them.
- */
-function oneWriteAfterAnother(wrap: StreamWrap): void {
-  const { doWrite, doShutdown, finishWrite } = wrap;
-  const waiting: [request: object, chunks: Uint8Array[]][] = [];
-  let busy = false;
-  let end: object | null = null;
-  wrap.doWrite = (request, chunks) => {
-    if (busy) {
-      waiting.push([request, chunks]);
-      return 0;
-    }
-    busy = true;
-    return doWrite.call(wrap, request, chunks);
-  };
-  wrap.doShutdown = (request) => {
-    if (!busy) return doShutdown.call(wrap, request);
-    end = request;
-    return 0;
-  };
-  wrap.finishWrite = (handle, code) => {
-    finishWrite.call(wrap, handle, code);
-    busy = false;
-    if (wrap._handle === null) {
-      for (const [request] of waiting.splice(0)) handle.finishWrite(request, code);
-      if (end !== null) handle.finishShutdown(end, code);
-      end = null;
-      return;
-    }
-    const next = waiting.shift();
-    if (next !== undefined) {
-      wrap.doWrite(...next);
-    } else if (end !== null) {
-      const request = end;
-      end = null;
-      doShutdown.call(wrap, request);
-    }
-  };
+type SocketClass = { prototype: object };
+
+const isInstance = Function.prototype[Symbol.hasInstance];
+
+/** Node's TLS asks whether what it is given is a `net.Socket`. Of a drop-in's it is; else Node's own class says so meanwhile. */
+function asInstance<T>(socket: OurSocket, make: () => T): T {
+  const asked = nodeNet.Socket as SocketClass;
+  if (isInstance.call(asked, socket)) return make();
+  const before = Object.getOwnPropertyDescriptor(asked, Symbol.hasInstance);
+  Object.defineProperty(asked, Symbol.hasInstance, {
+    value(this: unknown, object: unknown): boolean {
+      return object === socket || isInstance.call(this, object);
+    },
+    configurable: true,
+  });
+  try {
+    return make();
+  } finally {
+    if (before === undefined) delete (asked as { [Symbol.hasInstance]?: unknown })[Symbol.hasInstance];
+    else Object.defineProperty(asked, Symbol.hasInstance, before);
+  }
 }
 
-/** Makes a secured socket over one of ours tell what it would over a kernel's. */
-function connectToSocket(secured: Wrapped, socket: OurSocket): void {
-  secured._parent = socket;
-  Object.defineProperty(socket, '_secured', { value: secured, configurable: true });
-  letEndSecurely(socket);
-  const wrap = secured._handle?._parentWrap;
-  if (typeof wrap?.finishWrite === 'function') oneWriteAfterAnother(wrap);
-  // Before anybody else hears of it.
-  socket.prependListener('close', () => void secured.destroy());
-  const below = secured._handle?._parent;
-  if (below) {
-    for (const name of HANDLE_METHODS) {
-      below[name] = (...args: unknown[]) => socket._handle?.[name]?.(...args) ?? 0;
-    }
+/** `make` makes a secured socket of Node's, and finds `stream` where a kernel's handle would be. */
+function over<T>(stream: TlsStream, make: () => T): T {
+  const socket = stream.socket as { _handle?: unknown };
+  const handle = socket._handle;
+  socket._handle = stream;
+  try {
+    return asInstance(stream.socket, make);
+  } finally {
+    socket._handle = handle;
   }
-  if (!isYetToConnect(socket)) return;
-  secured.connecting = true;
-  socket.once('connect', () => {
-    secured.connecting = false;
-    // To connect made the socket's `write` its class's own.
-    letEndSecurely(socket);
-    secured.emit('connect');
-    secured.emit('ready');
-  });
+}
+
+/** Joins what Node made over `stream` and the socket below. */
+function join(secured: nodeTls.TLSSocket, stream: TlsStream): void {
+  const { socket } = stream;
+  stream.secured = secured as Secured;
+  if (isYetToConnect(socket)) (secured as { connecting: boolean }).connecting = true;
+  else stream.attach();
 }
 
 function secure(socket: unknown, make: () => nodeTls.TLSSocket): nodeTls.TLSSocket {
   if (!isOurs(socket)) return make();
-  const secured = asDuplex(make) as Wrapped;
-  connectToSocket(secured, socket);
+  const stream = tlsStreamOver(socket);
+  const secured = over(stream, make);
+  join(secured, stream);
   return secured;
 }
 
 type Starts = { _start(this: nodeTls.TLSSocket): void };
 
 /**
- * The handshake begins when the socket below is connected, as Node's does. Over what it takes for any Duplex, Node begins
- * at once, and what goes wrong at once is told before the program can listen.
+ * The handshake begins when the socket below is connected. Node's would begin at once: to it, one that has a handle and does
+ * not connect is connected.
  */
 function startOnceConnected<T>(socket: unknown, make: () => T): T {
   if (!isOurs(socket) || !isYetToConnect(socket)) return make();
@@ -200,8 +104,8 @@ function startOnceConnected<T>(socket: unknown, make: () => T): T {
   }
 }
 
-/** Text goes into memory of the caller's choice (the `onread` option), which Node does not offer over a Duplex. */
-function readInto(secured: Wrapped, onread: OnRead): void {
+/** Text goes into memory of the caller's choice (the `onread` option), which Node does not offer over a socket. */
+function readInto(secured: nodeTls.TLSSocket, onread: OnRead): void {
   const { buffer, callback } = onread;
   const first = typeof buffer === 'function' ? buffer() : buffer;
   if (!(first instanceof Uint8Array) || typeof callback !== 'function') return;
@@ -211,7 +115,11 @@ function readInto(secured: Wrapped, onread: OnRead): void {
     if (symbol.description === 'kBufferCb') fields[symbol] = callback;
     if (symbol.description === 'kBufferGen') fields[symbol] = typeof buffer === 'function' ? buffer : null;
   }
-  secured._handle?.useUserBuffer?.(first);
+  (secured as unknown as { _handle: Reader | null })._handle?.useUserBuffer(first);
+}
+
+interface Reader {
+  useUserBuffer(buffer: Uint8Array): void;
 }
 
 interface OnRead {
@@ -241,6 +149,11 @@ function closeTogether(secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void
   else secured.once('close', () => socket.destroy());
 }
 
+/** One that was made for it is not seen by anybody: the secured socket says what it would. */
+function readyTogether(secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void {
+  socket.once('connect', () => secured.emit('ready'));
+}
+
 /** What concerns the secured socket, or streams of other kinds, is not for the socket below. */
 const NOT_BELOW = Object.fromEntries(
   ['timeout', 'signal', 'onread', 'encoding', 'objectMode', 'readableObjectMode', 'writableObjectMode'].map((name) => [
@@ -258,13 +171,14 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
     // It sets out when TLS has found nothing wrong with the options.
     socket = new net.Socket(below as unknown as NodeNet.SocketConstructorOpts);
   }
-  const make = () => startOnceConnected(socket, () => nodeConnect(socket ? { ...options, socket } : options));
-  const secured = secure(socket, make);
+  const make = () => nodeConnect(socket ? { ...options, socket } : options);
+  const secured = startOnceConnected(socket, () => secure(socket, make));
   if (typeof callback === 'function') secured.once('secureConnect', callback as () => void);
   if (own) {
     (socket as NodeNet.Socket).connect(below as unknown as NodeNet.SocketConnectOpts);
     secured.allowHalfOpen = Boolean(options.allowHalfOpen);
-    if (options.onread) readInto(secured as Wrapped, options.onread);
+    if (options.onread) readInto(secured, options.onread);
+    readyTogether(secured, socket as NodeNet.Socket);
     closeTogether(secured, socket as NodeNet.Socket);
     if (options.timeout) secured.setTimeout(options.timeout);
     (socket as NodeNet.Socket).on('lookup', (...found) => secured.emit('lookup', ...found));
@@ -274,6 +188,7 @@ function connectOver(net: NetModule, args: unknown[]): nodeTls.TLSSocket {
 
 /** It was made over nothing: it is told to connect itself. */
 function connectsBelow(net: NetModule, secured: nodeTls.TLSSocket, socket: NodeNet.Socket): void {
+  readyTogether(secured, socket);
   closeTogether(secured, socket);
   (secured as { connect: unknown }).connect = (...args: unknown[]) => {
     const [options, callback] = readArguments(net, args);
@@ -336,7 +251,7 @@ function passOn(server: StackServer): void {
   }
 }
 
-/** Node's listener for raw connections is to take ours for streams. */
+/** Node's listener for raw connections is to take ours for its own. */
 function securesOurSockets(server: StackServer): void {
   const [listener] = server.listeners('connection') as Array<(this: object, socket: unknown) => void>;
   server.removeListener('connection', listener!);
@@ -345,17 +260,18 @@ function securesOurSockets(server: StackServer): void {
       listener!.call(server, socket);
       return;
     }
-    const secured = securedBy(() => asDuplex(() => listener!.call(server, socket)));
-    if (secured === null) letEndSecurely(socket);
-    else connectToSocket(secured, socket);
+    const stream = tlsStreamOver(socket);
+    const secured = securedBy(() => over(stream, () => listener!.call(server, socket)));
+    if (secured !== null) join(secured, stream);
   });
 }
 
 /** The secured socket that Node makes meanwhile, and keeps to itself until its handshake is done. */
-function securedBy(make: () => void): Wrapped | null {
-  const prototype = NodeTLSSocket.prototype as unknown as { _init(this: Wrapped, ...args: unknown[]): void };
+function securedBy(make: () => void): nodeTls.TLSSocket | null {
+  type Initializes = { _init(this: nodeTls.TLSSocket, ...args: unknown[]): void };
+  const prototype = NodeTLSSocket.prototype as unknown as Initializes;
   const init = prototype._init;
-  let made: Wrapped | null = null;
+  let made: nodeTls.TLSSocket | null = null;
   prototype._init = function (...args) {
     made = this;
     init.apply(this, args);

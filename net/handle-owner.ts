@@ -9,6 +9,8 @@ export interface SocketName {
 
 /** What a handle tells its socket. Every call runs in the handle's asynchronous context. */
 export interface HandleOwner {
+  /** Whom it stands for, where tools list what is open. */
+  readonly standsFor?: object;
   /** The connection is open, or could not be opened for the reason given. */
   handleConnected(handle: object, code: string | null): void;
   /** Text arrived. False: no more until `readStart`. */

@@ -1,3 +1,4 @@
+import type { HandleOwner } from '../net/handle-owner';
 import { listHandles } from '../net/live-handles';
 import { ownMeans } from '../net/loop';
 
@@ -43,7 +44,7 @@ export function listOurHandles(): void {
     asked._getActiveHandles = function _getActiveHandles() {
       const ours = [...live].filter((handle) => handle.hasRef() && handle.owner !== null);
       const native = handles.call(process).filter((one) => !ownMeans.has(one as object));
-      return [...native, ...ours.map((handle) => handle.owner)];
+      return [...native, ...ours.map(({ owner }) => (owner as HandleOwner).standsFor ?? owner)];
     };
   }
   if (names !== undefined) {

@@ -1,6 +1,5 @@
 import { Socket as NodeSocket } from 'node:net';
 import { isOurs } from '../http/tls';
-import { tellCallbackByCallback, watchHttp2OverTls } from './http2-over-tls';
 
 /**
  * Node's HTTP/2 takes a socket of ours for a stream, and puts something of its own between: a socket in name only, which
@@ -62,7 +61,6 @@ function complete(prototype: object): void {
 
 /** To be called before Node's modules are replaced. Its constructor's last step, to read, is where it can be met. */
 export function completeStreamWraps(): void {
-  watchHttp2OverTls();
   const seen = new WeakSet<object>();
   let completed = false;
   nodes['read'] = function (this: Wrap, ...args: unknown[]): unknown {
@@ -75,7 +73,6 @@ export function completeStreamWraps(): void {
       }
       // The first was made before its class was complete.
       if (Object.hasOwn(this, 'connecting')) delete (this as { connecting?: boolean }).connecting;
-      tellCallbackByCallback(this['_handle'] as object);
       const below = this.stream!;
       if (below.connecting) awaitConnection(this, below);
     }
