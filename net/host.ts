@@ -27,8 +27,11 @@ interface Deferred {
   signals: number;
 }
 
-/** A timer that fires so much too late has waited for something that kept the whole process, not for its turn. */
-const STOOD_STILL_MS = 20;
+/**
+ * A timer that fires so much too late has waited for something that kept the whole process, not for its turn. A link in
+ * memory probes for a lost tail after 2 ms, so that even a short wait must not look like a loss; timers count whole ones.
+ */
+const STOOD_STILL_MS = 1;
 
 /** At most this many frames before other events have their turn (device.md §4: beyond it timers starve). */
 const FRAMES_PER_TURN = 512;

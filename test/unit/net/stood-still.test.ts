@@ -64,8 +64,8 @@ function connected() {
   const c = one.connect(addressOf('10.0.0.2'), 7, null, 0, { onSignals() {} }) as Connection;
   loop.settle();
   expect(c.state).toBe('ESTABLISHED');
-  const write = (): void => {
-    send(one.stack.tcp, c, Uint8Array.of(1), 0, 1);
+  const write = (bytes = 1): void => {
+    send(one.stack.tcp, c, new Uint8Array(bytes), 0, bytes);
     one.sendNow();
   };
   return { loop, one, two, c, write };
@@ -80,6 +80,19 @@ test('a process that stood still reads what came meanwhile before it retransmits
     loop.settle();
     expect([c.readable, one.stack.tcp.counters.retransmitted]).toEqual([sent, 0]);
   }
+});
+
+test.each([5, 10, 19, 30])('nor does a wait of %d ms let it probe for a tail that has arrived', (ms) => {
+  const { loop, one, c, write } = connected();
+  // A round trip is known to be short.
+  for (let flights = 0; flights < 5; flights++) {
+    write(20_000);
+    loop.settle();
+  }
+  write(20_000);
+  loop.time += ms;
+  loop.settle();
+  expect([c.readable, one.stack.tcp.counters.retransmitted]).toEqual([120_000, 0]);
 });
 
 test('but what is missing then is sent again', () => {
