@@ -28,6 +28,7 @@ import type { Match } from './match';
 import type { Box, BoxOptions } from './middlebox';
 import type { Unused } from './misses';
 import { Origin } from './origin';
+import { freeParsers } from './parsers';
 import { type PeerScript, servePeer } from './peer';
 import { type Report, reportOf } from './report';
 import { limitOn } from './request-limits';
@@ -506,6 +507,10 @@ export class Wire {
     for (const dispatcher of this.dispatchers) void dispatcher.destroy().catch(() => {});
     for (const listener of this.listeners) listener.close();
     this.medium.world.close();
+    freeParsers(
+      this.origins.map(({ server }) => server),
+      this.agents,
+    );
   }
 }
 

@@ -133,9 +133,7 @@ function call(task: () => void): void {
 
 /** Turns in the phase of the loop in which libuv tells of sockets. */
 class PollPhase {
-  /** Made first: libuv looks at it first, and so at what rings it during a turn only in its next round. */
-  private readonly nextRound = new Doorbell(() => this.round());
-  private readonly turn = new Doorbell(() => this.run());
+  private bells: { readonly nextRound: Doorbell; readonly turn: Doorbell } | null = null;
   private tasks: (() => void)[] = [];
   private inside = false;
   private holding = false;
@@ -143,7 +141,20 @@ class PollPhase {
   add(task: () => void, hold: boolean): void {
     this.tasks.push(task);
     if (hold) this.hold(true);
-    if (!this.inside) this.turn.ring();
+    if (!this.inside) this.wired().turn.ring();
+  }
+
+  /**
+   * Message ports are never collected, nor what hangs on them: all that a program loaded that only loaded this. So they are
+   * made when they are first needed, or asked for.
+   */
+  wired(): { readonly nextRound: Doorbell; readonly turn: Doorbell } {
+    if (this.bells === null) {
+      // Made first: libuv looks at it first, and so at what rings it during a turn only in its next round.
+      const nextRound = new Doorbell(() => this.round());
+      this.bells = { nextRound, turn: new Doorbell(() => this.run()) };
+    }
+    return this.bells;
   }
 
   private run(): void {
@@ -152,20 +163,21 @@ class PollPhase {
     this.inside = true;
     for (const task of tasks) call(task);
     this.inside = false;
-    if (this.tasks.length > 0) this.nextRound.ring();
+    if (this.tasks.length > 0) this.wired().nextRound.ring();
     else this.hold(false);
   }
 
   private round(): void {
-    if (this.tasks.length > 0) this.turn.ring();
+    if (this.tasks.length > 0) this.wired().turn.ring();
     else this.hold(false);
   }
 
   private hold(on: boolean): void {
     if (on === this.holding) return;
     this.holding = on;
-    this.turn.hold(on);
-    this.nextRound.hold(on);
+    const { turn, nextRound } = this.wired();
+    turn.hold(on);
+    nextRound.hold(on);
   }
 }
 
@@ -234,6 +246,9 @@ class ClosePhase {
 
 const pollPhase = new PollPhase();
 const closePhase = new ClosePhase();
+
+/** Makes what the loop needs now: a program that watches what is made (`async_hooks`) is not told of it later. */
+export const makeReady = (): void => void pollPhase.wired();
 
 /** Node's event loop. Its timers never keep the process alive: devices and sockets decide that. */
 export const nodeLoop: Loop = {

@@ -8,6 +8,7 @@ import { http } from '../http';
 import { createHttps, tlsOf } from '../http/https';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
+import { makeReady } from '../net/loop';
 import { listOurHandles } from './active';
 import { serveCluster } from './cluster';
 import { httpInternals } from './http-internals';
@@ -22,6 +23,7 @@ import { hostOrExit, showIfAsked } from './wire';
 const builtin = (name: string): object => require(name) as object;
 const stack = net as unknown as NetModule;
 
+makeReady();
 const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();

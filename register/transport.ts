@@ -12,6 +12,7 @@ import type { NetModule } from '../http/module';
 import { createTls } from '../http/tls';
 import { net } from '../net';
 import { setDefaultHost } from '../net/default-host';
+import { makeReady } from '../net/loop';
 import { listOurHandles } from './active';
 import { serveCluster } from './cluster';
 import { serveHttp2 } from './http2';
@@ -30,6 +31,7 @@ function inheritFrom(derived: unknown, base: unknown): void {
   Object.setPrototypeOf((derived as { prototype: object }).prototype, (base as { prototype: object }).prototype);
 }
 
+makeReady();
 const host = hostOrExit();
 if (host !== null) setDefaultHost(host);
 showIfAsked();

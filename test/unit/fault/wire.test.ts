@@ -424,3 +424,31 @@ test('a request that is complete has no limit, however long its handler takes', 
   expect((await wire.run(wire.get('/'))).body.toString()).toBe('late');
   wire.close();
 });
+
+test.each(['node', 'tapwire'] as const)(
+  '%s: a closed wire holds no parser of connections that nobody closes',
+  async (module) => {
+    const sockets: { parser?: object | null }[] = [];
+    const wire = createWire({ http: module, leaks: 'ignore' });
+    const origin = await wire.serve((request, response) => {
+      if (request.url === '/kept') response.end('kept');
+    });
+    origin.server.on('connection', (socket: object) => void sockets.push(socket));
+    await wire.get('/kept');
+    void wire
+      .get('/never', {
+        onRequest: (request) => void request.on('socket', (socket) => void sockets.push(socket as object)),
+      })
+      .catch(() => {});
+    await wire.clock.advance(1000);
+    const held = (): number => sockets.filter(({ parser }) => parser?.constructor.name === 'HTTPParser').length;
+    expect(held()).toBe(module === 'node' ? 2 : 0);
+    wire.close();
+    expect(held()).toBe(0);
+    // None of them is among those that are used again.
+    const next = createWire({ http: module });
+    await next.serve((_, response) => response.end('another'));
+    for (let i = 0; i < 3; i++) expect((await next.get('/', { agent: false })).body.toString()).toBe('another');
+    next.close();
+  },
+);
