@@ -78,6 +78,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
 
   private read(bytes: Uint8Array, at: number, end: number): number {
     const reader = (this.reader ??= this.pool.take(this));
+    // What was wrong has been told, and was the end.
+    if (reader.error !== null && this.socket.destroyed) return end - at;
     this.reading = true;
     const stop = reader.read(bytes, at, end);
     this.reading = false;
@@ -115,7 +117,7 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
       const used = this.read(chunk, 0, chunk.length);
       if (used < chunk.length) this.holdBefore(chunk.subarray(used));
       if (this.thrown !== null) this.throwAgain();
-      // The reader stands still although nobody is full: its socket was destroyed.
+      // The reader stands still although nobody is full: by `socket.parser.pause()`.
       if (used === 0) break;
     }
     if (this.socket.parser !== this) return;
@@ -162,8 +164,9 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     } catch (error) {
       this.caught(error);
     }
-    // Nobody will get an answer to what else came.
-    if (this.socket.destroyed) this.reader?.pause();
+    if (!this.full || !this.socket.destroyed) return;
+    this.full = false;
+    this.reader?.resume();
   }
 
   private caught(error: unknown): void {
@@ -241,7 +244,8 @@ export abstract class MessageConnection implements DirectConsumer, HttpHandler, 
     const message = this.incoming;
     if (message !== null && !message._dumped) {
       const chunk = this.direct ? this.ownPiece(bytes, at, end) : (bytes.subarray(at, end) as Buffer);
-      if (this.call(message.push, message, chunk) === false) this.holdOff();
+      // Of one that is destroyed nothing more will come, and what has come is read to its end.
+      if (this.call(message.push, message, chunk) === false && !this.socket.destroyed) this.holdOff();
     }
     if (this.ticks) this.runTicks();
   }

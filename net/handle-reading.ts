@@ -1,12 +1,16 @@
 import { consume, peek, Text } from '../stack/tcp/calls';
 import { type Connection, END, FAILED, READABLE } from '../stack/tcp/connection';
 import type { DirectConsumer } from './direct';
+import type { ClosedWhileLent } from './handle-state';
 import { HandleWriting } from './handle-writing';
 import { RESETS_BEHIND_TEXT_ARE_TOLD } from './running-node';
 import { fill, takeChunk, viewOf } from './take-text';
 
 /** The function that Node's http.Agent sets as `onread` of an idle socket. It asks libuv what came, so it is not called. */
 const GUARD = 'freeSocketOnReadGuard';
+
+/** What libuv reads at once. */
+const READ_MAX = 65_536;
 
 // Only used between a peek and the copy of its fields, never across a call into an application.
 const text = new Text();
@@ -60,12 +64,17 @@ export abstract class HandleReading extends HandleWriting {
       return 0;
     }
     if (this.reading && c.readable > 0) {
-      const bytes = c.readable;
-      if (!this.deliverPiece(c)) return 0;
+      const { before } = this.host;
+      // What libuv reads at once a parser gets at once, however many segments it came in.
+      for (let left = READ_MAX; left > 0; ) {
+        const bytes = c.readable;
+        if (!this.deliverPiece(c)) return 0;
+        before.readable -= bytes - c.readable;
+        left -= bytes - c.readable;
+        if (this.direct === null || !this.reading || before.readable <= 0 || c.readable === 0) break;
+      }
       this.textTold = true;
       this.textToldIn = this.host.turns;
-      const { before } = this.host;
-      before.readable -= bytes - c.readable;
       if (before.readable <= 0 && c.readable > 0 && this.reading) {
         this.host.defer(c, READABLE);
         return 0;
@@ -75,9 +84,13 @@ export abstract class HandleReading extends HandleWriting {
     if (!this.reading || this.eof) {
       this.failWriter(c);
     } else if (c.finReceived) {
-      // libuv sees the end of text only in its next poll, unless the connection was over in both directions.
-      if (!this.textTold || this.host.before.finQueued || c.error !== null) this.tellEnd();
-      else this.host.defer(c, END);
+      // libuv sees the end of text only in its next poll, unless the connection was over in both directions when it asked.
+      const { before } = this.host;
+      if (this.textTold && !before.finQueued && !before.broken) {
+        this.host.defer(c, END);
+        return 0;
+      }
+      this.tellEnd();
       // A write that waits learns of the failure next.
       return c.error === null ? 0 : READABLE;
     } else if (c.error !== null) {
@@ -131,6 +144,7 @@ export abstract class HandleReading extends HandleWriting {
     peek(tcp, c, text);
     const { at, end } = text;
     this.lent = end - at;
+    if (this.heldBack !== 0) this.heldBack = 0;
     // One that throws has had it all: the same text again would only make it throw again.
     let used = this.lent;
     try {
@@ -141,9 +155,20 @@ export abstract class HandleReading extends HandleWriting {
         consume(tcp, c, used, this.host.now());
       }
       this.lent = 0;
+      if (this.closedWhileLent !== null) this.finishRead(this.closedWhileLent, direct);
     }
-    if (used < end - at && this.direct === direct) this.readStop();
+    if (used < end - at && this.direct === direct) {
+      this.readStop();
+      this.heldBack = Math.min(READ_MAX, this.host.before.readable) - used;
+    }
     return used > 0;
+  }
+
+  /** Whoever ends the connection while he reads still gets the rest of what libuv would have read at once. */
+  private finishRead({ slab, rest }: ClosedWhileLent, direct: DirectConsumer): void {
+    this.closedWhileLent = null;
+    slab.refs--;
+    if (rest !== null && this.direct === direct) direct.onText(rest, 0, rest.length);
   }
 
   /** What the direct consumer looks at now, as a view to keep; null: it has to copy. */
@@ -168,11 +193,28 @@ export abstract class HandleReading extends HandleWriting {
     this.owner?.handleFailed(c.error!);
   }
 
-  /** What the direct consumer was given counts as read even if it closes before it returns: the peer gets a FIN. */
+  /**
+   * What the direct consumer was given counts as read even if it closes before it returns: the peer gets a FIN. The memory
+   * stays as it is until then.
+   */
   protected readLent(c: Connection): void {
-    if (this.lent === 0) return;
-    this.bytesRead += this.lent;
-    consume(this.host.stack.tcp, c, this.lent, this.host.now());
+    const { lent, host } = this;
+    const { tcp } = host.stack;
+    if (lent === 0) {
+      // What libuv had read with it is no text that was never read.
+      if (this.heldBack > 0) consume(tcp, c, this.heldBack, host.now());
+      return;
+    }
     this.lent = 0;
+    this.bytesRead += lent;
+    // A host that was closed has nothing any more.
+    if (!peek(tcp, c, text)) return;
+    const slab = tcp.store.slabs.slabs[text.slab]!;
+    slab.refs++;
+    consume(tcp, c, lent, host.now());
+    const more = Math.min(host.before.readable, READ_MAX, lent + c.readable) - lent;
+    const rest = more > 0 ? Buffer.allocUnsafe(more) : null;
+    if (rest !== null) this.bytesRead += fill(tcp, c, rest, host.now());
+    this.closedWhileLent = { slab, rest };
   }
 }

@@ -1,5 +1,6 @@
 import type { Address } from '../stack/base/address';
 import { defineFlags } from '../stack/base/flags';
+import type { Slab } from '../stack/base/memory';
 import type { Connection } from '../stack/tcp/connection';
 import type { DirectConsumer } from './direct';
 import type { HandleOwner } from './handle-owner';
@@ -8,6 +9,14 @@ import type { Host } from './host';
 import { handleOpened } from './live-handles';
 import { HOLD_FLAGS, ProcessHold } from './process-hold';
 import type { SendQueue } from './send-queue';
+
+/** The connection ended while a direct consumer looked at text of it. */
+export interface ClosedWhileLent {
+  /** Where that lies: not to be written to. */
+  readonly slab: Slab;
+  /** What had arrived behind it. */
+  readonly rest: Buffer | null;
+}
 
 /** What a handle knows, and the two things that follow from it: whether it keeps the process, and in whose context it calls. */
 export abstract class HandleState extends ProcessHold {
@@ -28,6 +37,9 @@ export abstract class HandleState extends ProcessHold {
   declare protected errorTold: boolean;
   /** Bytes that the direct consumer looks at now. */
   protected lent = 0;
+  declare protected closedWhileLent: ClosedWhileLent | null;
+  /** Bytes that the direct consumer did not take yet of what libuv would have read at once. */
+  declare protected heldBack: number;
   /** Text was handed over in this wake-up. */
   declare protected textTold: boolean;
   /** The turn of the host in which text was told last. */
@@ -36,6 +48,8 @@ export abstract class HandleState extends ProcessHold {
   protected endsAsText = false;
   /** The turn of the host in which it was accepted: libuv begins to read in its next. */
   declare protected acceptedIn: number;
+  /** What tools see in the place of `getAsyncId`, if anything: an agent's idle socket belongs to nobody. */
+  declare asyncIdShown: number | undefined;
   declare protected bound: { address: Address; port: number } | null;
   declare protected reader: ((...told: unknown[]) => unknown) | null;
   /** The socket waits in a pool of Node's, where it must get nothing. */
@@ -111,7 +125,10 @@ Object.assign(HandleState.prototype, {
   fd: -1,
   acceptedIn: -1,
   userBuffer: null,
+  closedWhileLent: null,
+  heldBack: 0,
   bound: null,
   reader: null,
+  asyncIdShown: undefined,
   ownerOfAcknowledged: null,
 });

@@ -32,11 +32,17 @@ export abstract class HandleWriting extends HandleState {
     this.queue ??= new SendQueue();
     for (let i = 0; i < chunks.length; i++) this.bytesWritten += chunks[i]!.length;
     const fitted = this.queue.start(this.host.stack.tcp, c!, chunks, done);
-    // The peer may be gone, and within one machine that shows at once.
-    if (c!.finReceived && this.host.isLoopback(c!)) this.host.sendNow();
-    else this.host.schedule();
+    this.sent();
     if (!fitted) this.hold();
     return fitted;
+  }
+
+  /** Something was put into the send buffer. */
+  sent(): void {
+    const c = this.connection!;
+    // The peer may be gone, and within one machine that shows at once.
+    if (c.finReceived && this.host.isLoopback(c)) this.host.sendNow();
+    else this.host.schedule();
   }
 
   /** Why nothing can be sent: the connection's error, told once; after that, and on a closed one, EPIPE. */

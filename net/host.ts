@@ -431,7 +431,9 @@ export class Host {
     if (c === undefined) return null;
     c.owner = owner;
     const waiting = (c.readable > 0 ? READABLE : 0) | (c.finReceived ? END : 0) | (c.error !== null ? FAILED : 0);
-    if (waiting !== 0) this.stack.tcp.signal(c, waiting);
+    // Of what came over loopback libuv hears behind all that is known by then.
+    if (waiting !== 0 && this.isLoopback(c)) this.deferAccepted(c, waiting);
+    else if (waiting !== 0) this.stack.tcp.signal(c, waiting);
     return c;
   }
 

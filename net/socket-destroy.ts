@@ -27,7 +27,6 @@ export function destroySocket(
     callback(error);
     nextTick(() => socket.emit('close'));
   } else {
-    socket._readBefore = handle.bytesRead;
     socket._writtenBefore = handle.bytesWritten;
     const emitClose = (): void => void socket.emit('close', Boolean(error));
     if (socket.resetAndClosing) {
@@ -36,6 +35,8 @@ export function destroySocket(
     } else {
       handle.close(emitClose);
     }
+    // With what it was just reading.
+    socket._readBefore = handle.bytesRead;
     socket._handle = null;
     if (socket._sockname !== null) socket._sockname = null;
     callback(error);

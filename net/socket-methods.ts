@@ -361,8 +361,8 @@ export class SocketMethods extends Duplex implements HandleOwner {
     this._handle!.shutdown(() => callback());
   }
 
-  override end(...args: unknown[]): this {
-    Reflect.apply(super.end, this, args);
+  override end(data?: unknown, encoding?: unknown, callback?: unknown): this {
+    super.end(data, encoding as BufferEncoding, callback as () => void);
     return this;
   }
 
@@ -448,7 +448,7 @@ export class SocketMethods extends Duplex implements HandleOwner {
   _sentDirectly(handle: TcpHandle, n: number): void {
     handle.bytesWritten += n;
     this._unrefTimer();
-    handle.host.schedule();
+    handle.sent();
   }
 
   // ── closing ──

@@ -1,3 +1,4 @@
+import { errorMonitor } from 'node:events';
 import type nodeHttp from 'node:http';
 import type nodeNet from 'node:net';
 import { finished } from 'node:stream';
@@ -159,6 +160,10 @@ export class HttpPlay {
   private watch(kind: Kind, who: string, actor: Actor): void {
     this.actors.set(who, actor);
     this.known.set(actor, who);
+    // HTTP takes the errors of sockets itself: only heard on the way.
+    if (kind === 'socket' || kind === 'peer') {
+      actor.on(errorMonitor, (error: Error) => this.log(who, `error ${errorText(error)}`));
+    }
     for (const event of EVENTS[kind]) {
       actor.on(event, (...args: unknown[]) => {
         const told = args

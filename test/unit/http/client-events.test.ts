@@ -71,6 +71,14 @@ const scenarios: [string, ExchangeScenario][] = [
   ['H-279 destroy in the response', { answer: reply(LONG), act: at('response', (r) => r.destroy()) }],
   ['H-279 destroy amid the body', { answer: reply(LONG), act: at('data', (r) => r.destroy()) }],
   ['H-286 destroy when all is over', { act: at('end', (r) => r.destroy()) }],
+  ...(['continue', 'response'] as const).map((moment): [string, ExchangeScenario] => [
+    `destroyed in '${moment}', with all that is left of the answer in the same text`,
+    {
+      options: { headers: { expect: '100-continue' } },
+      answer: reply(`HTTP/1.1 100 Continue\r\n\r\n${LONG}efghij`),
+      act: at(moment, (r) => r.destroy(new Error('boom'))),
+    },
+  ]),
   ['destroy twice', { answer: silent, act: at('connect', (r) => r.destroy().destroy()) }],
   ['H-285 destroy with an error at once', { act: at('now', (r) => r.destroy(new Error('boom'))) }],
   [

@@ -237,3 +237,33 @@ test('nothing is left behind in the stack', async () => {
   const { blocks, tcp } = host.stack;
   await until(() => blocks.inUse === 0 && tcp.store.inUse === 0 && tcp.connections.size === 0);
 });
+
+/** Ends the connection while it looks at what it was given. */
+class Closer extends Recorder {
+  server: Socket | null = null;
+  before: (() => void) | null = null;
+  override onText(bytes: Uint8Array, at: number, end: number): number {
+    const { server } = this;
+    this.server = null;
+    this.before?.();
+    this.before = null;
+    server?.destroy();
+    return super.onText(bytes, at, end);
+  }
+}
+
+test('whoever ends the connection while he reads has what he was given, whatever comes meanwhile, and the rest of the read', async () => {
+  const recorder = new Closer();
+  const { client, server } = await pair(recorder);
+  recorder.server = server;
+  // More comes over the same link before he has looked at his text.
+  recorder.before = () => client.write('z'.repeat(30_000));
+  client.on('error', () => {});
+  client.setNoDelay(true);
+  client.write('a'.repeat(40_000));
+  await new Promise(process.nextTick);
+  client.write('b'.repeat(10_000));
+  await once(server, 'close');
+  expect(recorder.text).toBe(`${'a'.repeat(40_000)}${'b'.repeat(10_000)}`);
+  expect(server.bytesRead).toBe(50_000);
+});
