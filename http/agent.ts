@@ -34,7 +34,12 @@ export interface AgentSocket extends ClientSocket {
   setKeepAlive?(enable: boolean, delay: number): void;
   ref?(): void;
   unref?(): void;
-  _handle?: { asyncReset?(resource?: object): void; getProviderType?(): string; guard?(on: boolean): void } | null;
+  _handle?: {
+    asyncReset?(resource?: object): void;
+    getAsyncId?(): number;
+    getProviderType?(): string;
+    guard?(on: boolean): void;
+  } | null;
 }
 
 type Created = (error: Error | null | undefined, socket?: AgentSocket) => void;
@@ -88,11 +93,27 @@ function setRequestSocket(agent: Agent, request: ClientRequest, socket: AgentSoc
   if (request.timeout !== undefined && request.timeout !== usual) socket.setTimeout!(request.timeout);
 }
 
+/** What asynchronous hooks see of a handle from its second request on. Node's name for it, and Node's fields. */
+class ReusedHandle {
+  constructor(
+    readonly type: unknown,
+    readonly handle: object,
+  ) {}
+}
+
+/** The symbol under which Node keeps a socket's number for asynchronous hooks; null where no program can know it. */
+export const asyncIds: { key: symbol | null } = { key: null };
+
+function showAsyncId(socket: AgentSocket, id: number): void {
+  if (asyncIds.key !== null) (socket as unknown as Record<symbol, number>)[asyncIds.key] = id;
+}
+
 /** From now on what happens on the socket belongs to another request. */
 function resetAsyncId(socket: AgentSocket): void {
   const handle = socket._handle;
   if (handle && typeof handle.asyncReset === 'function') {
-    handle.asyncReset({ type: handle.getProviderType?.() ?? 'TCPWRAP', handle });
+    handle.asyncReset(new ReusedHandle(handle.getProviderType?.() ?? 'TCPWRAP', handle));
+    if (handle.getAsyncId !== undefined) showAsyncId(socket, handle.getAsyncId());
   }
 }
 
@@ -144,6 +165,8 @@ function onFree(this: Agent, socket: AgentSocket, options: ConnectionOptions): v
     return;
   }
   (this.freeSockets[name] ??= []).push(socket);
+  // It belongs to nobody.
+  showAsyncId(socket, -1);
   socket._httpMessage = null;
   this.removeSocket(socket, options);
   socket.once('error', destroyFailed);

@@ -202,8 +202,8 @@ function makeHttps(net: NetModule, name: HttpProfileName) {
     return new http.ClientRequest(options, ...args);
   }
   /** Sends a request without a body over TLS. */
-  function get(...args: unknown[]): ClientRequest {
-    const made = profile.getHonoursMethod ? request(...args) : request(...asGet(args[0], args[1], args[2]));
+  function get(first?: unknown, second?: unknown, third?: unknown): ClientRequest {
+    const made = profile.getHonoursMethod ? request(first, second, third) : request(...asGet(first, second, third));
     made.end();
     return made;
   }

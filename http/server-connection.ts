@@ -417,8 +417,16 @@ export class ServerConnection extends MessageConnection implements MessageWriter
     this.dropReader();
     if (socket.parser === this) socket.parser = null;
     this.detach();
+    this.free();
+  }
+
+  /** `socket.parser.free()`: called once nothing is read any more, as Node calls it, so that programs can hear of that. */
+  free(): void {
     this.scope.emitDestroy();
   }
+
+  /** `socket.parser.close()`: there is nothing left to give back. */
+  close(): void {}
 }
 
 defineFlags(ServerConnection.prototype, ['headRead', 'keepAliveTimeoutSet', 'began', 'hearsClose'], MESSAGE_FLAGS);

@@ -34,6 +34,8 @@ export function callable<T extends object, A extends unknown[]>(
     if (key !== 'constructor') Object.defineProperty(prototype, key, { enumerable: true });
   }
   Object.defineProperty(construct, 'name', { value: name });
+  // Programs count the arguments that a class takes.
+  Object.defineProperty(construct, 'length', { value: initialize.length - 1, configurable: true });
   Object.defineProperty(construct, 'prototype', { value: prototype });
   Object.defineProperty(prototype, 'constructor', {
     value: construct,
@@ -54,5 +56,6 @@ export function derive<T extends object, A extends unknown[]>(
     Reflect.apply(base as unknown as (...args: A) => T, self, args);
   };
   for (const key of Object.keys(properties)) Object.defineProperty(prototype, key, { enumerable: false });
+  Object.defineProperty(initialize, 'length', { value: base.length + 1 });
   return callable(base.name, { prototype }, base, initialize);
 }

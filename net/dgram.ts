@@ -85,15 +85,14 @@ class SocketMethods extends EventEmitter {
   // ── opening ──
 
   /** Listens: (port, address, callback), each of which may be missing, or (options, callback). 'listening' follows. */
-  bind(...args: unknown[]): this {
+  bind(first?: unknown, second?: unknown, ...more: unknown[]): this {
     running(this);
     if (this._bindState !== 'unbound') {
       throw nodeError(Error, 'ERR_SOCKET_ALREADY_BOUND', 'Socket is already bound');
     }
     this._bindState = 'binding';
-    const callback = args[args.length - 1];
+    const callback = [first, second, ...more].findLast((argument) => argument !== undefined);
     if (typeof callback === 'function') onceBound(this, callback as Callback);
-    const [first, second] = args;
     let port = first;
     let address = typeof second === 'function' ? '' : second;
     if (typeof first === 'object' && first !== null) {
@@ -155,7 +154,8 @@ class SocketMethods extends EventEmitter {
     address?: string | null | Sent,
     callback?: Sent,
   ): void;
-  send(...args: unknown[]): void {
+  send(text: unknown, first?: unknown, second?: unknown, third?: unknown, fourth?: unknown, fifth?: unknown): void {
+    const args = [text, first, second, third, fourth, fifth];
     const { pieces, port, address, callback } = readSend(this._connectState === 'connected', args);
     running(this);
     afterBinding(this, () => {
@@ -263,11 +263,11 @@ class SocketMethods extends EventEmitter {
     check(this._handle!.setMembership(group, interfaceAddress, false), 'dropMembership');
   }
 
-  addSourceSpecificMembership(): void {
+  addSourceSpecificMembership(_source: string, _group: string, _interfaceAddress?: string): void {
     throw errnoException('ENOSYS', 'addSourceSpecificMembership');
   }
 
-  dropSourceSpecificMembership(): void {
+  dropSourceSpecificMembership(_source: string, _group: string, _interfaceAddress?: string): void {
     throw errnoException('ENOSYS', 'dropSourceSpecificMembership');
   }
 

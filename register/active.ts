@@ -9,6 +9,7 @@ import { ownMeans } from '../net/loop';
 
 interface Asked {
   _getActiveHandles?: () => unknown[];
+  _getActiveRequests?: () => unknown[];
   getActiveResourcesInfo?: () => string[];
 }
 
@@ -35,16 +36,35 @@ function withOurs(names: string[]): string[] {
   return [...requests, ...native.slice(0, end), ...kinds, ...native.slice(end)];
 }
 
+/** What a handle waits for. Tools look at the name of its class. */
+class Request {
+  constructor(readonly handle: object) {}
+}
+
+/** Classes of the names that Node gives them here, by those that it lists them under as resources. */
+const REQUESTS: Readonly<Record<string, new (handle: object) => Request>> = {
+  ConnectWrap: class TCPConnectWrap extends Request {},
+  SimpleWriteWrap: class WriteWrap extends Request {},
+  SimpleShutdownWrap: class ShutdownWrap extends Request {},
+};
+
 /** To be called before the program opens anything. */
 export function listOurHandles(): void {
   const asked = process as unknown as Asked;
-  const { _getActiveHandles: handles, getActiveResourcesInfo: names } = asked;
+  const { _getActiveHandles: handles, _getActiveRequests: requests, getActiveResourcesInfo: names } = asked;
   const live = listHandles();
   if (handles !== undefined) {
     asked._getActiveHandles = function _getActiveHandles() {
       const ours = [...live].filter((handle) => handle.hasRef() && handle.owner !== null);
       const native = handles.call(process).filter((one) => !ownMeans.has(one as object));
       return [...native, ...ours.map(({ owner }) => (owner as HandleOwner).standsFor ?? owner)];
+    };
+  }
+  if (requests !== undefined) {
+    asked._getActiveRequests = function _getActiveRequests() {
+      const native = requests.call(process).filter((one) => !ownMeans.has(one as object));
+      const ours = [...live].flatMap((handle) => handle.requests.map((name) => new REQUESTS[name]!(handle)));
+      return [...native, ...ours];
     };
   }
   if (names !== undefined) {

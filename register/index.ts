@@ -17,6 +17,7 @@ import { defineInstances } from './instances';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
+import { refuseToSendHandles } from './send-handles';
 import { completeStreamWraps } from './stream-wrap';
 import { hostOrExit, showIfAsked } from './wire';
 
@@ -33,6 +34,7 @@ completeStreamWraps();
 serveHttp2();
 listOurHandles();
 serveCluster();
+refuseToSendHandles();
 defineNodeKeys();
 tellObservers();
 patch(builtin('net'), net);

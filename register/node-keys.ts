@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import nodeHttp from 'node:http';
 import nodeNet from 'node:net';
+import { asyncIds } from '../http/agent';
 import { OutgoingMessage } from '../http/outgoing';
 import { headerName, OutgoingHeaders } from '../http/outgoing-headers';
 import { classKeys } from '../http/server';
@@ -62,9 +63,26 @@ function takeHeaders(self: OutgoingMessage, headers: unknown): void {
   self._outHeaders = set;
 }
 
-/** What Node's classes do with the timer of a socket below them. */
-const timerOf = ({ _idle: idle, timeout }: Socket): object | null =>
-  idle === null ? null : { _idleTimeout: timeout, refresh: () => idle.activity() };
+/** What Node's classes do with the timer of a socket below them. One that was cleared stays, as in Node. */
+function timerOf({ _idle: idle, timeout }: Socket): object | null {
+  if (idle !== null) return { _idleTimeout: timeout, refresh: () => idle.activity() };
+  return timeout ? { _idleTimeout: -1, refresh: () => {} } : null;
+}
+
+/** What tells the number of a handle of ours: its own, unless an agent shows another. */
+interface Numbered {
+  asyncIdShown?: number | undefined;
+  getAsyncId?(): number;
+}
+
+function asyncIdOf({ _handle }: Socket): number {
+  const handle = _handle as Numbered | null;
+  return handle?.asyncIdShown ?? handle?.getAsyncId?.() ?? -1;
+}
+
+function showAsyncId({ _handle }: Socket, id: unknown): void {
+  if (_handle !== null) (_handle as Numbered).asyncIdShown = id as number;
+}
 
 /** To be called before Node's modules are replaced. */
 export function defineNodeKeys(): void {
@@ -80,7 +98,8 @@ export function defineNodeKeys(): void {
   const sockets = Socket.prototype;
   define(sockets, keyIn(socket, 'timeout'), timerOf);
   const asyncId = keyIn(rootContext, 'async_id_symbol') ?? keyIn(new AsyncResource('X'), 'async_id_symbol');
-  define(sockets, asyncId, (self) => (self._handle as { getAsyncId?(): number } | null)?.getAsyncId?.() ?? -1);
+  define(sockets, asyncId, asyncIdOf, showAsyncId);
+  asyncIds.key = asyncId ?? null;
   // Secured sockets call Node's own, whatever `net` has become.
   const again = keyIn(socket, 'kReinitializeHandle');
   const method = again && (nodeNet.Socket.prototype as unknown as Record<symbol, unknown>)[again];

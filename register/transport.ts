@@ -20,6 +20,7 @@ import { defineInstances } from './instances';
 import { defineNodeKeys } from './node-keys';
 import { patch } from './patch';
 import { tellObservers } from './performance';
+import { refuseToSendHandles } from './send-handles';
 import { completeStreamWraps } from './stream-wrap';
 import { hostOrExit, showIfAsked } from './wire';
 
@@ -42,6 +43,7 @@ completeStreamWraps();
 serveHttp2();
 listOurHandles();
 serveCluster();
+refuseToSendHandles();
 const tls = createTls(net as unknown as NetModule);
 patch(builtin('net'), net);
 patch(builtin('tls'), tls);

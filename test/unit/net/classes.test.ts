@@ -58,6 +58,23 @@ describe('classes of the older kind', () => {
     expect(Object.keys(module).sort()).toContain('createNet');
   });
 
+  test('take as many arguments as those of Node', () => {
+    const own = createNet(host);
+    expect([net.Socket.length, net.Server.length]).toEqual([nodeNet.Socket.length, nodeNet.Server.length]);
+    expect([own.Socket.length, own.Server.length]).toEqual([nodeNet.Socket.length, nodeNet.Server.length]);
+    for (const name of ['Socket', 'Server'] as const) {
+      const counts = (prototype: object): Record<string, number> => {
+        const all = Object.entries(Object.getOwnPropertyDescriptors(prototype));
+        // Internal ones are called by Node alone.
+        const called = all.filter(([key, { value }]) => !key.startsWith('_') && typeof value === 'function');
+        return Object.fromEntries(called.map(([key, { value }]) => [key, (value as () => void).length]));
+      };
+      expect(counts(net[name].prototype)).toMatchObject(
+        Object.fromEntries(Object.entries(counts(nodeNet[name].prototype)).filter(([key]) => !LATER.includes(key))),
+      );
+    }
+  });
+
   test('of different hosts share one implementation', () => {
     const one = createNet(host);
     const two = createNet(host);

@@ -87,3 +87,31 @@ test('asynchronous hooks hear of the end of each handle, and may ask whether it 
   expect(out).toMatch(/^TCPSERVERWRAP true\nTCPSERVERWRAP false\n/);
   expect(out).toMatch('gone TCPSERVERWRAP,gone TCPWRAP');
 }, 120_000);
+
+test('what is waited for is listed as on stock Node, outside of its own callback', async () => {
+  const out = await agrees(`${BEGIN}
+    const requests = (when) => log.push(when + ': ' + process._getActiveRequests().map((one) => one.constructor.name));
+    requests('begin');
+    const server = net.createServer((socket) => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 50);
+    }).listen(0, '127.0.0.1', () => {
+      const client = net.connect(server.address().port, '127.0.0.1');
+      process.nextTick(() => process.nextTick(requests, 'connecting'));
+      client.on('connect', () => setImmediate(() => {
+        requests('connected');
+        client.write(Buffer.alloc(12e6));
+        setImmediate(requests, 'writing');
+      }));
+      client.on('drain', () => setImmediate(() => {
+        requests('written');
+        client.end();
+        requests('ending');
+      }));
+      client.on('finish', () => setImmediate(requests, 'ended'));
+      client.resume().on('close', () => server.close(() => requests('closed')));
+    });`);
+  expect(out).toMatch(
+    'connecting: TCPConnectWrap\nconnected: \nwriting: WriteWrap\nwritten: \nending: ShutdownWrap\nended:',
+  );
+}, 120_000);
