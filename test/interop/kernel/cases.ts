@@ -3,6 +3,7 @@ export * from './attacks';
 export * from './captures';
 export * from './closing';
 export * from './datagrams';
+export * from './orders';
 export * from './routers';
 export * from './transfers';
 export * from './uploads';
