@@ -56,17 +56,21 @@ describe('closing', () => {
   });
 
   agrees('ended, then destroyed with text unread', async (kit) => {
+    const sockets: Socket[] = [];
     const server = await kit.listen(
       (s) => {
+        sockets.push(s);
         setTimeout(() => s.end('bye'), 10);
-        setTimeout(() => s.destroy(), 30);
       },
       { pauseOnConnect: true },
     );
     const c = kit.watch('c', kit.net.connect({ port: kit.port(server), host: '127.0.0.1', allowHalfOpen: true }));
     c.write('unread');
     await once(c, 'end');
-    await pass(40);
+    const s = sockets[0]!;
+    s.destroy();
+    await once(s, 'close');
+    await pass(10);
     c.write('late', (error) => kit.log('callback', error));
     await once(c, 'close');
   });
