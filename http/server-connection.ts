@@ -396,7 +396,8 @@ export class ServerConnection extends MessageConnection implements MessageWriter
 
   /** No message is being read. A connection that has sent nothing yet does not count: its first request may be on its way. */
   get isIdle(): boolean {
-    return this.messageStart === 0;
+    // Of one that began in the text that is being read there is no time yet.
+    return this.messageStart === 0 && !this.began;
   }
 
   /** The socket closed: whatever was not answered is aborted. */

@@ -38,6 +38,20 @@ async function onOurs(program: HttpProgram): Promise<Told> {
 /** A piece of a body that is as much as a message's stream holds. */
 const FILLS = 16_384;
 
+/** What destroys a socket, also by a write after its end. */
+const OVERTAKES = ['destroy', 'reset', 'garbage'];
+
+const MALFORMED = 'error Error: Parse Error';
+const isMalformed = (told: Told): boolean => told.all.some((line) => line.includes(MALFORMED));
+const opsOf = ({ rules }: HttpProgram): HttpProgram['rules'][number]['ops'][] => rules.map(({ ops }) => ops);
+
+/** The first line in which the logs of whom it is about differ; empty where one has none. */
+function firstDifference({ what, node, ours }: HttpFinding): { node: string; ours: string } {
+  const [theirs, own] = [node.each[what] ?? [], ours.each[what] ?? []];
+  const at = theirs.findIndex((line, n) => line !== own[n]);
+  return { node: theirs[at] ?? '', ours: own[at < 0 ? theirs.length : at] ?? '' };
+}
+
 /** What differs, and is to. */
 const KNOWN_HTTP_DIFFERENCES: readonly {
   name: string;
@@ -50,15 +64,37 @@ const KNOWN_HTTP_DIFFERENCES: readonly {
     explains: ({ node }) => node.all.some((line) => line.includes('error Error: reset EINVAL')),
   },
   {
-    name: 'malformed behind what a full message held back',
-    why: 'Node reads on to the end of what came, and only then stops; ours stops at once, and a connection that is destroyed then has no more',
-    explains: ({ program, node, ours, what }) => {
-      const at = node.each[what]?.findIndex((line, n) => line !== ours.each[what]?.[n]) ?? -1;
-      const fills = program.rules.some(({ ops }) =>
+    name: 'what a full message holds back',
+    why: 'Node reads on to the end of what came and then stops; ours stops at once, so less is unread, and an error is found later or never',
+    explains: (finding) => {
+      const { program, ours } = finding;
+      const { node: wanted, ours: told } = firstDifference(finding);
+      const fills = opsOf(program).some((ops) =>
         ops.some(([name, n]) => (name === 'write' || name === 'endWith') && n >= FILLS),
       );
-      const malformed = (told: Told): boolean => told.all.some((line) => line.includes('Error: Parse Error'));
-      return fills && at >= 0 && node.each[what]![at]!.includes('error Error: Parse Error') && !malformed(ours);
+      const unread = (line: string): string => line.replace(/unread=\d+/, '');
+      return fills && (unread(wanted) === unread(told) || (wanted.startsWith(MALFORMED) && !isMalformed(ours)));
+    },
+  },
+  {
+    name: 'ended and destroyed at once',
+    why: "libuv sends no FIN where the destruction overtakes it: with text unread the peer reads ECONNRESET, and no end as ours'",
+    explains: (finding) => {
+      const { node: wanted, ours: told } = firstDifference(finding);
+      const overtaken = opsOf(finding.program).some((ops) => {
+        const names = ops.map(([name]) => name);
+        const end = names.findIndex((name) => name === 'endSocket' || name === 'destroySoon');
+        return end >= 0 && names.slice(end + 1).some((name) => OVERTAKES.includes(name));
+      });
+      return overtaken && wanted.includes('read ECONNRESET') && /^end |socket hang up/.test(told);
+    },
+  },
+  {
+    name: 'behind an upgrade that nobody takes',
+    why: 'Node throws away what came with it in one piece; ours reads the next request from there',
+    explains: ({ program, node, ours }) => {
+      const asked = program.requests.some(({ headers }) => headers['upgrade'] !== undefined);
+      return asked && !program.listens.includes('upgrade') && isMalformed(ours) && !isMalformed(node);
     },
   },
 ];

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { expectSame, type WireScenario } from './wire';
 
 /** What errors carry. */
@@ -32,6 +33,18 @@ const scenarios: [string, WireScenario][] = [
       handler: (_req, res, log) => {
         for (const event of ['prefinish', 'finish', 'close']) res.on(event, counted(log, event));
         res.end('x', counted(log, 'callback'));
+      },
+    },
+  ],
+  [
+    'a connection is not idle while its second request is read, answered or not',
+    {
+      send: [get(), `POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody`, get('/3')],
+      handler: (req, res, log) => {
+        res.end(req.url);
+        // Answered, and its body not read.
+        (req.socket as unknown as { server: Server }).server.closeIdleConnections();
+        req.on('end', () => log(`end ${req.url}`)).resume();
       },
     },
   ],
