@@ -30,6 +30,8 @@ export class Driver {
   private targets: Target[] = [];
   private conditions: { test: () => boolean; done: () => void }[] = [];
   private readonly held = new Set<object>();
+  /** So many things that take real time are under way. */
+  private preparing = 0;
   private grace = 0;
   private idleTurns = 0;
   private mayLeap = false;
@@ -88,6 +90,7 @@ export class Driver {
   /** Nothing is left to happen. A program that hops through the real loop gets some turns to cause something. */
   private isStuck(): boolean {
     if (this.conditions.length === 0) return true;
+    if (this.preparing > 0) this.idleTurns = 0;
     if (++this.idleTurns < IDLE_TURNS) return false;
     for (const { done } of this.conditions.splice(0)) done();
     return true;
@@ -181,6 +184,16 @@ export class Driver {
     this.held.add(key);
     this.poke();
     return () => void this.held.delete(key);
+  }
+
+  /** What takes real time, however long, before anything can happen here: until then nobody is told that nothing will. */
+  async prepare<T>(work: Promise<T>): Promise<T> {
+    this.preparing++;
+    try {
+      return await work;
+    } finally {
+      this.preparing--;
+    }
   }
 
   stop(): void {

@@ -286,7 +286,7 @@ export class Wire {
   /** A dispatcher for the built-in fetch, its time limits on the wire's clock; without options it is one for the whole wire. */
   async dispatcher(options?: DispatcherOptions): Promise<object> {
     if (options === undefined && this.sharedDispatcher !== null) return this.sharedDispatcher;
-    const made = await dispatcherFor(this.connector(options?.connect), this.clientLoop, options);
+    const made = await this.driver.prepare(dispatcherFor(this.connector(options?.connect), this.clientLoop, options));
     this.dispatchers.push(made);
     if (options === undefined) this.sharedDispatcher = made;
     return made;

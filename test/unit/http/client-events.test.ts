@@ -187,7 +187,7 @@ const scenarios: [string, ExchangeScenario][] = [
   [
     'requests that wait for one connection',
     {
-      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 50 }) }),
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 1000 }) }),
       act: (request, { http, port, log }) => {
         for (const name of ['second', 'third']) {
           const { agent } = request as unknown as { agent: never };
@@ -203,7 +203,7 @@ const scenarios: [string, ExchangeScenario][] = [
   [
     'H-284 a waiting request that is destroyed',
     {
-      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 50 }) }),
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 1000 }) }),
       act: (request, { http, port, log }) => {
         const { agent } = request as unknown as { agent: never };
         const other = http.get({ host: '127.0.0.1', port, agent });
