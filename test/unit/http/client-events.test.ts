@@ -2,12 +2,18 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type ExchangeScenario, expectNodesOrder } from './exchange';
 
 const reply =
-  (text: string, then?: 'end' | 'reset' | 'destroy'): ExchangeScenario['answer'] =>
-  (socket) => {
+  (text: string, then?: 'end' | 'reset'): ExchangeScenario['answer'] =>
+  (socket, _request, _log, told) => {
     socket.write(text);
-    if (then === 'end') setTimeout(() => socket.end(), 25);
-    if (then === 'destroy') setTimeout(() => socket.destroy(), 25);
-    if (then === 'reset') setTimeout(() => socket.resetAndDestroy(), 25);
+    if (then === undefined) return;
+    // A reset would take away what the client has not read yet.
+    const once = setInterval(() => {
+      if (!told.some((event) => event.startsWith('res.data'))) return;
+      clearInterval(once);
+      if (then === 'end') socket.end();
+      else socket.resetAndDestroy();
+    }, 25);
+    socket.once('close', () => clearInterval(once));
   };
 const LONG = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabcd';
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n';
@@ -21,8 +27,11 @@ const at =
       log('CALL');
       what(request);
     };
+    // Not amid what else the connection causes, however long this process was kept waiting.
+    const afterwards = (): unknown => (request.writableFinished ? act() : setTimeout(afterwards, 5));
     if (moment === 'now') act();
-    else if (moment === 'connect') request.on('socket', (socket) => socket.on('connect', () => setTimeout(act, 5)));
+    else if (moment === 'connect')
+      request.on('socket', (socket) => socket.on('connect', () => setTimeout(afterwards, 5)));
     else if (moment === 'data') request.on('response', (res: IncomingMessage) => res.once('data', act));
     else if (moment === 'end') request.on('response', (res: IncomingMessage) => res.on('end', () => setImmediate(act)));
     else request.on(moment, act);
@@ -187,7 +196,8 @@ const scenarios: [string, ExchangeScenario][] = [
   [
     'requests that wait for one connection',
     {
-      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 1000 }) }),
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 500 }) }),
+      quietMs: 800,
       act: (request, { http, port, log }) => {
         for (const name of ['second', 'third']) {
           const { agent } = request as unknown as { agent: never };
@@ -203,7 +213,8 @@ const scenarios: [string, ExchangeScenario][] = [
   [
     'H-284 a waiting request that is destroyed',
     {
-      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 1000 }) }),
+      options: ({ http }) => ({ agent: new http.Agent({ maxSockets: 1, keepAlive: true, timeout: 500 }) }),
+      quietMs: 800,
       act: (request, { http, port, log }) => {
         const { agent } = request as unknown as { agent: never };
         const other = http.get({ host: '127.0.0.1', port, agent });

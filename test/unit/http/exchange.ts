@@ -26,8 +26,11 @@ export interface Exchange {
 }
 
 export interface ExchangeScenario {
-  /** What the server does with each connection, once a request's head has come. Default: a short answer. */
-  answer?(socket: nodeNet.Socket, request: string, log: (event: string) => void): void;
+  /**
+   * What the server does with each connection, once a request's head has come; `told` is what has been logged so far. Default:
+   * a short answer.
+   */
+  answer?(socket: nodeNet.Socket, request: string, log: (event: string) => void, told: readonly string[]): void;
   /** What the server does with a connection at once, instead. */
   accept?(socket: nodeNet.Socket): void;
   options?: nodeHttp.RequestOptions | ((exchange: Exchange) => nodeHttp.RequestOptions);
@@ -87,7 +90,7 @@ export function play(modules: Modules, scenario: ExchangeScenario): Promise<stri
       sockets.add(socket);
       socket.on('error', () => {});
       settleSoon();
-      serve(socket, scenario, log);
+      serve(socket, scenario, log, events);
     });
     const done = (): void => {
       // What tidying up makes them tell is no part of it.
@@ -126,7 +129,12 @@ export function quietTurns(count: () => number, quiet: () => void, busy: () => v
   setImmediate(turn);
 }
 
-function serve(socket: nodeNet.Socket, scenario: ExchangeScenario, log: (event: string) => void): void {
+function serve(
+  socket: nodeNet.Socket,
+  scenario: ExchangeScenario,
+  log: (event: string) => void,
+  told: readonly string[],
+): void {
   let text = '';
   if (scenario.accept) {
     scenario.accept(socket);
@@ -142,7 +150,7 @@ function serve(socket: nodeNet.Socket, scenario: ExchangeScenario, log: (event: 
     const bytes = /expect:/i.test(head) ? 0 : length;
     if (text.length < end + 4 + bytes) return;
     text = text.slice(end + 4 + bytes);
-    if (scenario.answer) scenario.answer(socket, head, log);
+    if (scenario.answer) scenario.answer(socket, head, log, told);
     else socket.write(HELLO);
   });
 }
