@@ -28,10 +28,10 @@ interface Deferred {
 }
 
 /**
- * A timer that fires so much too late has waited for something that kept the whole process, not for its turn. A link in
- * memory probes for a lost tail after 2 ms, so that even a short wait must not look like a loss; timers count whole ones.
+ * A timer that fires so much too late, or too late by half of what it was set for, has waited for something that kept the
+ * whole process, not for its turn. A link in memory probes for a lost tail after 2 ms.
  */
-const STOOD_STILL_MS = 1;
+const STOOD_STILL_MS = 20;
 
 /** At most this many frames before other events have their turn (device.md §4: beyond it timers starve). */
 const FRAMES_PER_TURN = 512;
@@ -360,11 +360,12 @@ export class Host {
     if (this.retryDue && next <= this.loop.now()) return;
     if (this.timer !== null) this.loop.clear(this.timer);
     this.timerAt = next;
+    const late = Math.min(STOOD_STILL_MS, Math.max(1, (next - this.loop.now()) / 2));
     this.timer = this.loop.timer(next, () => {
       this.timer = null;
       this.timerAt = NEVER;
       // What came while the process stood still is read first: acknowledgments that are here already are not missing.
-      if (this.loop.now() - next < STOOD_STILL_MS) this.flush();
+      if (this.loop.now() - next < late) this.flush();
       else this.loop.later(() => this.loop.later(() => this.flush()));
     });
   }
